@@ -1,0 +1,97 @@
+package v1alpha1
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Annotations of the operator. All else in metadata belongs to whoever made the object.
+const (
+	// AnnotationHint holds a [Hint]: the receiver's word to the reconciler that Clerk has news of this user.
+	AnnotationHint = "identity.fitai.dev/hint"
+	// AnnotationMadeBy marks an object that the operator made. See [FitUser.MadeByOperator].
+	AnnotationMadeBy = "identity.fitai.dev/made-by"
+	// MadeByOperator is the value of [AnnotationMadeBy].
+	MadeByOperator = "fituser-operator"
+)
+
+// EventType is the type of a Clerk event that concerns a user.
+type EventType string
+
+// The events that are hints. All other types are acknowledged and ignored.
+const (
+	UserCreated EventType = "user.created"
+	UserUpdated EventType = "user.updated"
+	UserDeleted EventType = "user.deleted"
+)
+
+// Hint says "look at this user again", and carries only what is needed to tell whether Clerk's API has already caught
+// up with its own event. No value of the user is in it.
+type Hint struct {
+	// Message is the svix-id of the delivery; retries of one message share it.
+	Message string `json:"message"`
+	// Type is the type of the newest event seen.
+	Type EventType `json:"type"`
+	// UserUpdatedAt is the user's updated_at in the newest event seen, in Unix milliseconds: an older answer of Clerk's
+	// API does not contain that event yet. For user.deleted, which carries none, it is the event's own time. 0: unknown.
+	UserUpdatedAt int64 `json:"userUpdatedAt,omitempty"`
+	// EventAt is the event's own time in Unix milliseconds, 0 when unknown.
+	EventAt int64 `json:"eventAt,omitempty"`
+	// ReceivedAt is when the receiver took the delivery, in Unix milliseconds.
+	ReceivedAt int64 `json:"receivedAt"`
+}
+
+// maxHintLength bounds the annotation in bytes.
+const maxHintLength = 512
+
+// Merge is the hint to record when next arrives while h is recorded. The later event's word about Clerk's state stays,
+// in whatever order the two arrived; that something arrived is always recorded.
+func (h Hint) Merge(next Hint) Hint {
+	if h.UserUpdatedAt > next.UserUpdatedAt {
+		next.Type, next.UserUpdatedAt, next.EventAt = h.Type, h.UserUpdatedAt, h.EventAt
+	}
+	return next
+}
+
+// Received is ReceivedAt as a time.
+func (h Hint) Received() time.Time { return time.UnixMilli(h.ReceivedAt) }
+
+// Encode is the annotation's value.
+func (h Hint) Encode() string {
+	b, err := json.Marshal(h)
+	if err != nil {
+		panic(err) // strings and integers always marshal
+	}
+	return string(b)
+}
+
+// Hint reads the hint on u. There may be none, and a person may have put anything there: ok is false then.
+func (u *FitUser) Hint() (hint Hint, ok bool) {
+	return ParseHint(u.Annotations[AnnotationHint])
+}
+
+// ParseHint reads an annotation's value.
+func ParseHint(value string) (hint Hint, ok bool) {
+	if value == "" || len(value) > maxHintLength || json.Unmarshal([]byte(value), &hint) != nil {
+		return Hint{}, false
+	}
+	return hint, hint.Message != ""
+}
+
+// MadeByOperator reports whether the operator made u and nobody has put a wish into it since. Only such an object may
+// the operator delete.
+func (u *FitUser) MadeByOperator() bool {
+	bare := u.Spec.Role == "" && !u.Spec.Suspend && u.Spec.DeletionPolicy != DeletionPolicyRetain
+	return bare && u.Annotations[AnnotationMadeBy] == MadeByOperator
+}
+
+// NewFitUser is the FitUser that the operator makes for a Clerk user: nothing but the id.
+func NewFitUser(namespace, clerkUserID string, attempt int) *FitUser {
+	u := &FitUser{Spec: FitUserSpec{ClerkUserID: clerkUserID}}
+	u.Namespace, u.Name = namespace, NameFor(clerkUserID, attempt)
+	u.Annotations = map[string]string{AnnotationMadeBy: MadeByOperator}
+	return u
+}
+
+func (u *FitUser) String() string { return fmt.Sprintf("%s/%s", u.Namespace, u.Name) }

@@ -1,0 +1,30 @@
+package user
+
+import "time"
+
+// User is a user as Clerk knows them, reduced to what this operator acts on or shows.
+type User struct {
+	ID ID
+	// Email is the primary e-mail address, empty when the user has none (phone, username or wallet sign-up).
+	Email               string
+	FirstName, LastName string
+	// Phone is the primary phone number, empty when there is none.
+	Phone string
+
+	// Role is public_metadata.role as it stands; empty when absent. A value that is no string stands as its JSON text.
+	Role string
+	// Marked and MarkedRole are the mark in private_metadata.fituser; see [RoleFacts].
+	Marked     bool
+	MarkedRole string
+
+	Banned, Locked, Deprovisioned bool
+
+	CreatedAt time.Time
+	// UpdatedAt moves with every write in Clerk, sign-ins included, so it orders answers and tells nothing else.
+	UpdatedAt time.Time
+}
+
+// RoleFacts joins what Clerk holds with what a FitUser demands.
+func (u User) RoleFacts(demanded Role) RoleFacts {
+	return RoleFacts{Demanded: demanded, Held: u.Role, Marked: u.Marked, MarkedRole: u.MarkedRole}
+}
