@@ -54,8 +54,13 @@ func (h Hint) Merge(next Hint) Hint {
 	return next
 }
 
-// Received is ReceivedAt as a time.
-func (h Hint) Received() time.Time { return time.UnixMilli(h.ReceivedAt) }
+// Since is when the event happened, as far as is known: a delivery may be hours late.
+func (h Hint) Since() time.Time {
+	if h.EventAt > 0 && h.EventAt < h.ReceivedAt {
+		return time.UnixMilli(h.EventAt)
+	}
+	return time.UnixMilli(h.ReceivedAt)
+}
 
 // Encode is the annotation's value.
 func (h Hint) Encode() string {

@@ -1,0 +1,45 @@
+// Command manager is the FitUser operator: the webhook receiver and the controller, in one process or apart.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+func main() {
+	err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "manager: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run is the whole program: it returns when ctx ends, or with the one sentence that says why it cannot go on.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	options, err := parseOptions(args, getenv, stdout)
+	if errors.Is(err, errHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	settings, err := readSettings(options, getenv)
+	if err != nil {
+		return err
+	}
+	config, err := options.restConfig()
+	if err != nil {
+		return err
+	}
+	log := options.logger(stderr)
+	program, err := assemble(ctx, config, options, settings, log)
+	if err != nil {
+		return err
+	}
+	return program.run(ctx)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+// setting is a value that may change while the program runs, if it comes from a file.
+type setting struct {
+	name, path string
+	value      atomic.Pointer[string]
+	// accept is asked before a changed value counts. An error keeps the old one.
+	accept func(ctx context.Context, value string) error
+}
+
+// Get is the value of the moment.
+func (s *setting) Get() string { return *s.value.Load() }
+
+// reread takes the file's content over if it has changed and is acceptable. An empty or unreadable file changes nothing:
+// it is being replaced.
+func (s *setting) reread(ctx context.Context, log logr.Logger) {
+	value, err := readFile(s.path)
+	if err == nil && (value == "" || value == s.Get()) {
+		return
+	}
+	if err == nil && s.accept != nil {
+		err = s.accept(ctx, value)
+	}
+	if err != nil {
+		log.Error(err, "A changed setting is not usable; the old value stays", "setting", s.name, "file", s.path)
+		return
+	}
+	s.value.Store(&value)
+	log.Info("A changed setting is in force", "setting", s.name, "file", s.path)
+}
+
+// reloader watches the files of settings, on every replica.
+type reloader struct {
+	files []*setting
+	log   logr.Logger
+}
+
+var _ manager.LeaderElectionRunnable = (*reloader)(nil)
+
+// NeedLeaderElection is false: every replica has secrets of its own.
+func (r *reloader) NeedLeaderElection() bool { return false }
+
+// Start watches until ctx ends. It watches the directories, because a file that is replaced is another file, and
+// Kubernetes replaces mounted Secrets by moving a link beside them.
+func (r *reloader) Start(ctx context.Context) error {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watching the files of settings: %w", err)
+	}
+	defer func() { _ = watcher.Close() }()
+	for _, file := range r.files {
+		if err := watcher.Add(filepath.Dir(file.path)); err != nil {
+			return fmt.Errorf("watching %s_FILE: %w", file.name, err)
+		}
+	}
+	for {
+		for _, file := range r.files { // also at first: a file may have changed since it was read
+			file.reread(ctx, r.log)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-watcher.Events:
+		case err := <-watcher.Errors:
+			r.log.Error(err, "Watching the files of settings")
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/receiver"
+)
+
+// settings are the credentials and addresses of the outside world. They come from the environment, each as NAME or, read
+// again when it changes, from the file that NAME_FILE names.
+type settings struct {
+	secretKey     *setting
+	webhookSecret *setting
+	databaseURL   *setting
+	clerkURL      string
+	instanceID    string
+}
+
+// readSettings reads what the parts that are to run need, and nothing else.
+func readSettings(o options, getenv func(string) string) (settings, error) {
+	var s settings
+	var errs []error
+	read := func(name, purpose string, needed bool) *setting {
+		if !needed {
+			return nil
+		}
+		value, err := readSetting(name, getenv)
+		if err == nil && value.Get() == "" {
+			err = fmt.Errorf("%s is not set: %s", name, purpose)
+		}
+		errs = append(errs, err)
+		return value
+	}
+	s.webhookSecret = read("CLERK_WEBHOOK_SECRET",
+		"copy the signing secret (whsec_…) of the endpoint in Clerk's dashboard, or turn the receiver off with --receiver=false", o.Receiver)
+	s.secretKey = read("CLERK_SECRET_KEY",
+		"copy a secret key (sk_…) from Clerk's dashboard, or turn the controller off with --controller=false", o.Controller)
+	s.databaseURL = read("DATABASE_URL",
+		"say where the users table is, such as postgres://user:password@host/database or sqlite:/path/to/file", o.Controller)
+	if err := errors.Join(errs...); err != nil {
+		return settings{}, err
+	}
+	return s, s.readPlain(getenv)
+}
+
+func (s *settings) readPlain(getenv func(string) string) error {
+	address, err := readSetting("CLERK_API_URL", getenv)
+	if err != nil {
+		return err
+	}
+	s.clerkURL = address.Get()
+	if s.clerkURL == "" {
+		s.clerkURL = "https://api.clerk.com/v1"
+	}
+	if err := clerk.CheckURL(s.clerkURL); err != nil {
+		return fmt.Errorf("CLERK_API_URL: %w", err)
+	}
+	instance, err := readSetting("CLERK_INSTANCE_ID", getenv)
+	if err != nil {
+		return err
+	}
+	s.instanceID = instance.Get()
+	if s.webhookSecret != nil {
+		if _, err := receiver.ParseSecrets(s.webhookSecret.Get()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// files are the settings that can change while the program runs.
+func (s *settings) files() []*setting {
+	var files []*setting
+	for _, f := range []*setting{s.secretKey, s.webhookSecret, s.databaseURL} {
+		if f != nil && f.path != "" {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// maxSettingSize bounds a setting's file in bytes.
+const maxSettingSize = 64 << 10
+
+// readSetting reads NAME or NAME_FILE; neither gives an empty setting.
+func readSetting(name string, getenv func(string) string) (*setting, error) {
+	value, path := getenv(name), getenv(name+"_FILE")
+	if value != "" && path != "" {
+		return nil, fmt.Errorf("%s and %s_FILE are both set: unset one of them", name, name)
+	}
+	s := &setting{name: name, path: path}
+	if path != "" {
+		var err error
+		if value, err = readFile(path); err != nil {
+			return nil, fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		if value == "" {
+			return nil, fmt.Errorf("%s_FILE: %s is empty", name, path)
+		}
+	}
+	s.value.Store(&value)
+	return s, nil
+}
+
+// readFile reads a setting's file. White space around the value is no part of it: editors and echo leave a newline.
+func readFile(path string) (string, error) {
+	file, err := os.Open(path) //nolint:gosec // the path is the administrator's own
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, maxSettingSize+1))
+	if err != nil {
+		return "", err
+	}
+	if len(content) > maxSettingSize {
+		return "", fmt.Errorf("%s is larger than %d bytes, so it is no setting", path, maxSettingSize)
+	}
+	return strings.TrimSpace(string(content)), nil
+}

@@ -1,0 +1,43 @@
+package controllers
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what the reconciler writes, and how long users wait for it.
+type Metrics struct {
+	rowWrites  *prometheus.CounterVec
+	roleWrites *prometheus.CounterVec
+	eventToRow prometheus.Histogram
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(registerer prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		rowWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fituser_row_writes_total",
+			Help: "Rows of the users table written, by operation (insert, update, delete).",
+		}, []string{"operation"}),
+		roleWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fituser_role_writes_total",
+			Help: "Roles written to Clerk, by change (give, take back, drop mark).",
+		}, []string{"change"}),
+		eventToRow: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "fituser_event_to_row_seconds",
+			Help:    "Seconds from a Clerk event's own time to the row that shows it.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
+		}),
+	}
+	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow)
+	return m
+}
+
+// observeEvent measures how long the event behind this write took, once per event.
+func (m *Metrics) observeEvent(k *known) {
+	if k.hint.EventAt == 0 || k.hint.Message == k.serving.Status.ObservedHint {
+		return
+	}
+	m.eventToRow.Observe(max(0, k.now.Sub(time.UnixMilli(k.hint.EventAt)).Seconds()))
+}

@@ -1,0 +1,189 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Reconciler brings one user's Clerk account, FitUser and row into agreement.
+type Reconciler struct {
+	// Client reads FitUsers from a cache that has the index of [IndexUsers], with read-your-writes consistency on, and
+	// writes them.
+	Client client.Client
+	// Namespace holds the FitUsers.
+	Namespace string
+	Clerk     clerk.Client
+	Store     store.Store
+	// Instance stops everything while the secret key belongs to another Clerk instance.
+	Instance *InstanceGuard
+	Recorder events.EventRecorder
+	Metrics  *Metrics
+	Profile  ProfileMode
+	Clock    clock.PassiveClock
+
+	// LagTolerance is how long an answer of Clerk's that contradicts its own event is asked for again before it is
+	// believed. Zero believes at once.
+	LagTolerance time.Duration
+	// TakeBackGrace is how long a role outlives the FitUser that gave it, so that replacing a manifest is no gap.
+	TakeBackGrace time.Duration
+
+	removals removals
+	requests chan event.TypedGenericEvent[user.ID]
+}
+
+// Defaults of the waits above.
+const (
+	DefaultLagTolerance  = 30 * time.Second
+	DefaultTakeBackGrace = 5 * time.Second
+)
+
+// known is all that one reconcile knows of a user. Steps fill it in from top to bottom; the status is made of it.
+type known struct {
+	id  user.ID
+	now time.Time
+	log logr.Logger
+
+	fitUsers
+	hint v1alpha1.Hint
+
+	// clerk is the user as Clerk has them; nil when Clerk was not heard or has no such user (gone).
+	clerk *user.User
+	gone  bool
+	role  user.RolePlan
+
+	// clerkTrouble and rowTrouble are why the two sides are not in agreement; nil when they are.
+	clerkTrouble, rowTrouble *trouble
+	// retained is true when the row outlives the user because the FitUser says so.
+	retained bool
+	// again asks for another look after some time although nothing is wrong.
+	again time.Duration
+}
+
+// Reconcile looks at all that is known of a user and brings the three places into agreement: an answer of Clerk's first,
+// because nothing follows from anything else; then the FitUser, the role, the row; last the status, in one write.
+func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Result, error) {
+	k := &known{id: id, now: r.Clock.Now(), log: logf.FromContext(ctx)}
+	if err := r.findFitUsers(ctx, k); err != nil {
+		return reconcile.Result{}, err
+	}
+	if wait := r.graceLeft(k); k.serving == nil && wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	if k.clerkTrouble = r.askClerk(ctx, k); k.clerkTrouble != nil {
+		return r.conclude(ctx, k)
+	}
+	if wait := r.lag(k); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	if k.gone {
+		return r.letGo(ctx, k)
+	}
+	if err := r.makeFitUser(ctx, k); err != nil {
+		return r.retry(err)
+	}
+	k.clerkTrouble = r.settleRole(ctx, k)
+	k.rowTrouble = r.settleRow(ctx, k)
+	return r.conclude(ctx, k)
+}
+
+// askClerk reads the user. Only Clerk's own word for this very id makes a user gone.
+func (r *Reconciler) askClerk(ctx context.Context, k *known) *trouble {
+	if trouble := r.Instance.Check(ctx); trouble != nil {
+		return trouble
+	}
+	u, err := r.Clerk.Get(ctx, k.id)
+	switch {
+	case err == nil:
+		k.clerk = &u
+	case clerk.KindOf(err) == clerk.NotFound:
+		k.gone = true
+	default:
+		return clerkTrouble(err)
+	}
+	return nil
+}
+
+// makeFitUser makes the operator's FitUser for a user who has none.
+func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
+	if k.serving != nil {
+		return nil
+	}
+	for attempt := range v1alpha1.MaxNameAttempts {
+		made := v1alpha1.NewFitUser(r.Namespace, string(k.id), attempt)
+		err := r.Client.Create(ctx, made)
+		if err == nil {
+			k.log.Info("FitUser created", "name", made.Name)
+			k.serving = made
+			return nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating FitUser %s: %w", made.Name, err)
+		}
+		taken := &v1alpha1.FitUser{}
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(made), taken); err != nil {
+			return fmt.Errorf("reading FitUser %s: %w", made.Name, err)
+		}
+		if taken.Spec.ClerkUserID == string(k.id) {
+			return apierrors.NewConflict(resource, made.Name, errSeenLate)
+		}
+	}
+	return fmt.Errorf("creating a FitUser: all %d names are taken by FitUsers of other users", v1alpha1.MaxNameAttempts)
+}
+
+// conclude says what is so, removes the FitUsers that nobody needs, and chooses when to look again. It says first: a
+// FitUser that takes over has then noted that the user was seen before the one that noted it so far goes.
+func (r *Reconciler) conclude(ctx context.Context, k *known) (reconcile.Result, error) {
+	expendable := k.expendable()
+	if err := r.report(ctx, k, expendable); err != nil {
+		return r.retry(err)
+	}
+	for _, object := range expendable {
+		if err := r.deleteFitUser(ctx, k, object); err != nil {
+			return r.retry(err)
+		}
+	}
+	return k.next()
+}
+
+// next is when to look at this user again.
+func (k *known) next() (reconcile.Result, error) {
+	result := reconcile.Result{RequeueAfter: k.again}
+	for _, t := range []*trouble{k.clerkTrouble, k.rowTrouble} {
+		if t == nil {
+			continue
+		}
+		if t.err != nil {
+			return reconcile.Result{}, t.err
+		}
+		if t.retryAfter > 0 && (result.RequeueAfter == 0 || t.retryAfter < result.RequeueAfter) {
+			result.RequeueAfter = t.retryAfter
+		}
+	}
+	return result, nil
+}
+
+// conflictPause is how long to wait before looking again at an object that somebody else has just changed.
+const conflictPause = 200 * time.Millisecond
+
+// retry passes an error of the API server on. A conflict is no error: somebody was quicker, so look again.
+func (r *Reconciler) retry(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return reconcile.Result{RequeueAfter: conflictPause}, nil
+	}
+	return reconcile.Result{}, err
+}

@@ -1,0 +1,149 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+var (
+	resource    = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "fitusers"}
+	errSeenLate = errors.New("the FitUser exists, but was seen too late")
+)
+
+// fitUsers are the FitUsers of one user.
+type fitUsers struct {
+	// serving is the one whose spec counts; nil when there is none.
+	serving *v1alpha1.FitUser
+	// others are the rest, in the order in which they would serve.
+	others []*v1alpha1.FitUser
+	// leaving are those being deleted. Their spec counts no more.
+	leaving []*v1alpha1.FitUser
+}
+
+func (f *fitUsers) all() []*v1alpha1.FitUser {
+	all := slices.Concat(f.others, f.leaving)
+	if f.serving != nil {
+		all = append(all, f.serving)
+	}
+	return all
+}
+
+// seen reports whether any of them says that the operator has seen the user in Clerk: without that no row is removed.
+func (f *fitUsers) seen() bool {
+	return slices.ContainsFunc(f.all(), func(u *v1alpha1.FitUser) bool {
+		return u.Status.Clerk != nil && u.Status.Clerk.CreatedAt != nil
+	})
+}
+
+// choose says which of a user's FitUsers serves: one that a person made goes before one that the operator made, then
+// the older, then the smaller UID.
+func choose(objects []*v1alpha1.FitUser) fitUsers {
+	var f fitUsers
+	for _, object := range objects {
+		if object.DeletionTimestamp.IsZero() {
+			f.others = append(f.others, object)
+		} else {
+			f.leaving = append(f.leaving, object)
+		}
+	}
+	slices.SortFunc(f.others, func(a, b *v1alpha1.FitUser) int {
+		return cmp.Or(
+			compareBool(a.MadeByOperator(), b.MadeByOperator()),
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			cmp.Compare(a.UID, b.UID),
+		)
+	})
+	if len(f.others) > 0 {
+		f.serving, f.others = f.others[0], f.others[1:]
+	}
+	return f
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+// findFitUsers reads the FitUsers of k.id. The index may lag behind our own writes; reading each object by name does
+// not, and the name that we would give is always among those read.
+func (r *Reconciler) findFitUsers(ctx context.Context, k *known) error {
+	objects, err := r.fitUsersOf(ctx, k.id)
+	if err != nil {
+		return err
+	}
+	k.fitUsers = choose(objects)
+	for _, object := range k.all() {
+		if hint, ok := object.Hint(); ok {
+			k.hint = k.hint.Merge(hint)
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
+	var indexed v1alpha1.FitUserList
+	err := r.Client.List(ctx, &indexed, client.InNamespace(r.Namespace), client.MatchingFields{userIndex: string(id)},
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
+	}
+	names := []string{v1alpha1.NameFor(string(id), 0)}
+	for i := range indexed.Items {
+		if name := indexed.Items[i].Name; name != names[0] {
+			names = append(names, name)
+		}
+	}
+	var objects []*v1alpha1.FitUser
+	for _, name := range names {
+		object := &v1alpha1.FitUser{}
+		err := r.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: name}, object)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("reading FitUser %s: %w", name, err)
+		}
+		if err == nil && object.Spec.ClerkUserID == string(id) {
+			objects = append(objects, object)
+		}
+	}
+	return objects, nil
+}
+
+// expendable are the operator's own FitUsers that nobody needs: those that do not serve, and the one that does once its
+// user is gone from Clerk and the row is settled. What a person made is never among them, and nothing is while Clerk was
+// not heard or the only word that the user was ever seen would go before the row.
+func (k *known) expendable() []*v1alpha1.FitUser {
+	var candidates []*v1alpha1.FitUser
+	switch {
+	case k.gone && k.rowTrouble == nil:
+		candidates = append([]*v1alpha1.FitUser{k.serving}, k.others...)
+	case k.clerk != nil:
+		candidates = k.others
+	}
+	return slices.DeleteFunc(slices.Clone(candidates), func(u *v1alpha1.FitUser) bool { return !u.MadeByOperator() })
+}
+
+// deleteFitUser deletes exactly the object that was looked at: if anything about it has changed since, the API server
+// answers with a conflict.
+func (r *Reconciler) deleteFitUser(ctx context.Context, k *known, object *v1alpha1.FitUser) error {
+	err := r.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting FitUser %s: %w", object.Name, err)
+	}
+	k.log.Info("FitUser deleted", "name", object.Name)
+	return nil
+}

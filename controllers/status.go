@@ -1,0 +1,208 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// report writes the status of the user's FitUsers, each in one patch and only if it differs. Those in except are about
+// to be deleted, and those being deleted by somebody else are left alone.
+func (r *Reconciler) report(ctx context.Context, k *known, except []*v1alpha1.FitUser) error {
+	if k.serving == nil {
+		return nil
+	}
+	if !slices.Contains(except, k.serving) && !k.brieflyThrottled() {
+		if err := r.patchStatus(ctx, k, k.serving, k.status(r.Profile)); err != nil {
+			return err
+		}
+	}
+	for _, other := range k.others {
+		if slices.Contains(except, other) {
+			continue
+		}
+		if err := r.patchStatus(ctx, k, other, k.duplicateStatus(other)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brieflyThrottled is true when the only news is a short wait: see [brief].
+func (k *known) brieflyThrottled() bool {
+	return k.clerkTrouble != nil && k.clerkTrouble.reason == v1alpha1.ReasonClerkThrottled &&
+		k.clerkTrouble.retryAfter <= brief &&
+		meta.FindStatusCondition(k.serving.Status.Conditions, v1alpha1.ConditionReady) != nil
+}
+
+// patchStatus writes status if it says anything new. The patch holds the resourceVersion, so that it never lands on
+// another object of the same name, nor on one whose spec or hint has changed since.
+func (r *Reconciler) patchStatus(
+	ctx context.Context, k *known, object *v1alpha1.FitUser, status v1alpha1.FitUserStatus,
+) error {
+	if equality.Semantic.DeepEqual(object.Status, status) {
+		return nil
+	}
+	before := object.DeepCopy()
+	object.Status = status
+	object.Status.ObservedHint = k.hint.Message
+	object.Status.LastChangeTime = &metav1.Time{Time: k.now}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, object, patch); err != nil {
+		return fmt.Errorf("writing the status of FitUser %s: %w", object.Name, err)
+	}
+	return nil
+}
+
+// status is what the serving FitUser must say. It is a function of what is known and of the status so far, from which it
+// keeps what this look has not learnt anew.
+func (k *known) status(mode ProfileMode) v1alpha1.FitUserStatus {
+	s := *k.serving.Status.DeepCopy()
+	s.ObservedGeneration = k.serving.Generation
+	switch {
+	case k.clerk != nil:
+		k.describe(&s, mode)
+	case k.gone:
+		s.Profile, s.Role, s.RoleSource = nil, "", ""
+		s.Clerk = k.memory()
+	}
+	k.setConditions(&s)
+	return s
+}
+
+// describe notes what Clerk says. The role in force is what Clerk and the row both hold, so it waits for the row.
+func (k *known) describe(s *v1alpha1.FitUserStatus, mode ProfileMode) {
+	s.Profile = mode.profile(k.clerk)
+	if k.rowTrouble == nil || k.rowTrouble.reason == v1alpha1.ReasonEmailMissing {
+		s.Role, s.RoleSource = v1alpha1.Role(k.role.Role), v1alpha1.RoleSource(k.role.Source)
+	}
+	s.Clerk = &v1alpha1.AccountState{
+		CreatedAt:     &metav1.Time{Time: k.clerk.CreatedAt.Truncate(1e9)},
+		Banned:        k.clerk.Banned,
+		Locked:        k.clerk.Locked,
+		Deprovisioned: k.clerk.Deprovisioned,
+	}
+	if k.clerk.Role != string(s.Role) {
+		s.Clerk.Role = truncate(k.clerk.Role, maxRole)
+	}
+}
+
+// memory is what stays known of an account that is gone: that the operator has seen it, for as long as its row is there.
+func (k *known) memory() *v1alpha1.AccountState {
+	if !k.retained && k.rowTrouble == nil {
+		return nil
+	}
+	for _, object := range k.all() {
+		if object.Status.Clerk != nil && object.Status.Clerk.CreatedAt != nil {
+			return &v1alpha1.AccountState{CreatedAt: object.Status.Clerk.CreatedAt}
+		}
+	}
+	return nil
+}
+
+func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
+	set := func(conditionType string, status metav1.ConditionStatus, reason, message string) {
+		meta.SetStatusCondition(&s.Conditions, metav1.Condition{
+			Type: conditionType, Status: status, Reason: reason, Message: message,
+			ObservedGeneration: k.serving.Generation, LastTransitionTime: metav1.Time{Time: k.now},
+		})
+	}
+	ready := k.clerkTrouble
+	if ready == nil {
+		ready = k.rowTrouble
+	}
+	set(v1alpha1.ConditionReady, ready.status(), ready.reasonOr(v1alpha1.ReasonSynced),
+		ready.messageOr("Clerk, this FitUser and the row agree"))
+	set(v1alpha1.ConditionClerkSynced, k.clerkTrouble.status(), k.clerkTrouble.reasonOr(v1alpha1.ReasonSynced),
+		k.clerkTrouble.messageOr("Clerk has the user and holds the role in force"))
+	row := k.rowCondition()
+	set(v1alpha1.ConditionDatabaseSynced, row.status, row.reason, row.message)
+
+	for conditionType, t := range map[string]*trouble{
+		v1alpha1.ConditionReconciling: k.first(func(t *trouble) bool { return !t.stalled }),
+		v1alpha1.ConditionStalled:     k.first(func(t *trouble) bool { return t.stalled }),
+	} {
+		if t == nil {
+			meta.RemoveStatusCondition(&s.Conditions, conditionType)
+			continue
+		}
+		set(conditionType, metav1.ConditionTrue, t.reason, t.message)
+	}
+}
+
+type rowCondition struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+func (k *known) rowCondition() rowCondition {
+	switch {
+	case k.rowTrouble != nil:
+		return rowCondition{k.rowTrouble.status(), k.rowTrouble.reason, k.rowTrouble.message}
+	case k.retained:
+		return rowCondition{metav1.ConditionTrue, v1alpha1.ReasonRowRetained, "the row stays: deletionPolicy is Retain"}
+	case k.gone:
+		return rowCondition{metav1.ConditionTrue, v1alpha1.ReasonSynced, "there is no row of this operator's making"}
+	case k.clerk == nil:
+		return rowCondition{metav1.ConditionUnknown, v1alpha1.ReasonRowPending, "waiting for Clerk"}
+	default:
+		return rowCondition{metav1.ConditionTrue, v1alpha1.ReasonSynced, "the row is what Clerk and the role in force say"}
+	}
+}
+
+// first is the first trouble of a kind, Clerk's before the row's.
+func (k *known) first(is func(*trouble) bool) *trouble {
+	for _, t := range []*trouble{k.clerkTrouble, k.rowTrouble} {
+		if t != nil && is(t) {
+			return t
+		}
+	}
+	return nil
+}
+
+// duplicateStatus is what a FitUser says whose user another one serves.
+func (k *known) duplicateStatus(object *v1alpha1.FitUser) v1alpha1.FitUserStatus {
+	t := &trouble{
+		reason: v1alpha1.ReasonDuplicateUser, stalled: true,
+		message: fmt.Sprintf("FitUser %q serves this user: delete one of the two", k.serving.Name),
+	}
+	own := &known{now: k.now, clerkTrouble: t, rowTrouble: t, fitUsers: fitUsers{serving: object}}
+	s := *object.Status.DeepCopy()
+	s.ObservedGeneration = object.Generation
+	s.Profile, s.Role, s.RoleSource = nil, "", ""
+	own.setConditions(&s)
+	return s
+}
+
+// status is the condition status of a side with this trouble, or none (nil).
+func (t *trouble) status() metav1.ConditionStatus {
+	switch {
+	case t == nil:
+		return metav1.ConditionTrue
+	case t.unsure:
+		return metav1.ConditionUnknown
+	default:
+		return metav1.ConditionFalse
+	}
+}
+
+func (t *trouble) reasonOr(fine string) string {
+	if t == nil {
+		return fine
+	}
+	return t.reason
+}
+
+func (t *trouble) messageOr(fine string) string {
+	if t == nil {
+		return fine
+	}
+	return t.message
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// Where things are, unless the port is taken. All of it is on the loopback interface.
+const (
+	webhookAddress = "127.0.0.1:8080"
+	probeAddress   = "127.0.0.1:8081"
+	metricsAddress = "127.0.0.1:8082"
+	standInAddress = "127.0.0.1:8090"
+)
+
+// addresses are where the operator listens.
+type addresses struct{ webhook, probe, metrics string }
+
+// freeAddresses chooses the operator's addresses. All are held until the last is chosen, so that no two are the same.
+func freeAddresses(ctx context.Context) (a addresses, err error) {
+	for _, choice := range []struct {
+		preferred string
+		chosen    *string
+	}{{webhookAddress, &a.webhook}, {probeAddress, &a.probe}, {metricsAddress, &a.metrics}} {
+		listener, err := listen(ctx, choice.preferred)
+		if err != nil {
+			return addresses{}, err
+		}
+		defer func() { _ = listener.Close() }() // nothing was ever accepted
+		*choice.chosen = listener.Addr().String()
+	}
+	return a, nil
+}
+
+// listen takes the preferred address or, where that is taken, any free port.
+func listen(ctx context.Context, preferred string) (net.Listener, error) {
+	var network net.ListenConfig
+	listener, err := network.Listen(ctx, "tcp", preferred)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		listener, err = network.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", preferred, err)
+	}
+	return listener, nil
+}
+
+func (a addresses) webhookURL() string { return "http://" + a.webhook + "/api/webhooks" }
+func (a addresses) metricsURL() string { return "http://" + a.metrics + "/metrics" }
+func (a addresses) readyURL() string   { return "http://" + a.probe + "/readyz" }
+
+// checkReady asks the operator whether it is ready.
+func (a addresses) checkReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.readyURL(), nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }() // read only
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", a.readyURL(), response.Status)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+// Command local is `make run`: the operator and everything that it needs, on this machine, with no account and no
+// cluster. It starts a real API server with etcd, a SQLite file, a stand-in for Clerk (unless CLERK_SECRET_KEY is set)
+// and the operator as it is built for production, prints what to try, and ends all of it when it ends itself.
+//
+// It owns the order in which things start and stop, and the text that it prints. The control plane is
+// internal/testenv's, the stand-in internal/clerk/clerktest's; of the operator it knows only what any deployment does:
+// flags, environment, probes.
+//
+//	local        runs everything until Ctrl-C
+//	local rows   prints the users table that DATABASE_URL names
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+func main() { os.Exit(program("")) }
+
+// program is main with another state directory; "" is .local in the source tree. It returns the exit code.
+func program(stateDir string) int {
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, restore) // a second Ctrl-C ends this program at once, and the others with it
+	if err := command(ctx, os.Args[1:], stateDir); err != nil {
+		fmt.Fprintf(os.Stderr, "local: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func command(ctx context.Context, args []string, stateDir string) error {
+	switch {
+	case len(args) == 0:
+		settings, err := readSettings(os.Getenv, os.Environ())
+		if err != nil {
+			return err
+		}
+		s := &sandbox{settings: settings, console: newConsole(os.Stdout)}
+		return s.run(ctx, stateDir)
+	case slices.Equal(args, []string{"rows"}):
+		return printRows(ctx, os.Stdout, os.Getenv("DATABASE_URL"))
+	default:
+		return fmt.Errorf("the arguments are %q: want none, to run everything, or rows", args)
+	}
+}

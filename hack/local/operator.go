@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long the operator may take to end in order. It needs milliseconds.
+const stopTimeout = 10 * time.Second
+
+// operator is the operator's process.
+type operator struct {
+	binary  string
+	args    []string
+	environ []string
+	output  io.Writer
+	logPath string
+}
+
+func (s *sandbox) operator(output io.Writer) operator {
+	o := operator{
+		binary: s.tree.manager(), output: output, logPath: s.state.path(logFile),
+		args: []string{
+			"--receiver=" + strconv.FormatBool(s.receiver()), "--controller", "--create-table",
+			"--namespace=default", "--kubeconfig=" + s.state.path(kubeconfigFile),
+			"--webhook-bind-address=" + s.addresses.webhook, "--health-probe-bind-address=" + s.addresses.probe,
+			"--metrics-bind-address=" + s.addresses.metrics, "--metrics-secure=false",
+		},
+	}
+	variables := []variable{
+		{"CLERK_SECRET_KEY", s.settings.secretKey}, {"CLERK_WEBHOOK_SECRET", s.settings.webhookSecret},
+		{"DATABASE_URL", s.databaseURL()},
+	}
+	if s.clerk != nil {
+		variables = []variable{
+			{"CLERK_SECRET_KEY", s.clerk.secretKey()}, {"CLERK_WEBHOOK_SECRET", s.clerk.webhookSecret},
+			{"CLERK_API_URL", s.clerk.url()}, {"CLERK_INSTANCE_ID", ""}, {"DATABASE_URL", s.databaseURL()},
+		}
+	}
+	o.environ = s.settings.with(variables...)
+	return o
+}
+
+// receiver reports whether the operator can take webhooks: not without the secret that they are signed with.
+func (s *sandbox) receiver() bool { return s.clerk != nil || s.settings.webhookSecret != "" }
+
+// run runs the operator until ctx ends. That it ends by itself is an error.
+func (o operator) run(ctx context.Context) error {
+	// The kernel ends the process together with the thread that started it, see diesWithParent.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, o.binary, o.args...) //nolint:gosec // G204: built by this program
+	cmd.Env, cmd.Stdout, cmd.Stderr = o.environ, o.output, o.output
+	cmd.SysProcAttr = diesWithParent()
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopTimeout
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	return fmt.Errorf("the operator ended by itself (%w). The end of its log, %s:\n%s", err, o.logPath, o.lastLines())
+}
+
+// lastLines shows why it ended.
+func (o operator) lastLines() string {
+	log, err := os.ReadFile(o.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	return "  " + strings.Join(lines[max(0, len(lines)-10):], "\n  ")
+}

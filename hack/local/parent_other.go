@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+// diesWithParent does what there is for it outside Linux: in the process group of this program, the process ends with it
+// at Ctrl-C. It outlives a kill -9.
+func diesWithParent() *syscall.SysProcAttr { return nil }

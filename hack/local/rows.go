@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+)
+
+const (
+	rowsTimeout = 10 * time.Second
+	// listRows names only columns that both engines give as text.
+	listRows = `SELECT id, email, first_name, last_name, role, coalesce(phone, '') FROM users ORDER BY created_at, id LIMIT 1000`
+)
+
+// printRows shows the table as anybody sees it who looks into the database: not through the operator's own code, and
+// without writing.
+func printRows(ctx context.Context, w io.Writer, databaseURL string) error {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	db, err := openReadOnly(databaseURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // read only
+	rows, err := db.QueryContext(ctx, listRows)
+	if err != nil {
+		return fmt.Errorf("reading the users table: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // read to the end below
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "ID\tEMAIL\tFIRST_NAME\tLAST_NAME\tROLE\tPHONE")
+	for rows.Next() {
+		var id, email, first, last, role, phone string
+		if err := rows.Scan(&id, &email, &first, &last, &role, &phone); err != nil {
+			return fmt.Errorf("reading a row: %w", err)
+		}
+		fmt.Fprintln(table, strings.Join([]string{id, email, first, last, role, phone}, "\t"))
+	}
+	return errors.Join(rows.Err(), table.Flush())
+}
+
+func openReadOnly(databaseURL string) (*sql.DB, error) {
+	path, isSQLite := strings.CutPrefix(databaseURL, "sqlite:")
+	switch {
+	case databaseURL == "":
+		return nil, errors.New("DATABASE_URL is not set: say where the users table is; the command rows in .local/bin knows it")
+	case !isSQLite:
+		return sql.Open("pgx", databaseURL)
+	}
+	path, err := filepath.Abs(strings.TrimPrefix(path, "//"))
+	if err != nil {
+		return nil, fmt.Errorf("finding the database's file: %w", err)
+	}
+	name := url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro"}
+	return sql.Open("sqlite", name.String())
+}

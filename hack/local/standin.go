@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+)
+
+// standIn is the stand-in for Clerk, listening, with its webhook endpoint.
+type standIn struct {
+	server        *clerktest.Server
+	sender        *clerktest.Sender
+	webhookSecret string
+	listener      net.Listener
+}
+
+// people are who has signed up when the script begins.
+func people() []clerktest.Person {
+	return []clerktest.Person{
+		{
+			Email: "ada@example.com", FirstName: "Ada", LastName: "Okafor", Phone: "+15550100",
+			PublicMetadata: clerktest.Metadata{"role": "admin"}, // as given in Clerk's dashboard
+		},
+		{Email: "ben@example.com", FirstName: "Ben", LastName: "Larsen"},
+		{Email: "chloe@example.com", FirstName: "Chloé", LastName: "Martin"},
+	}
+}
+
+func newStandIn(ctx context.Context, webhookURL string, c *console) (*standIn, error) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	s := &standIn{
+		server:        clerktest.NewServer(clerktest.Config{}),
+		webhookSecret: "whsec_" + base64.StdEncoding.EncodeToString(key),
+	}
+	var err error
+	s.sender, err = clerktest.NewSender(clerktest.SenderConfig{
+		URL: webhookURL, Secrets: []string{s.webhookSecret}, OnAttempt: func(a clerktest.Attempt) { c.webhook(a) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the webhook sender: %w", err)
+	}
+	s.server.Attach(s.sender)
+	s.listener, err = listen(ctx, standInAddress)
+	return s, err
+}
+
+func (s *standIn) url() string { return "http://" + s.listener.Addr().String() + "/v1" }
+
+func (s *standIn) secretKey() string { return clerktest.DefaultSecretKey }
+
+// signUp returns the ids of the new users.
+func (s *standIn) signUp(people []clerktest.Person) []string {
+	ids := make([]string, len(people))
+	for i, person := range people {
+		ids[i] = s.server.SignUp(person)
+	}
+	return ids
+}
+
+// serve answers requests until ctx ends.
+func (s *standIn) serve(ctx context.Context) error {
+	server := &http.Server{Handler: s.server, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the stand-in for Clerk: %w", err)
+	}
+	return nil
+}
+
+// close gives the port back where serve never took it over.
+func (s *standIn) close() { _ = s.listener.Close() }

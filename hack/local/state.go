@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+)
+
+// What is in the state directory.
+const (
+	kubeconfigFile = "kubeconfig"
+	tableFile      = "users.db"
+	logFile        = "manager.log"
+	toolsDir       = "bin"
+	lockFile       = "lock"
+)
+
+// state is the directory that holds what a run leaves for people and for the commands that it prints.
+type state struct {
+	dir  string
+	lock *os.File
+}
+
+// claim makes dir this process's own, for as long as it lives, and empties it. The kernel gives the lock back however the
+// process ends.
+func claim(dir string) (*state, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state directory: %w", err)
+	}
+	s := &state{dir: dir}
+	lock, err := os.OpenFile(s.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the state directory: %w", err)
+	}
+	s.lock = lock
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("another make run is using %s: stop that one first", dir)
+	}
+	if err == nil {
+		err = s.empty()
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func (s *state) empty() error {
+	entries, err := os.ReadDir(s.dir)
+	for _, entry := range entries {
+		if entry.Name() != lockFile {
+			err = errors.Join(err, os.RemoveAll(s.path(entry.Name())))
+		}
+	}
+	if err == nil {
+		err = os.Mkdir(s.path(toolsDir), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("emptying the state directory: %w", err)
+	}
+	return nil
+}
+
+// release lets the next run have the directory.
+func (s *state) release() error { return s.lock.Close() }
+
+func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *state) write(name string, content []byte) error {
+	return os.WriteFile(s.path(name), content, 0o600)
+}
+
+func (s *state) create(name string) (*os.File, error) {
+	return os.OpenFile(s.path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}
+
+// linkTool puts a program of another directory where the commands printed find it.
+func (s *state) linkTool(name, from string) error {
+	return os.Symlink(filepath.Join(from, name), s.path(filepath.Join(toolsDir, name)))
+}
+
+// rowsScript runs this program, in the directory in which it was started: a database URL may hold a relative path.
+const rowsScript = `#!/bin/sh
+cd %s && DATABASE_URL=%s exec %s rows
+`
+
+// writeRows makes the command that prints the table. It knows the database's URL, so that nobody has to paste a password.
+func (s *state) writeRows(databaseURL string) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("finding the working directory: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	text := fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(self))
+	return os.WriteFile(s.path(filepath.Join(toolsDir, "rows")), []byte(text), 0o700) //nolint:gosec // G306: it is a program
+}
+
+// shellQuote makes one word of any text, for sh, bash and zsh.
+func shellQuote(text string) string {
+	if regexp.MustCompile(`^[0-9A-Za-z@%+:,./_-]+$`).MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

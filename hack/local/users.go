@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// users reads the FitUsers.
+type users struct{ client client.Client }
+
+func newUsers(config *rest.Config) (users, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return users{}, fmt.Errorf("registering the API types: %w", err)
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return users{}, fmt.Errorf("making a client: %w", err)
+	}
+	return users{c}, nil
+}
+
+// checkReady says which of the Clerk ids has no FitUser that is Ready, and why.
+func (u users) checkReady(ctx context.Context, ids []string) error {
+	var list v1alpha1.FitUserList
+	if err := u.client.List(ctx, &list, client.InNamespace("default")); err != nil {
+		return fmt.Errorf("listing FitUsers: %w", err)
+	}
+	found := map[string]*v1alpha1.FitUser{}
+	for i := range list.Items {
+		found[list.Items[i].Spec.ClerkUserID] = &list.Items[i]
+	}
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, checkOne(id, found[id]))
+	}
+	return errors.Join(errs...)
+}
+
+func checkOne(id string, fitUser *v1alpha1.FitUser) error {
+	if fitUser == nil {
+		return fmt.Errorf("%s has no FitUser", id)
+	}
+	ready := meta.FindStatusCondition(fitUser.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil:
+		return fmt.Errorf("%s has no status", fitUser.Name)
+	case ready.Status != "True":
+		return fmt.Errorf("%s is not ready: %s: %s", fitUser.Name, ready.Reason, ready.Message)
+	}
+	return nil
+}
+
+// await asks until the answer is nil. The error says what was waited for and how far it had come.
+func await(ctx context.Context, otherwise string, check func(context.Context) error) error {
+	deadline := time.NewTimer(startTimeout)
+	defer deadline.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return fmt.Errorf("%s after %s: %w", otherwise, startTimeout, err)
+		case <-time.After(pollInterval):
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package clerktest
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/fnv"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// ksuidEpoch is the second that KSUIDs count from, 2014-05-13T16:53:20Z (github.com/segmentio/ksuid).
+const ksuidEpoch = 1_400_000_000
+
+// ksuidLength is the length of a KSUID in base 62: 20 bytes.
+const ksuidLength = 27
+
+// idSource makes ids in the form of Clerk's: a prefix and a KSUID, which sorts by its time. Ids repeat from run to
+// run for the same seed and the same clock, so that a failing test can be run again.
+type idSource struct {
+	mu  sync.Mutex
+	rng *rand.Rand
+}
+
+func newIDSource(seed string) *idSource {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed))                                        // a hash never fails
+	return &idSource{rng: rand.New(rand.NewPCG(h.Sum64(), ksuidEpoch))} //nolint:gosec // G404: ids are no secrets
+}
+
+// id returns prefix followed by the KSUID of t.
+func (s *idSource) id(prefix string, t time.Time) string {
+	var b [20]byte
+	binary.BigEndian.PutUint32(b[:4], uint32(t.Unix()-ksuidEpoch)) //nolint:gosec // G115: the format is 32 bits wide
+	s.fill(b[4:])
+	// big.Int and KSUID disagree only in which case of letter comes first.
+	text := strings.Map(swapCase, new(big.Int).SetBytes(b[:]).Text(62))
+	return prefix + strings.Repeat("0", ksuidLength-len(text)) + text
+}
+
+// trace returns what Clerk puts into clerk_trace_id: 32 hexadecimal digits.
+func (s *idSource) trace() string {
+	var b [16]byte
+	s.fill(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// fill overwrites b, 16 bytes long, with random bytes.
+func (s *idSource) fill(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	binary.BigEndian.PutUint64(b, s.rng.Uint64())
+	binary.BigEndian.PutUint64(b[8:], s.rng.Uint64())
+}
+
+func swapCase(r rune) rune {
+	if unicode.IsUpper(r) {
+		return unicode.ToLower(r)
+	}
+	return unicode.ToUpper(r)
+}

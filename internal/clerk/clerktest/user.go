@@ -1,0 +1,160 @@
+package clerktest
+
+import (
+	"slices"
+	"time"
+)
+
+// User is a user as Clerk's Backend API and its webhooks show it: schema User of Clerk's OpenAPI document. A nil
+// pointer is JSON null; times are Unix milliseconds. The fields stand in the alphabetical order of their keys
+// because real webhook bodies have that order.
+//
+// The server keeps every version of a user it ever served: whoever changes a User replaces what its pointers point
+// to and never writes through them.
+type User struct {
+	BackupCodeEnabled         bool           `json:"backup_code_enabled"`
+	Banned                    bool           `json:"banned"`
+	BypassClientTrust         bool           `json:"bypass_client_trust"`
+	CreateOrganizationEnabled bool           `json:"create_organization_enabled"`
+	CreateOrganizationsLimit  *int64         `json:"create_organizations_limit"`
+	CreatedAt                 int64          `json:"created_at"`
+	DeleteSelfEnabled         bool           `json:"delete_self_enabled"`
+	Deprovisioned             bool           `json:"deprovisioned"`
+	EmailAddresses            []EmailAddress `json:"email_addresses"`
+	EnterpriseAccounts        []any          `json:"enterprise_accounts"`
+	ExternalAccounts          []any          `json:"external_accounts"`
+	ExternalID                *string        `json:"external_id"`
+	FirstName                 *string        `json:"first_name"`
+	HasImage                  bool           `json:"has_image"`
+	ID                        string         `json:"id"`
+	ImageURL                  string         `json:"image_url"`
+	LastActiveAt              *int64         `json:"last_active_at"`
+	LastName                  *string        `json:"last_name"`
+	LastSignInAt              *int64         `json:"last_sign_in_at"`
+	LegalAcceptedAt           *int64         `json:"legal_accepted_at"`
+	Locale                    *string        `json:"locale"`
+	Locked                    bool           `json:"locked"`
+	LockoutExpiresInSeconds   *int64         `json:"lockout_expires_in_seconds"`
+	MFADisabledAt             *int64         `json:"mfa_disabled_at"`
+	MFAEnabledAt              *int64         `json:"mfa_enabled_at"`
+	Object                    string         `json:"object"`
+	Passkeys                  []any          `json:"passkeys"`
+	PasswordEnabled           bool           `json:"password_enabled"`
+	PasswordLastUpdatedAt     *int64         `json:"password_last_updated_at"`
+	PhoneNumbers              []PhoneNumber  `json:"phone_numbers"`
+	PrimaryEmailAddressID     *string        `json:"primary_email_address_id"`
+	PrimaryPhoneNumberID      *string        `json:"primary_phone_number_id"`
+	PrimaryWeb3WalletID       *string        `json:"primary_web3_wallet_id"`
+	PrivateMetadata           Metadata       `json:"private_metadata"`
+	ProfileImageURL           string         `json:"profile_image_url"`
+	PublicMetadata            Metadata       `json:"public_metadata"`
+	SAMLAccounts              []any          `json:"saml_accounts"`
+	TOTPEnabled               bool           `json:"totp_enabled"`
+	TwoFactorEnabled          bool           `json:"two_factor_enabled"`
+	UnsafeMetadata            Metadata       `json:"unsafe_metadata"`
+	UpdatedAt                 int64          `json:"updated_at"`
+	Username                  *string        `json:"username"`
+	// VerificationAttemptsRemaining is null where account lockout is off.
+	VerificationAttemptsRemaining *int64 `json:"verification_attempts_remaining"`
+	Web3Wallets                   []any  `json:"web3_wallets"`
+}
+
+// EmailAddress is Clerk's schema EmailAddress. A nil Verification is legal: nobody has tried to verify the address. A
+// reserved one is unverified and yet claimed.
+type EmailAddress struct {
+	CreatedAt    int64         `json:"created_at"`
+	EmailAddress string        `json:"email_address"`
+	ID           string        `json:"id"`
+	LinkedTo     []any         `json:"linked_to"`
+	Object       string        `json:"object"`
+	Reserved     bool          `json:"reserved"`
+	UpdatedAt    int64         `json:"updated_at"`
+	Verification *Verification `json:"verification"`
+}
+
+// PhoneNumber is Clerk's schema PhoneNumber.
+type PhoneNumber struct {
+	BackupCodes             []string      `json:"backup_codes"`
+	CreatedAt               int64         `json:"created_at"`
+	DefaultSecondFactor     bool          `json:"default_second_factor"`
+	ID                      string        `json:"id"`
+	LinkedTo                []any         `json:"linked_to"`
+	Object                  string        `json:"object"`
+	PhoneNumber             string        `json:"phone_number"`
+	Reserved                bool          `json:"reserved"`
+	ReservedForSecondFactor bool          `json:"reserved_for_second_factor"`
+	UpdatedAt               int64         `json:"updated_at"`
+	Verification            *Verification `json:"verification"`
+}
+
+// Verification says how an address or number was verified. Status is unverified, verified, failed or expired.
+type Verification struct {
+	Attempts *int64 `json:"attempts"`
+	ExpireAt *int64 `json:"expire_at"`
+	Object   string `json:"object"`
+	Status   string `json:"status"`
+	Strategy string `json:"strategy"`
+}
+
+// DeletedObject is what Clerk answers to a deletion and what the event user.deleted carries: schema DeletedObject.
+type DeletedObject struct {
+	Deleted    bool    `json:"deleted"`
+	ExternalID *string `json:"external_id,omitempty"`
+	ID         string  `json:"id"`
+	Object     string  `json:"object"`
+}
+
+// PrimaryEmail is the primary address of the user, or "" where there is none.
+func (u User) PrimaryEmail() string {
+	for _, e := range u.EmailAddresses {
+		if u.PrimaryEmailAddressID != nil && e.ID == *u.PrimaryEmailAddressID {
+			return e.EmailAddress
+		}
+	}
+	return ""
+}
+
+// newUser returns a user without any address, with what Clerk gives to everyone.
+func newUser(id string, at time.Time) User {
+	ms := at.UnixMilli()
+	image := "https://img.clerk.com/" + id
+	return User{
+		ID: id, Object: "user", CreatedAt: ms, UpdatedAt: ms,
+		ImageURL: image, ProfileImageURL: image,
+		CreateOrganizationEnabled: true, DeleteSelfEnabled: true,
+		PublicMetadata: Metadata{}, PrivateMetadata: Metadata{}, UnsafeMetadata: Metadata{},
+		EmailAddresses: []EmailAddress{}, PhoneNumbers: []PhoneNumber{}, Web3Wallets: []any{}, Passkeys: []any{},
+		ExternalAccounts: []any{}, SAMLAccounts: []any{}, EnterpriseAccounts: []any{},
+		VerificationAttemptsRemaining: new(int64(100)),
+	}
+}
+
+// clone returns a copy that can be changed without the original noticing.
+func (u User) clone() User {
+	u.EmailAddresses = slices.Clone(u.EmailAddresses)
+	u.PhoneNumbers = slices.Clone(u.PhoneNumbers)
+	u.PublicMetadata = u.PublicMetadata.clone()
+	u.PrivateMetadata = u.PrivateMetadata.clone()
+	u.UnsafeMetadata = u.UnsafeMetadata.clone()
+	return u
+}
+
+// deleted is what is left of the user after its deletion.
+func (u User) deleted() DeletedObject {
+	return DeletedObject{Deleted: true, ExternalID: u.ExternalID, ID: u.ID, Object: "user"}
+}
+
+// verifiedByCode is the verification of somebody who typed a code from an e-mail ("email_code") or text
+// ("phone_code").
+func verifiedByCode(strategy string, at int64) *Verification {
+	const validity = 10 * time.Minute
+	return &Verification{
+		Object: "verification_otp", Status: "verified", Strategy: strategy,
+		Attempts: new(int64(1)), ExpireAt: new(at + validity.Milliseconds()),
+	}
+}
+
+// verifiedByAdmin is the verification of an address that was added through the Backend API as verified.
+func verifiedByAdmin() *Verification {
+	return &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"}
+}

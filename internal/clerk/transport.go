@@ -1,0 +1,69 @@
+package clerk
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits of what Clerk, or whoever answers in its place, can cost us.
+const (
+	defaultTimeout = 10 * time.Second
+	// maxBody bounds an answer: a page of 500 users, each with 24 KB of metadata, is about 16 MB.
+	maxBody        = 32 << 20
+	maxConnections = 16
+)
+
+// transport is the only place where an answer is seen whole: the SDK drops the status and the headers of all answers
+// that are not JSON. It sends the key of the moment, and turns every answer but a JSON 200 into an [Error]; redirects
+// too, so that the key goes to no other host.
+type transport struct {
+	next    http.RoundTripper
+	key     func() string
+	budget  *budget
+	metrics *metrics
+}
+
+func newTransport(config Config, budget *budget) *transport {
+	return &transport{
+		next: &http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			DialContext:       (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			ForceAttemptHTTP2: true,
+			// Without pings a connection whose other end has vanished stays in use, and every request on it times out,
+			// until the kernel gives it up after a quarter of an hour (golang/go#36026).
+			HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxConnsPerHost:     maxConnections,
+			MaxIdleConnsPerHost: maxConnections,
+			IdleConnTimeout:     90 * time.Second,
+		},
+		key:     config.Key,
+		budget:  budget,
+		metrics: newMetrics(config.Registerer),
+	}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	request.Header.Set("Authorization", "Bearer "+t.key())
+	start := time.Now()
+	response, err := t.next.RoundTrip(request)
+	if err != nil {
+		t.metrics.observe(request, 0, time.Since(start))
+		return nil, err
+	}
+	t.metrics.observe(request, response.StatusCode, time.Since(start))
+	if response.StatusCode == http.StatusOK && isJSON(response.Header) {
+		// What is too long fails instead of ending early: half a page must not look like a short one.
+		response.Body = http.MaxBytesReader(nil, response.Body, maxBody)
+		return response, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	failure := failureOf(request, response)
+	if failure.Kind == Throttled {
+		t.budget.pause(failure.RetryAfter)
+	}
+	return nil, failure
+}

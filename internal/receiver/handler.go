@@ -1,0 +1,133 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+)
+
+// visit is one request, as far as it is known yet.
+type visit struct {
+	delivery delivery
+	verified bool
+	event    event
+}
+
+// ServeHTTP takes one delivery. There is one route and no mux, because a mux redirects to paths that it has cleaned, and
+// to Svix a redirect is a failure.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	var v visit
+	err := r.take(w, req, &v)
+	r.journal.note(v, err, r.config.Now())
+	respond(w, outcomeOf(err))
+}
+
+// take runs the steps that end in a recorded event. A panic in one of them is that request's failure alone.
+func (r *Receiver) take(w http.ResponseWriter, req *http.Request, v *visit) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // p itself may be made of what was sent
+			err = fmt.Errorf("%w: panic with a %T: %s", failed, p, debug.Stack())
+		}
+	}()
+	if err := route(req); err != nil {
+		return err
+	}
+	if err := r.verify(w, req, v); err != nil {
+		return err
+	}
+	return r.recorder.record(req.Context(), v.event.user, v.event.hint(v.delivery.message, r.config.Now()))
+}
+
+// route accepts the one path, exactly as it is written: no trailing slash, no other case, nothing escaped.
+func route(req *http.Request) error {
+	if req.URL.Path != Path || req.URL.RawPath != "" {
+		return rejectedPath
+	}
+	if req.Method != http.MethodPost {
+		return rejectedMethod
+	}
+	return nil
+}
+
+// verify reads the request into v. Only here is a body in memory, and only as many at once as there are places: an event
+// that waits for the API server afterwards costs a connection and no more.
+func (r *Receiver) verify(w http.ResponseWriter, req *http.Request, v *visit) error {
+	queue, cancel := context.WithTimeout(req.Context(), r.config.Limits.Queue)
+	defer cancel()
+	select {
+	case r.bodies <- struct{}{}:
+		defer func() { <-r.bodies }()
+	case <-queue.Done():
+		return overloaded
+	}
+	body, err := read(w, req, r.config.Limits.BodyBytes)
+	if err != nil {
+		return err
+	}
+	if !isPlainJSON(req.Header) {
+		return rejectedContentType
+	}
+	if v.delivery, err = parseDelivery(req.Header); err != nil {
+		return err
+	}
+	now := r.config.Now()
+	if err := verify(v.delivery, body, r.config.Keys(), now); err != nil {
+		return err
+	}
+	v.verified = true
+	v.event, err = decodeEvent(body, r.config.InstanceID, now)
+	return err
+}
+
+func read(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, error) {
+	if req.ContentLength > limit {
+		return nil, rejectedSize
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, rejectedSize
+	}
+	if err != nil {
+		return nil, rejectedBody
+	}
+	return body, nil
+}
+
+// isPlainJSON reports whether the body is JSON in UTF-8 as it stands. Nothing is ever decompressed.
+func isPlainJSON(header http.Header) bool {
+	if len(header.Values("Content-Encoding")) > 0 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(only(header, "Content-Type"))
+	if err != nil || media != "application/json" {
+		return false
+	}
+	charset, given := params["charset"]
+	return len(params) == 0 || len(params) == 1 && given && strings.EqualFold(charset, "utf-8")
+}
+
+// respond answers. Only who was believed keeps the connection: places for others are scarce.
+func respond(w http.ResponseWriter, o outcome) {
+	a := answers[o]
+	header := w.Header()
+	header.Set("Content-Type", "text/plain; charset=utf-8")
+	header.Set("X-Content-Type-Options", "nosniff")
+	switch a.status {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryAfter)
+		header.Set("Connection", "close")
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodPost)
+		header.Set("Connection", "close")
+	default:
+		header.Set("Connection", "close")
+	}
+	w.WriteHeader(a.status)
+	_, _ = io.WriteString(w, a.text+"\n") // the sender may have gone
+}

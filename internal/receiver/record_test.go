@@ -1,0 +1,310 @@
+package receiver
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// ada is the user of these tests; adaName is what the operator calls her FitUser.
+const (
+	ada     = "user_2Ada"
+	adaName = "user-2ada-2"
+)
+
+func mustAccept(t *testing.T, got reply) {
+	t.Helper()
+	if got.status != http.StatusOK {
+		t.Errorf("answered %d %q, want 200", got.status, got.text)
+	}
+}
+
+// hints are the hints by FitUser. A FitUser without one has the zero hint.
+func (w *world) hints(t *testing.T) map[string]v1alpha1.Hint {
+	t.Helper()
+	hints := map[string]v1alpha1.Hint{}
+	for name, u := range w.users(t) {
+		hints[name], _ = u.Hint()
+	}
+	return hints
+}
+
+func wantHints(t *testing.T, w *world, want map[string]v1alpha1.Hint) {
+	t.Helper()
+	if diff := cmp.Diff(want, w.hints(t)); diff != "" {
+		t.Errorf("hints by FitUser (-want +got):\n%s", diff)
+	}
+}
+
+func hintOf(message string, kind v1alpha1.EventType, updatedAt int64) v1alpha1.Hint {
+	return v1alpha1.Hint{Message: message, Type: kind, UserUpdatedAt: updatedAt, EventAt: eventTime, ReceivedAt: eventTime}
+}
+
+func TestAnEventOfAnUnknownUserMakesTheFitUserInOneWrite(t *testing.T) {
+	t.Parallel()
+	for kind, body := range map[v1alpha1.EventType]string{
+		v1alpha1.UserCreated: created(ada),
+		v1alpha1.UserUpdated: updated(ada, eventTime-18),
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			mustAccept(t, w.receive(t, nil).post(t, signed("msg_1", body)))
+
+			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", kind, eventTime-18)})
+			u := w.users(t)[adaName]
+			want := v1alpha1.FitUserSpec{ClerkUserID: ada, DeletionPolicy: v1alpha1.DeletionPolicyDelete}
+			if diff := cmp.Diff(want, u.Spec); diff != "" {
+				t.Errorf("spec (-want +got):\n%s", diff)
+			}
+			if !u.MadeByOperator() || len(u.Annotations) != 2 || len(u.Labels)+len(u.Finalizers) != 0 {
+				t.Errorf("metadata is %+v", u.ObjectMeta)
+			}
+			if n := w.writes(t); n != 1 {
+				t.Errorf("%d writes, want 1", n)
+			}
+		})
+	}
+}
+
+func TestAnEventIsRecordedOnTheFitUserThatServes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, nil)
+	made := v1alpha1.NewFitUser("", ada, 0)
+	w.create(t, made)
+	w.create(t, manifest("coach-ada", ada))
+	w.create(t, manifest("somebody-else", "user_2ada"))
+	e.knows(t, "coach-ada", exists)
+	e.knows(t, "somebody-else", exists)
+
+	before := w.users(t)["coach-ada"]
+	mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
+	wantHints(t, w, map[string]v1alpha1.Hint{
+		adaName: {}, "somebody-else": {}, "coach-ada": hintOf("msg_1", v1alpha1.UserUpdated, eventTime),
+	})
+	after := w.users(t)["coach-ada"]
+	if diff := cmp.Diff(before.Spec, after.Spec); diff != "" || after.Generation != before.Generation {
+		t.Errorf("the person's spec changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestDeletionOfAnUnknownUserLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mustAccept(t, w.receive(t, nil).post(t, signed("msg_1", deleted(ada))))
+	if n := w.writes(t); n != 0 {
+		t.Errorf("%d writes, want none", n)
+	}
+}
+
+func TestDeletionIsRecordedAndDeletesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, nil)
+	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
+	mustAccept(t, e.post(t, signed("msg_2", deleted(ada)))) // the cache may not know the FitUser yet
+	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_2", v1alpha1.UserDeleted, eventTime)})
+}
+
+func TestEventsInAnyOrderLeaveTheNewestWord(t *testing.T) {
+	t.Parallel()
+	bodies := map[string]string{
+		"msg_1": updated(ada, eventTime-3000), "msg_2": updated(ada, eventTime-2000), "msg_3": updated(ada, eventTime-1000),
+	}
+	for _, order := range [][]string{
+		{"msg_1", "msg_2", "msg_3"}, {"msg_1", "msg_3", "msg_2"}, {"msg_2", "msg_1", "msg_3"},
+		{"msg_2", "msg_3", "msg_1"}, {"msg_3", "msg_1", "msg_2"}, {"msg_3", "msg_2", "msg_1"},
+	} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			e := w.receive(t, nil)
+			for _, id := range order {
+				mustAccept(t, e.post(t, signed(id, bodies[id])))
+			}
+			// The last delivery is on record, with the newest of what was said.
+			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf(order[2], v1alpha1.UserUpdated, eventTime-1000)})
+		})
+	}
+}
+
+func TestARetriedDeliveryWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, nil)
+	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
+	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
+	e.knows(t, adaName, exists)
+	w.now.Add(28 * 3600 * 1000) // Svix's last try comes 28 hours later, signed anew
+	mustAccept(t, e.post(t, signedAt("msg_1", created(ada), w.now.Load()/1000)))
+	if n := w.writes(t); n != 1 {
+		t.Errorf("%d writes for one message, want 1", n)
+	}
+}
+
+func TestIDsThatDifferInCaseAreTwoUsers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, nil)
+	mustAccept(t, e.post(t, signed("msg_1", created("user_2aDa"))))
+	mustAccept(t, e.post(t, signed("msg_2", created("user_2adA"))))
+	longest := "user_" + strings.Repeat("Z", 58)
+	mustAccept(t, e.post(t, signed("msg_3", created(longest))))
+	var ids []string
+	for _, u := range w.users(t) {
+		ids = append(ids, u.Spec.ClerkUserID)
+	}
+	slices.Sort(ids)
+	if diff := cmp.Diff([]string{"user_2aDa", "user_2adA", longest}, ids); diff != "" {
+		t.Errorf("users (-want +got):\n%s", diff)
+	}
+}
+
+func TestATakenNameDoesNotStopAUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, nil)
+	w.create(t, manifest(adaName, "user_2bob"))
+	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
+	mustAccept(t, e.post(t, signed("msg_2", deleted(ada))))
+	wantHints(t, w, map[string]v1alpha1.Hint{
+		adaName: {}, adaName + "-1": hintOf("msg_2", v1alpha1.UserDeleted, eventTime),
+	})
+}
+
+// terminatingManifest makes a manifest of ada's that is being deleted and does not go, and waits until e knows.
+func terminatingManifest(t *testing.T, w *world, e *endpoint, name string) {
+	t.Helper()
+	u := manifest(name, ada)
+	u.Finalizers = []string{"example.com/holds"}
+	w.create(t, u)
+	if err := w.admin.Delete(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	e.knows(t, name, func(u *v1alpha1.FitUser) bool { return !u.DeletionTimestamp.IsZero() })
+}
+
+func TestAFitUserThatIsBeingDeletedCarriesOnlyDeletions(t *testing.T) {
+	t.Parallel()
+	t.Run("news of the user make another", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		e := w.receive(t, nil)
+		terminatingManifest(t, w, e, adaName)
+		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
+		wantHints(t, w, map[string]v1alpha1.Hint{
+			adaName: {}, adaName + "-1": hintOf("msg_1", v1alpha1.UserUpdated, eventTime),
+		})
+	})
+	t.Run("the user's deletion goes on it", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		e := w.receive(t, nil)
+		terminatingManifest(t, w, e, "coach-ada")
+		mustAccept(t, e.post(t, signed("msg_1", deleted(ada))))
+		wantHints(t, w, map[string]v1alpha1.Hint{"coach-ada": hintOf("msg_1", v1alpha1.UserDeleted, eventTime)})
+	})
+}
+
+// frozen is a receiver whose cache sees nothing of what happens from now on.
+func (w *world) frozen(t *testing.T) *endpoint {
+	t.Helper()
+	_, c := w.unstarted(t, nil)
+	stop := w.run(t, c.Start, func() bool { return c.GetCache().WaitForCacheSync(t.Context()) })
+	stop()
+	return w.receive(t, func(config *Config) { config.Cache = c.GetCache() })
+}
+
+func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
+	t.Parallel()
+	t.Run("an object has changed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		u := w.create(t, manifest("coach-ada", ada))
+		e := w.frozen(t)
+		u.Annotations = map[string]string{v1alpha1.AnnotationHint: hintOf("msg_0", v1alpha1.UserDeleted, eventTime).Encode()}
+		if err := w.admin.Update(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime-1000))))
+		wantHints(t, w, map[string]v1alpha1.Hint{"coach-ada": hintOf("msg_1", v1alpha1.UserDeleted, eventTime)})
+	})
+	t.Run("an object has gone", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		u := w.create(t, manifest("coach-ada", ada))
+		e := w.frozen(t)
+		if err := w.admin.Delete(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
+		wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime)})
+	})
+	t.Run("an object has come", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		e := w.frozen(t)
+		w.create(t, v1alpha1.NewFitUser("", ada, 0))
+		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
+		wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime)})
+	})
+	t.Run("a name belongs to another user now", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		u := w.create(t, manifest("coach", ada))
+		e := w.frozen(t)
+		if err := w.admin.Delete(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		w.create(t, manifest("coach", "user_2bob"))
+		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
+		wantHints(t, w, map[string]v1alpha1.Hint{
+			"coach": {}, adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime),
+		})
+	})
+}
+
+func TestOneMessageAHundredTimesAtOnceOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() { mustAccept(t, replicas[i%2].post(t, signed("msg_1", created(ada)))) })
+	}
+	wg.Wait()
+	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
+	if n := w.writes(t); n != 1 {
+		t.Errorf("%d writes for one message, want 1", n)
+	}
+}
+
+func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
+	var wg sync.WaitGroup
+	const messages = 30
+	for i := range messages {
+		wg.Go(func() {
+			mustAccept(t, replicas[i%2].post(t, signed(fmt.Sprintf("msg_%d", i), updated(ada, eventTime-int64(i)))))
+		})
+	}
+	wg.Wait()
+	hints := w.hints(t)
+	if names := slices.Collect(maps.Keys(hints)); len(names) != 1 || hints[adaName].UserUpdatedAt != eventTime {
+		t.Errorf("hints are %v, want one with the newest word", hints)
+	}
+	if n := w.writes(t); n != messages {
+		t.Errorf("%d writes for %d messages", n, messages)
+	}
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+)
+
+// Check reads the database's catalogs and says whether the table can be used: [*SchemaError] names all that is missing
+// at once, [ErrReadOnly], [ErrForbidden] and [ErrUnavailable] say why that is not known. With [Options.CreateTable] it
+// makes the table where there is none. It alters no table.
+func (db *DB) Check(ctx context.Context) error {
+	db.statements.Store(nil)
+	err := db.call(ctx, func(context.Context, *statements) error { return nil })
+	if err != nil {
+		return fmt.Errorf("checking the users table: %w", err)
+	}
+	return nil
+}
+
+// ready returns the statements for the table as it was checked, and has it checked before the first use. Callers that
+// arrive meanwhile share one check; it goes on when the first of them leaves.
+func (db *DB) ready(ctx context.Context) (*statements, error) {
+	if ready := db.statements.Load(); ready != nil {
+		return ready, nil
+	}
+	done := db.checks.DoChan("", func() (any, error) {
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.timeout)
+		defer cancel()
+		return db.check(shared)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-done:
+		made, _ := result.Val.(*statements)
+		return made, result.Err
+	}
+}
+
+func (db *DB) check(ctx context.Context) (*statements, error) {
+	table, err := db.inspectOrCreate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	problems := table.problems(db.dialect)
+	switch {
+	case len(problems) > 0:
+		return nil, &SchemaError{Problems: problems}
+	case table.readOnly:
+		return nil, &Error{Class: ErrReadOnly}
+	}
+	made := table.statements(db.dialect)
+	db.statements.Store(made)
+	return made, nil
+}
+
+func (db *DB) inspectOrCreate(ctx context.Context) (table shape, err error) {
+	err = db.inTx(ctx, func(tx *sql.Tx) error {
+		if table, err = db.inspect(ctx, tx); err != nil || table.relation != "" || !db.createTable {
+			return err
+		}
+		for _, statement := range db.dialect.create {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		table, err = db.inspect(ctx, tx)
+		return err
+	})
+	return table, err
+}
+
+// shape is the users table as the catalogs show it.
+type shape struct {
+	// relation is "table", empty when there is none, or what users is instead.
+	relation  string
+	deletable bool
+	readOnly  bool
+	// place is where a table would be found.
+	place   string
+	columns map[string]column
+	// others are the names of the columns that are not ours, in the table's order.
+	others []string
+	// emailKeys are the SQL expressions that are unique in the table and depend on email alone, such as lower(email).
+	emailKeys []string
+	// idKey tells that a unique index over id alone can decide an ON CONFLICT (id).
+	idKey bool
+}
+
+type column struct {
+	// kind is one of the kind… constants, or what the engine calls it.
+	kind, sqlType string
+	// required: NOT NULL without a default.
+	required                           bool
+	selectable, insertable, updateable bool
+}
+
+func (db *DB) inspect(ctx context.Context, tx *sql.Tx) (shape, error) {
+	var table shape
+	relation := tx.QueryRowContext(ctx, db.dialect.relation)
+	if err := relation.Scan(&table.relation, &table.deletable, &table.readOnly, &table.place); err != nil {
+		return shape{}, err
+	}
+	if table.relation != "table" {
+		return table, nil
+	}
+	if err := table.readColumns(ctx, tx, db.dialect.columns); err != nil {
+		return shape{}, err
+	}
+	return table, table.readKeys(ctx, tx, db.dialect.uniques)
+}
+
+func (t *shape) readColumns(ctx context.Context, tx *sql.Tx, query string) error {
+	t.columns = map[string]column{}
+	return eachRow(ctx, tx, query, nil, func(rows *sql.Rows) error {
+		var name string
+		var c column
+		err := rows.Scan(&name, &c.kind, &c.sqlType, &c.required, &c.selectable, &c.insertable, &c.updateable)
+		t.columns[name] = c
+		if !slices.Contains(ours(), name) {
+			t.others = append(t.others, name)
+		}
+		return err
+	})
+}
+
+func (t *shape) readKeys(ctx context.Context, tx *sql.Tx, query string) error {
+	var unknown []string
+	err := eachRow(ctx, tx, query, nil, func(rows *sql.Rows) error {
+		var name, expression string
+		var decides bool
+		err := rows.Scan(&name, &expression, &decides)
+		switch name {
+		case "id":
+			t.idKey = t.idKey || decides
+		case "email":
+			t.emailKeys = append(t.emailKeys, expression)
+		case "":
+			unknown = append(unknown, expression)
+		}
+		return err
+	})
+	for _, expression := range unknown {
+		if dependsOnEmailAlone(ctx, tx, expression) {
+			t.emailKeys = append(t.emailKeys, expression)
+		}
+	}
+	return err
+}
+
+// dependsOnEmailAlone tries: an expression that needs another column does not compile here.
+func dependsOnEmailAlone(ctx context.Context, tx *sql.Tx, expression string) bool {
+	of := func(email string) string { return "(SELECT " + expression + " FROM (SELECT '" + email + "' AS email))" }
+	var differs bool
+	err := tx.QueryRowContext(ctx, "SELECT "+of("a")+" <> "+of("b")).Scan(&differs)
+	return err == nil && differs
+}
+
+func eachRow(ctx context.Context, tx *sql.Tx, query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

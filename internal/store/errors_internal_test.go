@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	codes "modernc.org/sqlite/lib"
+)
+
+func TestPostgresCodes(t *testing.T) {
+	t.Parallel()
+	for class, codes := range map[error][]string{
+		errUnique:      {"23505"},
+		errRefused:     {"23503", "23001", "P0001"},
+		errStale:       {"42P01", "42703", "42804", "42P10", "42883"},
+		ErrInvalidData: {"22021", "22P05", "22001", "22P02", "22003", "23502", "23514", "44000", "54000"},
+		ErrUnavailable: {
+			"08000", "08003", "08006", "08P01", "3D000", "40001", "40P01", "53300", "53200", "55P03", "57014",
+			"57P01", "57P02", "57P03", "", "?", "99999",
+		},
+		ErrReadOnly:  {"25006"},
+		ErrForbidden: {"28000", "28P01", "42501"},
+		ErrStorage:   {"53100", "58030", "XX001", "XX002"},
+	} {
+		for _, code := range codes {
+			got := classifyPostgres(fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code, Message: "canary", Detail: "canary"}))
+			if got.Class != class {
+				t.Errorf("%s is %v, want %v", code, got.Class, class)
+			}
+		}
+	}
+}
+
+func TestSQLiteCodes(t *testing.T) {
+	t.Parallel()
+	for class, codes := range map[error][]int{
+		errUnique:  {codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_PRIMARYKEY},
+		errRefused: {codes.SQLITE_CONSTRAINT_FOREIGNKEY, codes.SQLITE_CONSTRAINT_TRIGGER},
+		errStale:   {codes.SQLITE_ERROR, codes.SQLITE_SCHEMA},
+		ErrInvalidData: {
+			codes.SQLITE_CONSTRAINT_CHECK, codes.SQLITE_CONSTRAINT_NOTNULL, codes.SQLITE_CONSTRAINT_DATATYPE,
+			codes.SQLITE_TOOBIG, codes.SQLITE_MISMATCH,
+		},
+		ErrUnavailable: {
+			codes.SQLITE_BUSY, codes.SQLITE_BUSY_SNAPSHOT, codes.SQLITE_LOCKED, codes.SQLITE_PROTOCOL,
+			codes.SQLITE_INTERRUPT, codes.SQLITE_CANTOPEN, codes.SQLITE_NOMEM, 9999,
+		},
+		ErrReadOnly:  {codes.SQLITE_READONLY, codes.SQLITE_READONLY_DBMOVED, codes.SQLITE_READONLY_DIRECTORY},
+		ErrForbidden: {codes.SQLITE_PERM, codes.SQLITE_AUTH},
+		ErrStorage: {
+			codes.SQLITE_FULL, codes.SQLITE_IOERR, codes.SQLITE_IOERR_FSYNC, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB,
+		},
+	} {
+		for _, code := range codes {
+			if got := sqliteRefusal(code); got.Class != class {
+				t.Errorf("%d is %v, want %v", code, got.Class, class)
+			}
+		}
+	}
+}
+
+func TestNetworkCauseIsStable(t *testing.T) {
+	t.Parallel()
+	dial := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 54321}, Err: err}
+	}
+	for want, err := range map[string]error{
+		"connection refused":                 dial(syscall.ECONNREFUSED),
+		"its host name cannot be resolved":   dial(&net.DNSError{Name: "db.canary", Err: "no such host", IsNotFound: true}),
+		"its TLS certificate is not trusted": &tls.CertificateVerificationError{Err: errors.New("canary")},
+		"no answer in time":                  dial(timeout{}),
+		"the connection failed":              io.ErrUnexpectedEOF,
+	} {
+		if got := networkCause(fmt.Errorf("wrapped: %w", err)); got != want {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
+	}
+}
+
+type timeout struct{}
+
+func (timeout) Error() string   { return "canary" }
+func (timeout) Timeout() bool   { return true }
+func (timeout) Temporary() bool { return true }
+
+func TestErrorTexts(t *testing.T) {
+	t.Parallel()
+	db := &DB{dialect: postgres(), timeout: 10 * time.Second}
+	for want, err := range map[string]error{
+		"the database is unavailable: no answer within 10s":                    context.DeadlineExceeded,
+		"the database is unavailable: deadlock (SQLSTATE 40P01)":               &pgconn.PgError{Code: "40P01"},
+		"the database cannot hold a value of this row (phone, SQLSTATE 23502)": &pgconn.PgError{Code: "23502", ColumnName: "phone"},
+		"the database is read-only (SQLSTATE 25006)":                           &pgconn.PgError{Code: "25006"},
+		"the e-mail address of user_a is held by the row user_b":               &EmailTakenError{ID: "user_a", Holder: "user_b"},
+		"the users table cannot be used: one; two":                             &SchemaError{Problems: []string{"one", "two"}},
+	} {
+		if got := db.classify(err).Error(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fitai/fituser-operator/internal/store"
+)
+
+func TestOpenRefusesWithoutRepeating(t *testing.T) {
+	t.Parallel()
+	for name, databaseURL := range map[string]string{
+		"nothing":                       "",
+		"another engine":                "mysql://user:canary@host/db",
+		"no scheme":                     "canary",
+		"a password with a slash":       "postgres://user:canary/canary@host/db",
+		"a password with a hash":        "postgres://user:#canary@host/db",
+		"a port that is none":           "postgres://user:canary@host:canary/db",
+		"broken escapes":                "postgres://user:canary%zz@host/db",
+		"a setting that is none":        "postgres://user:canary@host/db?sslmode=canary",
+		"a file that is not there":      "postgres://user@host/db?sslrootcert=/canary",
+		"no path":                       "sqlite:",
+		"no file":                       "sqlite::memory:",
+		"a path and what is not a path": "sqlite:canary.sqlite?mode=ro",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := store.Open(databaseURL, store.Options{})
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "host/db") {
+				t.Errorf("the error repeats the URL: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenDoesNotConnect(t *testing.T) {
+	t.Parallel()
+	for _, databaseURL := range []string{
+		"postgres://nowhere.invalid/db", "postgresql://nowhere.invalid/db", "sqlite:/nowhere/app.sqlite",
+	} {
+		db := open(t, databaseURL, store.Options{})
+		wants(t, db.Check(t.Context()), store.ErrUnavailable)
+	}
+}

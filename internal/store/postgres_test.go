@@ -1,0 +1,254 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+func open(tb testing.TB, databaseURL string, options store.Options) *store.DB {
+	tb.Helper()
+	db, err := store.Open(databaseURL, options)
+	if err != nil {
+		tb.Fatalf("Open: %v", err)
+	}
+	tb.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func jane() user.Row {
+	return user.Row{
+		ID: "user_jane", Email: "jane@canary.example", FirstName: "Jane", LastName: "Doe", Role: user.Client,
+		CreatedAt: time.Unix(1_700_000_000, 0),
+	}
+}
+
+func john() user.Row {
+	row := jane()
+	row.ID, row.Email = "user_john", "john@canary.example"
+	return row
+}
+
+func put(tb testing.TB, db *store.DB, row user.Row, moves ...store.Move) {
+	tb.Helper()
+	if err := db.Put(tb.Context(), row, moves); err != nil {
+		tb.Fatalf("Put: %v", err)
+	}
+}
+
+func wants(tb testing.TB, err, class error) {
+	tb.Helper()
+	if !errors.Is(err, class) {
+		tb.Fatalf("got error %v, want %v", err, class)
+	}
+	if strings.Contains(err.Error(), "canary") {
+		tb.Errorf("the error repeats a value: %v", err)
+	}
+}
+
+func TestPostgresComesBackAfterARestart(t *testing.T) {
+	t.Parallel()
+	var own storetest.Postgres
+	databaseURL := own.URL(t)
+	running := open(t, databaseURL, store.Options{})
+	put(t, running, jane())
+
+	own.Stop(t)
+	started := open(t, databaseURL, store.Options{})
+	for name, db := range map[string]*store.DB{"before the stop": running, "after the stop": started} {
+		var texts []string
+		for range 3 {
+			_, err := db.Get(t.Context(), "user_jane")
+			wants(t, err, store.ErrUnavailable)
+			texts = append(texts, err.Error())
+		}
+		if texts[1] != texts[2] {
+			t.Errorf("opened %s: the reason is not stable: %q, then %q", name, texts[1], texts[2])
+		}
+	}
+
+	own.Start(t)
+	put(t, running, john())
+	put(t, started, john())
+}
+
+func TestPostgresConnectionsAreKilled(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t)
+	raw := storetest.OpenRaw(t, databaseURL)
+	db := open(t, databaseURL, store.Options{})
+	var all sync.WaitGroup
+	for worker := range 10 {
+		all.Go(func() {
+			row := jane()
+			row.ID, row.Email = user.ID(fmt.Sprint("user_", worker)), fmt.Sprint(worker)
+			for written := 0; written < 10; {
+				switch err := db.Put(t.Context(), row, nil); {
+				case err == nil:
+					written++
+				case !errors.Is(err, store.ErrUnavailable):
+					t.Errorf("Put: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range 10 {
+		raw.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity" +
+			" WHERE datname = current_database() AND application_name = 'fituser-operator'")
+	}
+	all.Wait()
+	if rows := raw.Query("SELECT id FROM users"); len(rows) != 10 {
+		t.Errorf("%d rows, want 10", len(rows))
+	}
+}
+
+// A failed-over primary is a standby to the connections that it still has; the next ones are led elsewhere.
+func TestPostgresTurnsReadOnlyAndBack(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t)
+	raw := storetest.OpenRaw(t, databaseURL)
+	db := open(t, databaseURL, store.Options{})
+	put(t, db, jane())
+
+	name := raw.Query("SELECT current_database() AS name")[0]["name"].(string)
+	raw.Exec("ALTER DATABASE " + name + " SET default_transaction_read_only = on")
+	fresh := open(t, databaseURL, store.Options{})
+	wants(t, fresh.Check(t.Context()), store.ErrReadOnly)
+	raw.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity" +
+		" WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	_, _ = db.Get(t.Context(), "user_jane") // may notice the broken connection
+	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	if _, err := db.Get(t.Context(), "user_jane"); err != nil {
+		t.Errorf("a read-only database cannot be read: %v", err)
+	}
+
+	raw.Exec("SET default_transaction_read_only = off")
+	raw.Exec("ALTER DATABASE " + name + " RESET default_transaction_read_only")
+	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	put(t, db, jane())
+	put(t, fresh, jane())
+}
+
+func TestPostgresRights(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t)
+	raw := storetest.OpenRaw(t, databaseURL)
+	for _, statement := range []string{
+		"CREATE ROLE reader LOGIN", "GRANT SELECT ON users TO reader",
+		"CREATE ROLE narrow LOGIN",
+		"GRANT SELECT (id, email, first_name, last_name, role, phone, created_at, updated_at) ON users TO narrow",
+		"GRANT INSERT (id, email, first_name, last_name, role, phone, created_at, updated_at) ON users TO narrow",
+		"GRANT UPDATE (email, first_name, last_name, role, phone, updated_at), DELETE ON users TO narrow",
+	} {
+		raw.Exec(statement)
+	}
+
+	t.Run("all that are missing are named", func(t *testing.T) {
+		err := open(t, server.As(t, databaseURL, "reader"), store.Options{}).Check(t.Context())
+		want := "the database user has no right to INSERT, UPDATE, DELETE on users"
+		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
+			t.Errorf("got error %v, want %s", err, want)
+		}
+	})
+	t.Run("rights on our columns are enough", func(t *testing.T) {
+		db := open(t, server.As(t, databaseURL, "narrow"), store.Options{})
+		put(t, db, jane())
+		put(t, db, john())
+		swapped := jane()
+		swapped.Email = john().Email
+		put(t, db, swapped, store.Move{ID: "user_john", From: john().Email, To: jane().Email})
+		if removed, err := db.Delete(t.Context(), "user_john"); err != nil || !removed {
+			t.Errorf("removed %t, error %v", removed, err)
+		}
+	})
+	t.Run("a right that is taken later is missed", func(t *testing.T) {
+		db := open(t, server.As(t, databaseURL, "narrow"), store.Options{})
+		put(t, db, jane())
+		raw.Exec("REVOKE DELETE ON users FROM narrow")
+		_, err := db.Delete(t.Context(), "user_jane")
+		wants(t, err, store.ErrForbidden)
+	})
+	t.Run("an unknown user is refused", func(t *testing.T) {
+		db := open(t, server.As(t, databaseURL, "nobody_canary"), store.Options{})
+		wants(t, db.Check(t.Context()), store.ErrForbidden)
+	})
+}
+
+func TestPostgresDatabaseDoesNotExist(t *testing.T) {
+	t.Parallel()
+	db := open(t, strings.Replace(server.URL(t), "/test", "/canary", 1), store.Options{})
+	wants(t, db.Check(t.Context()), store.ErrUnavailable)
+}
+
+func TestPostgresTextsTooLong(t *testing.T) {
+	t.Parallel()
+	db := open(t, server.URL(t, strings.Replace(storetest.PostgresTable, "first_name text", "first_name varchar(10)", 1)),
+		store.Options{})
+	long := jane()
+	long.FirstName = "canary canary"
+	wants(t, db.Put(t.Context(), long, nil), store.ErrInvalidData)
+
+	endless := jane()
+	for i := range 2000 { // an index's entry is compressed: this one does not become short
+		endless.Email += fmt.Sprintf("canary%x", i*i*7919)
+	}
+	wants(t, db.Put(t.Context(), endless, nil), store.ErrInvalidData)
+	put(t, db, jane())
+}
+
+func TestPostgresSearchPath(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t, "CREATE SCHEMA app", strings.Replace(storetest.PostgresTable, "users", "app.users", 1))
+	err := open(t, databaseURL, store.Options{}).Check(t.Context())
+	if want := "there is no table users in the schemas of search_path (public);"; err == nil ||
+		!strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %s", err, want)
+	}
+	put(t, open(t, databaseURL+"&search_path=app", store.Options{}), jane())
+}
+
+func TestPostgresTimesWithoutZoneAreUTC(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t, strings.ReplaceAll(storetest.PostgresTable, "timestamptz", "timestamp"))
+	db := open(t, databaseURL+"&timezone=Asia/Tokyo", store.Options{})
+	put(t, db, jane())
+	raw := storetest.OpenRaw(t, databaseURL)
+	if got := raw.Column("user_jane", "created_at"); got != jane().CreatedAt.Unix() {
+		t.Errorf("created_at is %v, want %v", got, jane().CreatedAt.Unix())
+	}
+	row, err := db.Get(t.Context(), "user_jane")
+	if err != nil || !row.CreatedAt.Equal(jane().CreatedAt) {
+		t.Errorf("read created_at %s, error %v", row.CreatedAt, err)
+	}
+}
+
+func TestPostgresConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	databaseURL := server.URL(t)
+	db := open(t, databaseURL, store.Options{MaxConns: 3})
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 10 {
+				if err := db.Put(t.Context(), jane(), nil); err != nil {
+					t.Errorf("Put: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	// All of them stay open for a while: a fourth would still be there.
+	sessions := storetest.OpenRaw(t, databaseURL).Query("SELECT pid FROM pg_stat_activity" +
+		" WHERE datname = current_database() AND application_name = 'fituser-operator'")
+	if len(sessions) > 3 {
+		t.Errorf("%d connections, want at most 3", len(sessions))
+	}
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Get implements [Store] with one statement.
+func (db *DB) Get(ctx context.Context, id user.ID) (user.Row, error) {
+	row := user.Row{ID: id}
+	err := db.call(ctx, func(ctx context.Context, s *statements) error {
+		var email, first, last, phone, role sql.NullString
+		var created sql.NullInt64
+		found := db.pool.QueryRowContext(ctx, s.get, string(id))
+		if err := found.Scan(&email, &first, &last, &phone, &role, &created); err != nil {
+			return err
+		}
+		row.Email, row.FirstName, row.LastName = email.String, first.String, last.String
+		row.Phone, row.Role = phone.String, user.Role(role.String)
+		if created.Valid {
+			row.CreatedAt = time.UnixMilli(created.Int64).UTC()
+		}
+		return nil
+	})
+	if err != nil {
+		return user.Row{}, fmt.Errorf("reading row of %s: %w", id, err)
+	}
+	return row, nil
+}
+
+// Delete implements [Store] with one statement.
+func (db *DB) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
+	err = db.call(ctx, func(ctx context.Context, s *statements) error {
+		result, err := db.pool.ExecContext(ctx, s.remove, string(id))
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		removed = n > 0
+		return err
+	})
+	var refusal *Error
+	if errors.As(err, &refusal) && refusal.Class == errRefused {
+		err = refusal.as(ErrRowInUse)
+	}
+	if err != nil {
+		return false, fmt.Errorf("removing row of %s: %w", id, err)
+	}
+	return removed, nil
+}
+
+// Put implements [Store]: with one statement where there are no moves, and one transaction where there are.
+func (db *DB) Put(ctx context.Context, row user.Row, moves []Move) error {
+	if err := db.put(ctx, row, moves); err != nil {
+		return fmt.Errorf("writing row of %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+func (db *DB) put(ctx context.Context, row user.Row, moves []Move) error {
+	if err := storable(row, moves); err != nil {
+		return err
+	}
+	err := db.write(ctx, row, moves)
+	if !errors.Is(err, errUnique) {
+		return settled(err)
+	}
+	if err := db.findHolder(ctx, row, moves); err != nil {
+		return err
+	}
+	if err := db.rehearse(ctx, row); err != nil {
+		return settled(err)
+	}
+	return fmt.Errorf("an address changed hands: %w", ErrConflict)
+}
+
+// settled says what a refusal that is about this row's values means for the caller.
+func settled(err error) error {
+	var refusal *Error
+	if errors.As(err, &refusal) && (refusal.Class == errUnique || refusal.Class == errRefused) {
+		return refusal.as(ErrInvalidData)
+	}
+	return err
+}
+
+func (db *DB) write(ctx context.Context, row user.Row, moves []Move) error {
+	return db.call(ctx, func(ctx context.Context, s *statements) error {
+		now := db.now().UnixMilli()
+		if len(moves) == 0 {
+			_, err := db.pool.ExecContext(ctx, s.put, values(row, now)...)
+			return err
+		}
+		return db.inTx(ctx, func(tx *sql.Tx) error {
+			return exchange{tx: tx, statements: s, row: row, moves: moves, now: now}.do(ctx)
+		})
+	})
+}
+
+// values are what [statements].put takes.
+func values(row user.Row, now int64) []any {
+	return []any{
+		string(row.ID), row.Email, row.FirstName, row.LastName, sql.NullString{String: row.Phone, Valid: row.Phone != ""},
+		string(row.Role), row.CreatedAt.UnixMilli(), now,
+	}
+}
+
+// rehearse puts the row under an address that nobody has, and takes it back. If a unique index refuses that too, the
+// address was not the reason, whatever else happened meanwhile. SQLite's codes do not tell which index refused.
+func (db *DB) rehearse(ctx context.Context, row user.Row) error {
+	row.Email = aside(row.ID, 0)
+	err := db.call(ctx, func(ctx context.Context, s *statements) error {
+		return db.inTx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, s.put, values(row, db.now().UnixMilli())...); err != nil {
+				return err
+			}
+			return errRehearsed
+		})
+	})
+	if errors.Is(err, errRehearsed) {
+		return nil
+	}
+	return err
+}
+
+var errRehearsed = errors.New("the statement was rehearsed and rolled back")
+
+// aside is an address that nobody can have, for as long as a transaction lasts. RFC 2606 reserves the domain.
+func aside(id user.ID, n int) string { return fmt.Sprintf("%s.%d@moved.invalid", id, n) }

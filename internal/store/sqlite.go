@@ -1,0 +1,144 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// sqlite uses the driver that needs no cgo: the image is one static binary.
+func sqlite() *dialect {
+	return &dialect{
+		open:     openSQLite,
+		classify: classifySQLite,
+		oneConn:  true,
+		// Opening a file is cheap, and a file that was replaced under its path is noticed no sooner.
+		connLifetime: time.Minute,
+		textKinds:    []string{kindText},
+		roleKinds:    []string{kindText},
+		clocks:       map[string]clock{kindInteger: unixSeconds()},
+		relation: `
+SELECT coalesce((SELECT type
+                 FROM sqlite_schema WHERE name = 'users' COLLATE NOCASE AND type IN ('table', 'view')), ''),
+       true, false, 'the file'`,
+		// The kinds follow https://www.sqlite.org/datatype3.html#determination_of_column_affinity.
+		columns: `
+SELECT lower(name),
+       CASE WHEN type LIKE '%INT%' THEN 'integer'
+            WHEN type LIKE '%CHAR%' OR type LIKE '%CLOB%' OR type LIKE '%TEXT%' THEN 'text' ELSE lower(type) END,
+       lower(type),
+       "notnull" AND dflt_value IS NULL AND NOT (pk = 1 AND type = 'INTEGER' COLLATE NOCASE),
+       true, true, true
+FROM pragma_table_info('users') ORDER BY cid`,
+		// An index over an expression tells it only as part of its own text: what follows the first parenthesis, since
+		// there is one key and no WHERE.
+		uniques: `
+SELECT coalesce(lower(key.name), ''),
+       CASE WHEN key.cid >= 0 THEN '"' || key.name || '" COLLATE ' || key.coll
+            ELSE replace(replace(substr(s.sql, instr(s.sql, '(')), ' ASC)', ')'), ' DESC)', ')') END,
+       key.cid >= 0 AND key.coll = 'BINARY'
+FROM pragma_index_list('users') AS i JOIN pragma_index_xinfo(i.name) AS key ON key.key
+     LEFT JOIN sqlite_schema AS s ON s.name = i.name
+WHERE i."unique" AND NOT i.partial
+GROUP BY i.name HAVING count(*) = 1`,
+		create: []string{`CREATE TABLE IF NOT EXISTS users (
+	id text PRIMARY KEY NOT NULL, email text NOT NULL UNIQUE, first_name text NOT NULL, last_name text NOT NULL,
+	password text, role text NOT NULL DEFAULT 'client', phone text,
+	created_at integer NOT NULL, updated_at integer NOT NULL)`},
+	}
+}
+
+var errSQLiteURL = errors.New("the database URL cannot be read: want sqlite:PATH, the path of a file and no parameters")
+
+// openSQLite accepts sqlite:relative, sqlite:/absolute and sqlite:///absolute.
+func openSQLite(rawURL string, options Options) (*sql.DB, error) {
+	path := strings.TrimPrefix(strings.TrimPrefix(rawURL, "sqlite:"), "//")
+	if path == "" || strings.HasPrefix(path, ":") || strings.ContainsAny(path, "?#\x00") {
+		return nil, errSQLiteURL
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, errSQLiteURL
+	}
+	parameters := url.Values{
+		"mode":          {"rw"}, // never make an empty file where the application's should be
+		"_txlock":       {"immediate"},
+		"_foreign_keys": {"on"}, // a property of the connection: without it nothing cascades
+		"_busy_timeout": {strconv.FormatInt(options.StatementTimeout.Milliseconds(), 10)},
+	}
+	if options.CreateTable {
+		parameters.Set("mode", "rwc")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			parameters.Set("_journal_mode", "WAL") // of a file that others made, the mode is theirs
+		}
+	}
+	name := url.URL{Scheme: "file", Path: path, RawQuery: parameters.Encode()}
+	return sql.Open("sqlite", name.String())
+}
+
+// classifySQLite leaves the message behind.
+func classifySQLite(err error) *Error {
+	var answer *driver.Error
+	if !errors.As(err, &answer) {
+		return nil
+	}
+	refusal := sqliteRefusal(answer.Code())
+	refusal.Code = fmt.Sprintf("SQLite code %d", answer.Code())
+	switch answer.Code() {
+	case codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_CHECK, codes.SQLITE_CONSTRAINT_NOTNULL:
+		refusal.Name = constraintOf(answer)
+	}
+	return &refusal
+}
+
+// sqliteRefusal follows https://www.sqlite.org/rescode.html: by extended code where one is worth it, by primary code
+// otherwise.
+func sqliteRefusal(code int) Error {
+	extended := map[int]Error{
+		codes.SQLITE_CONSTRAINT_UNIQUE:     {Class: errUnique},
+		codes.SQLITE_CONSTRAINT_PRIMARYKEY: {Class: errUnique},
+		codes.SQLITE_CONSTRAINT_FOREIGNKEY: {Class: errRefused},
+		codes.SQLITE_CONSTRAINT_TRIGGER:    {Class: errRefused}, // also a foreign key that says RESTRICT
+	}
+	primary := map[int]Error{
+		codes.SQLITE_AUTH:       {Class: ErrForbidden},
+		codes.SQLITE_BUSY:       {Class: ErrUnavailable, Cause: "another connection holds the file", retry: true},
+		codes.SQLITE_CANTOPEN:   {Class: ErrUnavailable, Cause: "the file cannot be opened, or its directory not written to"},
+		codes.SQLITE_CONSTRAINT: {Class: ErrInvalidData},
+		codes.SQLITE_CORRUPT:    {Class: ErrStorage, Cause: "the file is damaged"},
+		codes.SQLITE_ERROR:      {Class: errStale}, // our statements are fixed, so it is the table that changed
+		codes.SQLITE_FULL:       {Class: ErrStorage, Cause: "the disk is full"},
+		codes.SQLITE_IOERR:      {Class: ErrStorage, Cause: "the disk cannot be read or written"},
+		codes.SQLITE_LOCKED:     {Class: ErrUnavailable, Cause: "another connection holds the table", retry: true},
+		codes.SQLITE_MISMATCH:   {Class: ErrInvalidData},
+		codes.SQLITE_NOTADB:     {Class: ErrStorage, Cause: "the file is no SQLite database"},
+		codes.SQLITE_PERM:       {Class: ErrForbidden},
+		codes.SQLITE_READONLY:   {Class: ErrReadOnly},
+		codes.SQLITE_SCHEMA:     {Class: errStale},
+		codes.SQLITE_TOOBIG:     {Class: ErrInvalidData},
+	}
+	if refusal, known := extended[code]; known {
+		return refusal
+	}
+	if refusal, known := primary[code&0xff]; known {
+		return refusal
+	}
+	return Error{Class: ErrUnavailable}
+}
+
+// constraintOf names the column or constraint. SQLite has no field for it, only the end of its message, which for the
+// constraints asked about is text of the schema and never of a row. Nothing is decided by it.
+func constraintOf(answer *driver.Error) string {
+	_, name, _ := strings.Cut(answer.Error(), " constraint failed: ")
+	return strings.TrimSuffix(name, fmt.Sprintf(" (%d)", answer.Code()))
+}

@@ -1,0 +1,158 @@
+package storetest
+
+import (
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+var rowTests = map[string]func(*bundle){
+	"a row that is not there is not found": func(b *bundle) {
+		b.open()
+		_, err := b.db.Get(b.Context(), "user_nobody")
+		b.wants(err, store.ErrNotFound)
+	},
+	"what was put is what is read": func(b *bundle) {
+		b.open()
+		jane := person("jane")
+		b.put(jane)
+		got, err := b.db.Get(b.Context(), jane.ID)
+		if err != nil {
+			b.Fatalf("Get: %v", err)
+		}
+		if diff := cmp.Diff(jane, got); diff != "" {
+			b.Errorf("row (-put +read):\n%s", diff)
+		}
+	},
+	"a new row has our columns, both times, and the application's defaults": func(b *bundle) {
+		b.open()
+		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
+		b.put(person("jane"))
+		want := map[string]any{
+			"id": "user_jane", "email": "jane@canary.example", "first_name": "Canary jane", "last_name": "von Canary",
+			"phone": "+1 canary jane", "role": "client", "created_at": int64(1_700_000_000),
+			"updated_at": int64(1_750_000_000), "password": nil, "plan": "free",
+		}
+		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
+			b.Errorf("row (-want +got):\n%s", diff)
+		}
+	},
+	"an update writes our columns and updated_at, and nothing else": func(b *bundle) {
+		b.open()
+		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
+		jane := person("jane")
+		b.put(jane)
+		b.raw.Exec("UPDATE users SET password = 'secret', plan = 'gold'")
+		want := b.raw.Row(jane.ID)
+
+		jane.Email, jane.FirstName, jane.LastName = "new@canary.example", "New", "Name"
+		jane.Phone, jane.Role = "+1 new", user.Admin
+		jane.CreatedAt = jane.CreatedAt.AddDate(1, 0, 0)
+		b.now.Add(60)
+		b.put(jane)
+
+		want["email"], want["first_name"], want["last_name"] = "new@canary.example", "New", "Name"
+		want["phone"], want["role"], want["updated_at"] = "+1 new", "admin", int64(1_750_000_060)
+		if diff := cmp.Diff(want, b.raw.Row(jane.ID)); diff != "" {
+			b.Errorf("row (-want +got):\n%s", diff)
+		}
+	},
+	"putting the same row again changes nothing but updated_at": func(b *bundle) {
+		b.open()
+		b.put(person("jane"))
+		want := b.raw.Row("user_jane")
+		b.now.Add(1)
+		b.put(person("jane"))
+		want["updated_at"] = int64(1_750_000_001)
+		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
+			b.Errorf("row (-want +got):\n%s", diff)
+		}
+	},
+	"no phone is NULL": func(b *bundle) {
+		b.open()
+		jane := person("jane")
+		b.put(jane)
+		jane.Phone = ""
+		b.put(jane)
+		if got := b.raw.Column(jane.ID, "phone"); got != nil {
+			b.Errorf("phone is %q, want NULL", got)
+		}
+	},
+	"an empty phone is none": func(b *bundle) {
+		b.open()
+		jane := person("jane")
+		b.put(jane)
+		b.raw.Exec("UPDATE users SET phone = ''")
+		if got, err := b.db.Get(b.Context(), jane.ID); err != nil || got.Phone != "" {
+			b.Errorf("phone %q, error %v; want none", got.Phone, err)
+		}
+	},
+	"a row that the application inserted first is updated": func(b *bundle) {
+		b.open()
+		jane := person("jane")
+		b.put(jane)
+		b.raw.Exec("UPDATE users SET email = 'first@canary.example', password = 'secret'")
+		b.put(jane)
+		row := b.raw.Row(jane.ID)
+		if row["email"] != jane.Email || row["password"] != "secret" {
+			b.Errorf("email %v, password %v; want ours and the application's", row["email"], row["password"])
+		}
+	},
+	"ids that differ in case are two users": func(b *bundle) {
+		b.open()
+		lower, upper := person("jane"), person("Jane")
+		upper.Email = "other@canary.example"
+		b.put(lower)
+		b.put(upper)
+		want := map[string]string{"user_jane": "jane@canary.example", "user_Jane": "other@canary.example"}
+		if diff := cmp.Diff(want, b.emails()); diff != "" {
+			b.Errorf("addresses (-want +got):\n%s", diff)
+		}
+	},
+	"an address that another row holds is refused, naming the holder, and nothing is written": func(b *bundle) {
+		b.open()
+		b.put(person("jane"))
+		b.put(person("john"))
+		want := b.raw.Row("user_jane")
+		jane := person("jane")
+		jane.Email, jane.Role = person("john").Email, user.Admin
+		b.taken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
+			b.Errorf("row (-before +after):\n%s", diff)
+		}
+	},
+	"a new row cannot take an address either": func(b *bundle) {
+		b.open()
+		b.put(person("john"))
+		jane := person("jane")
+		jane.Email = person("john").Email
+		b.taken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		if got := b.raw.Row("user_jane"); got != nil {
+			b.Errorf("the row is there: %v", got)
+		}
+	},
+	"a row is removed, and removing it again is no error": func(b *bundle) {
+		b.open()
+		b.put(person("jane"))
+		for _, want := range []bool{true, false} {
+			if removed, err := b.db.Delete(b.Context(), "user_jane"); err != nil || removed != want {
+				b.Errorf("removed %t, error %v; want %t", removed, err, want)
+			}
+		}
+		if got := b.raw.Row("user_jane"); got != nil {
+			b.Errorf("the row is there: %v", got)
+		}
+	},
+	"removing one row leaves the others": func(b *bundle) {
+		b.open()
+		b.put(person("jane"))
+		b.put(person("john"))
+		if _, err := b.db.Delete(b.Context(), "user_jane"); err != nil {
+			b.Fatalf("Delete: %v", err)
+		}
+		if diff := cmp.Diff(map[string]string{"user_john": "john@canary.example"}, b.emails()); diff != "" {
+			b.Errorf("addresses (-want +got):\n%s", diff)
+		}
+	},
+}

@@ -1,0 +1,79 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/fitai/fituser-operator/internal/store"
+)
+
+// second is another database of the engine, and a store on it.
+func (b *bundle) second(ddl ...string) *bundle {
+	b.Helper()
+	return (&bundle{T: b.T, engine: b.engine}).open(ddl...)
+}
+
+var switchTests = map[string]func(*bundle){
+	"a switch leads to the database that replaced the first": func(b *bundle) {
+		b.open()
+		next := b.second()
+		current := store.NewSwitch(b.db)
+		if err := current.Replace(b.Context(), next.db); err != nil {
+			b.Fatalf("Replace: %v", err)
+		}
+		if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+			b.Fatalf("Put: %v", err)
+		}
+		if b.raw.Row("user_jane") != nil || next.raw.Row("user_jane") == nil {
+			b.Error("the row is not in the second database alone")
+		}
+		_, err := b.db.Get(b.Context(), "user_jane")
+		b.wants(err, store.ErrUnavailable) // it is closed
+	},
+	"a database that does not fit replaces nothing": func(b *bundle) {
+		b.open()
+		next := b.second("CREATE TABLE other (id text)")
+		current := store.NewSwitch(b.db)
+		if err := current.Replace(b.Context(), next.db); !errors.As(err, new(*store.SchemaError)) {
+			b.Fatalf("got error %v, want a SchemaError", err)
+		}
+		if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+			b.Fatalf("Put: %v", err)
+		}
+		_, err := current.Get(b.Context(), "user_jane")
+		if err != nil || b.raw.Row("user_jane") == nil {
+			b.Errorf("the first database is no longer used: %v", err)
+		}
+		_, err = next.db.Get(b.Context(), "user_jane")
+		b.wants(err, store.ErrUnavailable) // it is closed
+	},
+	"calls go on while a database is replaced": func(b *bundle) {
+		b.open()
+		current := store.NewSwitch(b.db)
+		var all sync.WaitGroup
+		all.Go(func() {
+			for range rounds {
+				if err := current.Replace(b.Context(), b.another(store.Options{})); err != nil {
+					b.Errorf("Replace: %v", err)
+				}
+			}
+		})
+		crowd(func(int) {
+			for range rounds {
+				if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+					b.Errorf("Put: %v", err)
+				}
+				if _, err := current.Get(b.Context(), "user_jane"); err != nil {
+					b.Errorf("Get: %v", err)
+				}
+			}
+		})
+		all.Wait()
+		if removed, err := current.Delete(b.Context(), "user_jane"); err != nil || !removed {
+			b.Errorf("removed %t, error %v", removed, err)
+		}
+		if err := errors.Join(current.Check(b.Context()), current.Close()); err != nil {
+			b.Error(err)
+		}
+	},
+}

@@ -1,0 +1,172 @@
+package storetest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// refused fails unless the database refuses the row for one of its values and says so with name.
+func (b *bundle) refused(row user.Row, name string) {
+	b.Helper()
+	err := b.db.Put(b.Context(), row, nil)
+	b.wants(err, store.ErrInvalidData)
+	var refusal *store.Error
+	if !errors.As(err, &refusal) || !strings.Contains(refusal.Name, name) {
+		b.Errorf("error %v does not name %s", err, name)
+	}
+	if got := b.raw.Row(row.ID); got != nil {
+		b.Errorf("the row was written: %v", got)
+	}
+}
+
+var valueTests = map[string]func(*bundle){
+	"text of all kinds comes back as it went": func(b *bundle) {
+		b.open()
+		for _, text := range []string{"Zoë", "李小龍", "👩🏽‍🚀", "'; DROP TABLE users; --", `back\slash`, "new\nline", " ", ""} {
+			row := person("jane")
+			row.FirstName = text
+			b.put(row)
+			if got, err := b.db.Get(b.Context(), row.ID); err != nil || got.FirstName != text {
+				b.Errorf("got %q, error %v; want %q", got.FirstName, err, text)
+			}
+		}
+	},
+	"NUL and broken UTF-8 are refused, naming the column": func(b *bundle) {
+		b.open()
+		for _, text := range []string{"canary\x00", "canary\xff"} {
+			for column, field := range map[string]func(*user.Row) *string{
+				"email":      func(r *user.Row) *string { return &r.Email },
+				"first_name": func(r *user.Row) *string { return &r.FirstName },
+				"last_name":  func(r *user.Row) *string { return &r.LastName },
+				"phone":      func(r *user.Row) *string { return &r.Phone },
+			} {
+				row := person("jane")
+				*field(&row) = text
+				b.refused(row, column)
+			}
+		}
+	},
+	"so are they in the address of a move": func(b *bundle) {
+		b.inTown("a", "b")
+		b.wants(b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "canary\x00")}), store.ErrInvalidData)
+	},
+	"text longer than a check allows is refused, naming the constraint": func(b *bundle) {
+		b.open(b.varied(b.engine.Table, "first_name text NOT NULL",
+			"first_name text NOT NULL CONSTRAINT short_name CHECK (length(first_name) < 20)"))
+		row := person("jane")
+		row.FirstName = strings.Repeat("canary", 10)
+		b.refused(row, "short_name")
+	},
+	"NULL where the schema wants a value is refused, naming the column": func(b *bundle) {
+		b.open(b.varied(b.engine.Table, "phone text", "phone text NOT NULL"))
+		row := person("jane")
+		row.Phone = ""
+		b.refused(row, "phone")
+	},
+	"an enumeration holds its roles and refuses others": func(b *bundle) {
+		b.open(b.engine.Enum...)
+		row := person("jane")
+		for _, row.Role = range []user.Role{user.Admin, user.Trainer, user.Client} {
+			b.put(row)
+			if got, err := b.db.Get(b.Context(), row.ID); err != nil || got.Role != row.Role {
+				b.Errorf("role %q, error %v; want %q", got.Role, err, row.Role)
+			}
+		}
+		other := person("john")
+		other.Role = "canary"
+		b.refused(other, "")
+	},
+	"a role that the application refers to elsewhere has to exist there": func(b *bundle) {
+		b.open("CREATE TABLE roles (name text PRIMARY KEY)", "INSERT INTO roles VALUES ('client')",
+			b.varied(b.engine.Table, "role text", "role text REFERENCES roles (name)"))
+		b.put(person("jane"))
+		other := person("john")
+		other.Role = user.Admin
+		b.refused(other, "")
+	},
+	"another unique column of the application is no question of addresses": func(b *bundle) {
+		b.open()
+		b.raw.Exec("CREATE UNIQUE INDEX users_phone ON users (phone)")
+		b.put(person("jane"))
+		other := person("john")
+		other.Phone = person("jane").Phone
+		b.refused(other, "phone")
+	},
+	"a stored value of no known role is read as it stands": func(b *bundle) {
+		b.open()
+		b.put(person("jane"))
+		b.raw.Exec("UPDATE users SET role = 'owner'")
+		if got, err := b.db.Get(b.Context(), "user_jane"); err != nil || got.Role != "owner" {
+			b.Errorf("role %q, error %v; want owner", got.Role, err)
+		}
+	},
+}
+
+// runClocks puts a row into every type of time column there is, beside one of another.
+func (e Engine) runClocks(t *testing.T) {
+	for i, created := range e.Clocks {
+		updated := e.Clocks[(i+1)%len(e.Clocks)]
+		t.Run("times in "+created+" and "+updated, func(t *testing.T) {
+			t.Parallel()
+			b := &bundle{T: t, engine: e}
+			table := b.varied(e.Table, "created_at "+e.Clock, "created_at "+created)
+			b.open(b.varied(table, "updated_at "+e.Clock, "updated_at "+updated))
+			b.put(person("jane"))
+			b.put(person("john"))
+			b.put(at("jane", "new"), move("john", "john@canary.example", "other"))
+			b.times("user_jane")
+			b.times("user_john")
+		})
+	}
+}
+
+// times fails unless the row has the times of [person] and of now.
+func (b *bundle) times(id user.ID) {
+	b.Helper()
+	row := b.raw.Row(id)
+	got := []any{row["created_at"], row["updated_at"]}
+	if diff := cmp.Diff([]any{int64(1_700_000_000), int64(1_750_000_000)}, got); diff != "" {
+		b.Errorf("times of %s (-want +got):\n%s", id, diff)
+	}
+	read, err := b.db.Get(b.Context(), id)
+	if err != nil || !read.CreatedAt.Equal(time.Unix(1_700_000_000, 0)) {
+		b.Errorf("read created_at %s of %s, error %v", read.CreatedAt, id, err)
+	}
+}
+
+// runAnyCase shows that the index, and not the store, decides which addresses are equal.
+func (e Engine) runAnyCase(t *testing.T) {
+	for name, ddl := range e.AnyCase {
+		open := func(t *testing.T) *bundle {
+			t.Parallel()
+			b := (&bundle{T: t, engine: e}).open(ddl...)
+			b.put(at("jane", "jane@canary.example"))
+			b.put(at("john", "john@canary.example"))
+			return b
+		}
+		t.Run("any case, by "+name+", finds the holder", func(t *testing.T) {
+			b := open(t)
+			b.taken(b.db.Put(t.Context(), at("jane", "John@Canary.example"), nil), "user_jane", "user_john")
+			b.taken(b.db.Put(t.Context(), at("new", "JANE@canary.example"), nil), "user_new", "user_jane")
+		})
+		t.Run("any case, by "+name+", lets a row change the case of its own", func(t *testing.T) {
+			b := open(t)
+			b.put(at("jane", "Jane@Canary.Example"))
+			if got := b.raw.Column("user_jane", "email"); got != "Jane@Canary.Example" {
+				t.Errorf("email is %v", got)
+			}
+		})
+		t.Run("any case, by "+name+", lets two rows exchange theirs", func(t *testing.T) {
+			b := open(t)
+			b.put(at("jane", "John@canary.example"), move("john", "john@canary.example", "Jane@canary.example"))
+			b.wantEmails(map[string]string{"user_jane": "John@canary.example", "user_john": "Jane@canary.example"})
+		})
+	}
+}

@@ -1,0 +1,105 @@
+package testenv
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+const (
+	auditPolicyFile = "audit-policy.yaml"
+	auditLogFile    = "audit.log"
+	// logTail is how many bytes of a process's log an error shows.
+	logTail = 2 << 10
+)
+
+//go:embed audit-policy.yaml
+var auditPolicy []byte
+
+// configure prepares e.dir and tells envtest to keep everything in it.
+func (e *Environment) configure(crdDir string) error {
+	policy := filepath.Join(e.dir, auditPolicyFile)
+	if err := os.WriteFile(policy, auditPolicy, 0o600); err != nil {
+		return fmt.Errorf("writing the audit policy: %w", err)
+	}
+	existing := false
+	e.envtest = &envtest.Environment{
+		CRDDirectoryPaths:        []string{crdDir},
+		ErrorIfCRDPathMissing:    true,
+		UseExistingCluster:       &existing,
+		ControlPlaneStartTimeout: startTimeout,
+	}
+	e.envtest.ControlPlane.KubectlPath = filepath.Join(e.Assets, "kubectl")
+	return errors.Join(e.configureEtcd(), e.configureAPIServer(policy))
+}
+
+func (e *Environment) configureEtcd() error {
+	path, log, err := e.process("etcd")
+	if err != nil {
+		return err
+	}
+	// envtest adds --unsafe-no-fsync: nothing here outlives the process.
+	e.envtest.ControlPlane.Etcd = &envtest.Etcd{Path: path, DataDir: filepath.Join(e.dir, "etcd-data"), Out: log, Err: log}
+	return nil
+}
+
+func (e *Environment) configureAPIServer(policy string) error {
+	path, log, err := e.process("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	certs := filepath.Join(e.dir, "certificates")
+	if err := os.Mkdir(certs, 0o700); err != nil {
+		return fmt.Errorf("making a directory for certificates: %w", err)
+	}
+	server := e.envtest.ControlPlane.GetAPIServer()
+	server.Path, server.CertDir, server.Out, server.Err = path, certs, log, log
+	server.Configure().
+		Set("audit-policy-file", policy).
+		Set("audit-log-path", filepath.Join(e.dir, auditLogFile)).
+		Set("audit-log-mode", "blocking"). // a write's line is there before its answer
+		Set("audit-log-maxsize", "1024").  // MiB, about a million writes; then the log starts anew
+		Set("audit-log-maxbackup", "1")    // and one old one stays
+	return nil
+}
+
+// process prepares one process: the path to start it by and the file that takes its output.
+func (e *Environment) process(name string) (path string, log *os.File, err error) {
+	path, err = e.reaper.launcher(name, filepath.Join(e.Assets, name))
+	if err != nil {
+		return "", nil, err
+	}
+	log, err = os.Create(e.logFile(name))
+	if err != nil {
+		return "", nil, fmt.Errorf("making the log of %s: %w", name, err)
+	}
+	e.logs = append(e.logs, log)
+	return path, log, nil
+}
+
+func (e *Environment) closeLogs() {
+	for _, log := range e.logs {
+		_ = log.Close() // the processes hold their own ends
+	}
+	e.logs = nil
+}
+
+func (e *Environment) logFile(name string) string { return filepath.Join(e.dir, name+".log") }
+
+// lastLogLines shows why a start failed: envtest itself only says that it did.
+func (e *Environment) lastLogLines() string {
+	var lines strings.Builder
+	for _, name := range []string{"etcd", "kube-apiserver"} {
+		log, err := os.ReadFile(e.logFile(name))
+		if err != nil {
+			continue
+		}
+		fmt.Fprintf(&lines, "--- end of %s's log\n%s\n", name, log[max(0, len(log)-logTail):])
+	}
+	return lines.String()
+}

@@ -1,0 +1,50 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+)
+
+// Shared is one control plane for all tests of a package, started when the first of them asks:
+//
+//	var cluster testenv.Shared
+//
+//	func TestMain(m *testing.M) { cluster.Main(m) }
+//
+//	func TestSomething(t *testing.T) {
+//		env := cluster.Get(t)
+//		namespace := env.Namespace(t)
+//		…
+//
+// The zero value is ready to use. Tests keep apart by working in namespaces of their own.
+type Shared struct {
+	Options Options
+
+	once sync.Once
+	env  *Environment
+	err  error
+}
+
+// Main runs the package's tests, stops the control plane and exits with the tests' code, or 1 if stopping failed.
+func (s *Shared) Main(m *testing.M) {
+	code := m.Run()
+	if s.env != nil {
+		if err := s.env.Stop(); err != nil {
+			fmt.Fprintf(os.Stderr, "stopping the control plane: %v\n", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// Get is the running control plane; without one the test fails at once.
+func (s *Shared) Get(tb testing.TB) *Environment {
+	tb.Helper()
+	s.once.Do(func() { s.env, s.err = Start(tb.Context(), s.Options) })
+	if s.err != nil {
+		tb.Fatalf("no control plane: %v", s.err)
+	}
+	return s.env
+}
