@@ -34,7 +34,8 @@ build: ## Build bin/manager.
 	CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd
 
 run: ## Run everything on this machine: API server, SQLite, and a stand-in for Clerk unless CLERK_SECRET_KEY is set.
-	go run ./hack/local
+	CGO_ENABLED=0 go build -trimpath -o bin/local ./hack/local
+	@exec bin/local
 
 bench: ## Run the benchmarks.
 	$(WITH_CONTROLPLANE) go test -run '^$$' -bench . -benchmem ./...

@@ -4,16 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/go-logr/logr"
 	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/fitai/fituser-operator/controllers"
 )
 
 // options are the flags. Each is also read from the environment as FITUSER_ and its name in capitals; the flag wins. The
@@ -23,21 +29,26 @@ type options struct {
 	Controller bool `default:"true" negatable:"" help:"Keep Clerk, the FitUsers and the users table in agreement."`
 
 	Namespace  string `placeholder:"NAME" help:"Namespace of the FitUsers. Default: the pod's own, else default."`
-	Kubeconfig string `placeholder:"FILE" help:"Kubeconfig file. Default: the pod's service account, else KUBECONFIG, else ~/.kube/config."`
+	Kubeconfig string `placeholder:"FILE" help:"Kubeconfig file. Default: KUBECONFIG, else the pod's service account, else ~/.kube/config."`
 
 	WebhookBindAddress     string `default:":8080" placeholder:"ADDR" help:"Where webhooks arrive (default: ${default})."`
 	MetricsBindAddress     string `default:":8443" placeholder:"ADDR" help:"Where metrics are served; 0 turns them off (default: ${default})."`
 	MetricsSecure          bool   `default:"true" negatable:"" help:"Serve metrics over TLS to those the API server lets read them."`
 	HealthProbeBindAddress string `default:":8081" placeholder:"ADDR" help:"Where /healthz and /readyz are served (default: ${default})."`
 
-	LeaderElect    bool    `negatable:"" help:"Let one of several replicas run the controller."`
-	ClerkRateLimit float64 `default:"20" placeholder:"N" help:"Requests to Clerk per second, at most (default: ${default})."`
-	CreateTable    bool    `negatable:"" help:"Make the users table where there is none."`
-	StatusProfile  string  `default:"full" enum:"full,masked,none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
+	LeaderElect    bool          `negatable:"" help:"Let one of several replicas run the controller."`
+	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"How often Clerk, the FitUsers and the table are compared, all of them (default: ${default})."`
+	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Requests to Clerk per second, at most (default: ${default})."`
+	MaxDeletions   string        `placeholder:"N" help:"How many rows and rights may go in one sync period: a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
+	CreateTable    bool          `negatable:"" help:"Make the users table where there is none."`
+	StatusProfile  string        `default:"full" enum:"full,masked,none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
 
 	LogLevel  string `default:"info" enum:"debug,info,error" help:"What is logged: ${enum} (default: ${default})."`
 	LogFormat string `default:"json" enum:"json,console" help:"How it is logged: ${enum} (default: ${default})."`
 }
+
+// minSyncPeriod keeps a sweep from being asked for before the last one is done; webhooks are what is quick.
+const minSyncPeriod = 10 * time.Second
 
 // errHelp says that the usage was printed because it was asked for.
 var errHelp = errors.New("help was asked for")
@@ -52,7 +63,8 @@ func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (
 	parser, err := kong.New(&o,
 		kong.Name("manager"),
 		kong.Description("Keeps Clerk's users, FitUser objects and a users table in agreement. Credentials come from the "+
-			"environment: CLERK_WEBHOOK_SECRET for the receiver; CLERK_SECRET_KEY and DATABASE_URL for the controller."),
+			"environment: CLERK_WEBHOOK_SECRET for the receiver; CLERK_SECRET_KEY and DATABASE_URL for the controller. Each flag "+
+			"is also read from there, --leader-elect as FITUSER_LEADER_ELECT; the flag wins."),
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }),
 		kong.Resolvers(environment(getenv)),
@@ -97,10 +109,39 @@ func (o options) check() error {
 	switch {
 	case !o.Receiver && !o.Controller:
 		return errors.New("--receiver and --controller are both off: turn on what this process is to do")
-	case o.ClerkRateLimit <= 0 || o.ClerkRateLimit > 100:
+	case !(o.ClerkRateLimit > 0 && o.ClerkRateLimit <= 100): // so written, NaN is refused too
 		return fmt.Errorf("--clerk-rate-limit is %v: want more than 0, and at most 100, which is all that Clerk allows", o.ClerkRateLimit)
+	case o.SyncPeriod < minSyncPeriod:
+		return fmt.Errorf("--sync-period is %s: want %s or more", o.SyncPeriod, minSyncPeriod)
+	}
+	if _, err := controllers.ParseMaxDeletions(o.MaxDeletions); err != nil {
+		return fmt.Errorf("--max-deletions: %w", err)
+	}
+	if len(validation.IsDNS1123Label(o.Namespace)) > 0 {
+		return fmt.Errorf("--namespace is %q: want a namespace's name, of lower-case letters, digits and hyphens", o.Namespace)
+	}
+	return o.checkAddresses()
+}
+
+func (o options) checkAddresses() error {
+	switch {
+	case !isAddress(o.WebhookBindAddress):
+		return fmt.Errorf("--webhook-bind-address is %q: want host:port or :port", o.WebhookBindAddress)
+	case !isAddress(o.MetricsBindAddress) && o.MetricsBindAddress != "0":
+		return fmt.Errorf("--metrics-bind-address is %q: want host:port, :port, or 0 for no metrics", o.MetricsBindAddress)
+	case !isAddress(o.HealthProbeBindAddress):
+		return fmt.Errorf("--health-probe-bind-address is %q: want host:port or :port", o.HealthProbeBindAddress)
 	}
 	return nil
+}
+
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // restConfig says how to reach the API server.
@@ -110,6 +151,7 @@ func (o options) restConfig() (*rest.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--kubeconfig: %w", err)
 		}
+		c.QPS = -1 // the API server's own fairness, as config.GetConfig has it, in place of five requests per second
 		return c, nil
 	}
 	c, err := config.GetConfig()

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -22,9 +21,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers"
-	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/receiver"
-	"github.com/fitai/fituser-operator/internal/store"
 )
 
 // program is the assembled operator.
@@ -119,68 +116,6 @@ func addReceiver(mgr manager.Manager, o options, s *settings) (healthz.Checker, 
 		return nil, fmt.Errorf("adding the receiver: %w", err)
 	}
 	return r.Ready, nil
-}
-
-// addController adds the reconciler with its way to Clerk and to the table.
-func addController(ctx context.Context, mgr manager.Manager, o options, s *settings) (closeStore func() error, err error) {
-	table, err := openTable(ctx, o, s.databaseURL, mgr.GetLogger())
-	if err != nil {
-		return nil, err
-	}
-	uncached, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme()})
-	if err != nil {
-		return nil, fmt.Errorf("making the client for the ConfigMap: %w", err)
-	}
-	api := clerk.New(clerk.Config{
-		URL: s.clerkURL, Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
-	})
-	reconciler := &controllers.Reconciler{
-		Client:    mgr.GetClient(),
-		Namespace: o.Namespace,
-		Clerk:     api,
-		Store:     table,
-		Instance: &controllers.InstanceGuard{
-			Client: uncached, Namespace: o.Namespace, Clerk: api,
-			Key: s.secretKey.Get, Expected: s.instanceID, Clock: clock.RealClock{},
-		},
-		Recorder:      mgr.GetEventRecorder("fituser-operator"),
-		Metrics:       controllers.NewMetrics(metrics.Registry),
-		Profile:       controllers.ProfileMode(o.StatusProfile),
-		Clock:         clock.RealClock{},
-		LagTolerance:  controllers.DefaultLagTolerance,
-		TakeBackGrace: controllers.DefaultTakeBackGrace,
-	}
-	return table.Close, reconciler.SetupWithManager(ctx, mgr)
-}
-
-// checkTimeout bounds the look at the table at the start.
-const checkTimeout = 10 * time.Second
-
-// openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
-// users wait with the reason until it does.
-func openTable(ctx context.Context, o options, address *setting, log logr.Logger) (*store.Switch, error) {
-	tableOptions := store.Options{CreateTable: o.CreateTable}
-	db, err := store.Open(address.Get(), tableOptions)
-	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	var mismatch *store.SchemaError
-	if err := db.Check(ctx); errors.As(err, &mismatch) {
-		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), db.Close())
-	} else if err != nil {
-		log.Error(err, "The database does not answer; users wait until it does")
-	}
-	table := store.NewSwitch(db)
-	address.accept = func(ctx context.Context, value string) error {
-		next, err := store.Open(value, tableOptions)
-		if err != nil {
-			return err
-		}
-		return table.Replace(ctx, next)
-	}
-	return table, nil
 }
 
 func addProbes(mgr manager.Manager, ready map[string]healthz.Checker) error {

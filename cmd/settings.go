@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/receiver"
 )
+
+const defaultClerkURL = "https://api.clerk.com/v1"
 
 // settings are the credentials and addresses of the outside world. They come from the environment, each as NAME or, read
 // again when it changes, from the file that NAME_FILE names.
@@ -45,21 +48,12 @@ func readSettings(o options, getenv func(string) string) (settings, error) {
 	if err := errors.Join(errs...); err != nil {
 		return settings{}, err
 	}
-	return s, s.readPlain(getenv)
+	err := s.check(getenv)
+	return s, err
 }
 
-func (s *settings) readPlain(getenv func(string) string) error {
-	address, err := readSetting("CLERK_API_URL", getenv)
-	if err != nil {
-		return err
-	}
-	s.clerkURL = address.Get()
-	if s.clerkURL == "" {
-		s.clerkURL = "https://api.clerk.com/v1"
-	}
-	if err := clerk.CheckURL(s.clerkURL); err != nil {
-		return fmt.Errorf("CLERK_API_URL: %w", err)
-	}
+// check reads what has a default, and finds what is wrong without asking anybody.
+func (s *settings) check(getenv func(string) string) error {
 	instance, err := readSetting("CLERK_INSTANCE_ID", getenv)
 	if err != nil {
 		return err
@@ -68,6 +62,38 @@ func (s *settings) readPlain(getenv func(string) string) error {
 	if s.webhookSecret != nil {
 		if _, err := receiver.ParseSecrets(s.webhookSecret.Get()); err != nil {
 			return err
+		}
+	}
+	if s.secretKey == nil {
+		return nil
+	}
+	s.secretKey.accept = checkSecretKey
+	if err := checkSecretKey(context.Background(), s.secretKey.Get()); err != nil {
+		return err
+	}
+	return s.readClerkURL(getenv)
+}
+
+func (s *settings) readClerkURL(getenv func(string) string) error {
+	address, err := readSetting("CLERK_API_URL", getenv)
+	if err != nil {
+		return err
+	}
+	s.clerkURL = address.Get()
+	if s.clerkURL == "" {
+		s.clerkURL = defaultClerkURL
+	}
+	if err := clerk.CheckURL(s.clerkURL); err != nil {
+		return fmt.Errorf("CLERK_API_URL: %w", err)
+	}
+	return nil
+}
+
+// checkSecretKey refuses what people copy in its place. Clerk itself says which secret key is right.
+func checkSecretKey(_ context.Context, key string) error {
+	for prefix, kind := range map[string]string{"pk_": "a publishable key", "whsec_": "a webhook's signing secret"} {
+		if strings.HasPrefix(key, prefix) {
+			return fmt.Errorf("CLERK_SECRET_KEY is %s (%s…): copy a secret key (sk_…) from Clerk's dashboard", kind, prefix)
 		}
 	}
 	return nil
@@ -87,9 +113,10 @@ func (s *settings) files() []*setting {
 // maxSettingSize bounds a setting's file in bytes.
 const maxSettingSize = 64 << 10
 
-// readSetting reads NAME or NAME_FILE; neither gives an empty setting.
+// readSetting reads NAME or NAME_FILE; neither gives an empty setting. White space around the value is no part of it:
+// editors, echo and kubectl create secret --from-file leave a newline.
 func readSetting(name string, getenv func(string) string) (*setting, error) {
-	value, path := getenv(name), getenv(name+"_FILE")
+	value, path := strings.TrimSpace(getenv(name)), getenv(name+"_FILE")
 	if value != "" && path != "" {
 		return nil, fmt.Errorf("%s and %s_FILE are both set: unset one of them", name, name)
 	}
@@ -100,14 +127,14 @@ func readSetting(name string, getenv func(string) string) (*setting, error) {
 			return nil, fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		if value == "" {
-			return nil, fmt.Errorf("%s_FILE: %s is empty", name, path)
+			return nil, fmt.Errorf("%s_FILE: %s is empty: put the value into it", name, path)
 		}
 	}
 	s.value.Store(&value)
 	return s, nil
 }
 
-// readFile reads a setting's file. White space around the value is no part of it: editors and echo leave a newline.
+// readFile reads a setting's file.
 func readFile(path string) (string, error) {
 	file, err := os.Open(path) //nolint:gosec // the path is the administrator's own
 	if err != nil {

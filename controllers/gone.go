@@ -2,15 +2,19 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/store"
 )
 
 // letGo acts on Clerk's word that there is no such user. The row goes if the FitUser says so and its status says that
 // the operator has seen the user in Clerk; the operator's own FitUsers go; a person's stays and says what is so.
 func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, error) {
+	r.Metrics.forget(k.id)
 	if k.serving == nil {
 		return reconcile.Result{}, nil
 	}
@@ -32,6 +36,14 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 		k.retained = true
 		return nil
 	}
+	if _, err := r.Store.Get(ctx, k.id); errors.Is(err, store.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return storeTrouble(err)
+	}
+	if t := r.allowDeletion(ctx, k, "the user is gone from Clerk, and the row"); t != nil {
+		return t
+	}
 	removed, err := r.Store.Delete(ctx, k.id)
 	if err != nil {
 		return storeTrouble(err)
@@ -40,6 +52,29 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 		k.log.Info("User deleted in database")
 		r.Metrics.rowWrites.WithLabelValues("delete").Inc()
 		r.Metrics.observeEvent(k)
+		if k.swept && k.hint.Type != v1alpha1.UserDeleted {
+			r.Metrics.missed(v1alpha1.UserDeleted)
+		}
 	}
 	return nil
+}
+
+// allowDeletion asks whether one more row or right may go in this period.
+func (r *Reconciler) allowDeletion(ctx context.Context, k *known, what string) *trouble {
+	allowed, err := r.Deletions.Allow(ctx, k.id)
+	switch {
+	case err != nil:
+		return &trouble{
+			reason: v1alpha1.ReasonDeletionsHeld, err: err,
+			message: what + " waits: the ConfigMap " + ConfigMapName + " cannot be written",
+		}
+	case !allowed:
+		return &trouble{
+			reason: v1alpha1.ReasonDeletionsHeld, stalled: true,
+			message: fmt.Sprintf("%s is held back with others, because too many would go at once: see the ConfigMap %s, "+
+				"and annotate it %s=true if that is right", what, ConfigMapName, AnnotationAllowDeletions),
+		}
+	default:
+		return nil
+	}
 }

@@ -1,10 +1,13 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/fitai/fituser-operator/internal/user"
@@ -37,3 +40,13 @@ type discardQueue struct {
 }
 
 func (discardQueue) Add(user.ID) {}
+
+// eventually waits for something that other goroutines or Clerk's pauses decide, long enough for the slowest machine.
+func (w *world) eventually(is func() bool) {
+	w.Helper()
+	err := wait.PollUntilContextTimeout(w.ctx, 10*time.Millisecond, 2*time.Minute, true,
+		func(context.Context) (bool, error) { return is(), nil })
+	if err != nil {
+		w.Fatal("it never came to be")
+	}
+}

@@ -8,18 +8,14 @@ import (
 
 	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
 )
 
 const (
-	// ConfigMapName is the ConfigMap in which the operator keeps what must outlive it.
-	ConfigMapName = "fituser-operator"
-	// InstanceKey holds the id of the Clerk instance whose users this namespace holds. Only a person changes it.
+	// InstanceKey, in [Notes], holds the id of the Clerk instance whose users this namespace holds. Only a person changes it.
 	InstanceKey = "clerkInstanceID"
 
 	// wrongInstancePause is how long a mismatch is believed before everything is looked at anew.
@@ -29,10 +25,8 @@ const (
 // InstanceGuard makes sure that the secret key belongs to the Clerk instance that this namespace was made for. Under
 // another instance's key every user is unknown to Clerk, and the rows of all would go.
 type InstanceGuard struct {
-	// Client reads and writes the ConfigMap without a cache.
-	Client    client.Client
-	Namespace string
-	Clerk     clerk.Client
+	Notes *Notes
+	Clerk clerk.Client
 	// Key gives the secret key of the moment. Each key is checked once.
 	Key func() string
 	// Expected is CLERK_INSTANCE_ID, empty when not set.
@@ -109,28 +103,15 @@ func (g *InstanceGuard) verify(key string) *trouble {
 
 // recorded is the instance that this namespace was made for. The first key that is ever used decides.
 func (g *InstanceGuard) recorded(ctx context.Context, actual string) (string, error) {
-	configMap := &corev1.ConfigMap{}
-	configMap.Namespace, configMap.Name = g.Namespace, ConfigMapName
-	err := g.Client.Get(ctx, client.ObjectKeyFromObject(configMap), configMap)
-	switch {
-	case apierrors.IsNotFound(err):
-		configMap.Data = map[string]string{InstanceKey: actual}
-		if err := g.Client.Create(ctx, configMap); err != nil {
-			return "", fmt.Errorf("creating ConfigMap %s: %w", ConfigMapName, err)
+	notes, err := g.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
+		if notes.Data[InstanceKey] != "" {
+			return false
 		}
-		return actual, nil
-	case err != nil:
-		return "", fmt.Errorf("reading ConfigMap %s: %w", ConfigMapName, err)
-	case configMap.Data[InstanceKey] != "":
-		return configMap.Data[InstanceKey], nil
+		notes.Data[InstanceKey] = actual
+		return true
+	})
+	if err != nil {
+		return "", err
 	}
-	patch := client.MergeFromWithOptions(configMap.DeepCopy(), client.MergeFromWithOptimisticLock{})
-	if configMap.Data == nil {
-		configMap.Data = map[string]string{}
-	}
-	configMap.Data[InstanceKey] = actual
-	if err := g.Client.Patch(ctx, configMap, patch); err != nil {
-		return "", fmt.Errorf("writing ConfigMap %s: %w", ConfigMapName, err)
-	}
-	return actual, nil
+	return notes.Data[InstanceKey], nil
 }

@@ -11,6 +11,10 @@ type Metrics struct {
 	rowWrites  *prometheus.CounterVec
 	roleWrites *prometheus.CounterVec
 	eventToRow prometheus.Histogram
+
+	rightsNotTakenBack, unknownRoles *userGauge
+
+	sweepMetrics
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -30,7 +34,12 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
 		}),
 	}
-	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow)
+	m.rightsNotTakenBack = newUserGauge("fituser_rights_not_taken_back",
+		"Users who still have a role in Clerk that a manifest once gave and none gives any more.")
+	m.unknownRoles = newUserGauge("fituser_unknown_roles",
+		"Users whose role in Clerk is none of admin, trainer, client, and who therefore count as client.")
+	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.rightsNotTakenBack.gauge, m.unknownRoles.gauge)
+	m.sweepMetrics = newSweepMetrics(registerer)
 	return m
 }
 

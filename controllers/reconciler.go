@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,16 +26,20 @@ type Reconciler struct {
 	// Client reads FitUsers from a cache that has the index of [IndexUsers], with read-your-writes consistency on, and
 	// writes them.
 	Client client.Client
+	// Live reads FitUsers from the API server itself.
+	Live client.Reader
 	// Namespace holds the FitUsers.
 	Namespace string
 	Clerk     clerk.Client
 	Store     store.Store
 	// Instance stops everything while the secret key belongs to another Clerk instance.
 	Instance *InstanceGuard
-	Recorder events.EventRecorder
-	Metrics  *Metrics
-	Profile  ProfileMode
-	Clock    clock.PassiveClock
+	// Deletions bounds how much goes in one period.
+	Deletions *Deletions
+	Recorder  events.EventRecorder
+	Metrics   *Metrics
+	Profile   ProfileMode
+	Clock     clock.PassiveClock
 
 	// LagTolerance is how long an answer of Clerk's that contradicts its own event is asked for again before it is
 	// believed. Zero believes at once.
@@ -42,8 +47,11 @@ type Reconciler struct {
 	// TakeBackGrace is how long a role outlives the FitUser that gave it, so that replacing a manifest is no gap.
 	TakeBackGrace time.Duration
 
-	removals removals
-	requests chan event.TypedGenericEvent[user.ID]
+	removals  removals
+	handovers *handovers
+	// newest is the newest resourceVersion of a FitUser that the watch has told of.
+	newest   atomic.Uint64
+	requests chan event.TypedGenericEvent[request]
 }
 
 // Defaults of the waits above.
@@ -60,11 +68,18 @@ type known struct {
 
 	fitUsers
 	hint v1alpha1.Hint
+	// swept is true when the sweep found the user to differ, and handed over what it read of them.
+	swept  bool
+	handed handover
 
 	// clerk is the user as Clerk has them; nil when Clerk was not heard or has no such user (gone).
 	clerk *user.User
 	gone  bool
 	role  user.RolePlan
+	// heldRole and rowRole are the role as Clerk and the row (empty without one) held it before anything was written.
+	heldRole, rowRole user.Role
+	// tookBack is true when this look took a role back.
+	tookBack bool
 
 	// clerkTrouble and rowTrouble are why the two sides are not in agreement; nil when they are.
 	clerkTrouble, rowTrouble *trouble
@@ -77,7 +92,8 @@ type known struct {
 // Reconcile looks at all that is known of a user and brings the three places into agreement: an answer of Clerk's first,
 // because nothing follows from anything else; then the FitUser, the role, the row; last the status, in one write.
 func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Result, error) {
-	k := &known{id: id, now: r.Clock.Now(), log: logf.FromContext(ctx)}
+	k := &known{id: id, now: r.Clock.Now(), log: logf.FromContext(ctx).WithValues("user", id)}
+	k.handed, k.swept = r.handovers.take(id)
 	if err := r.findFitUsers(ctx, k); err != nil {
 		return reconcile.Result{}, err
 	}
@@ -85,6 +101,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if k.clerkTrouble = r.askClerk(ctx, k); k.clerkTrouble != nil {
+		r.noteTakeBackDue(k)
 		return r.conclude(ctx, k)
 	}
 	if wait := r.lag(k); wait > 0 {
@@ -101,14 +118,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	return r.conclude(ctx, k)
 }
 
-// askClerk reads the user. Only Clerk's own word for this very id makes a user gone.
+// askClerk reads the user, unless the sweep has just done so. Only Clerk's own word for this very id makes a user gone.
 func (r *Reconciler) askClerk(ctx context.Context, k *known) *trouble {
 	if trouble := r.Instance.Check(ctx); trouble != nil {
 		return trouble
 	}
+	if k.clerk = r.handovers.usable(k.handed, k.all()); k.clerk != nil {
+		return nil
+	}
 	u, err := r.Clerk.Get(ctx, k.id)
 	switch {
 	case err == nil:
+		r.handovers.use(u)
 		k.clerk = &u
 	case clerk.KindOf(err) == clerk.NotFound:
 		k.gone = true
@@ -128,6 +149,8 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 		err := r.Client.Create(ctx, made)
 		if err == nil {
 			k.log.Info("FitUser created", "name", made.Name)
+			r.Metrics.foundDrift(k, "fituser", "missing")
+			r.Metrics.repairedDrift(k, "fituser", "missing")
 			k.serving = made
 			return nil
 		}

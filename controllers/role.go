@@ -3,18 +3,28 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// settleRole makes Clerk hold the role in force and its mark. Whatever keeps a write from happening, k.role is then the
-// role as Clerk holds it: the row follows Clerk, never a wish.
+// settleRole makes Clerk hold the role in force and its mark, and counts what remains to be done.
 func (r *Reconciler) settleRole(ctx context.Context, k *known) *trouble {
+	k.heldRole = k.clerk.RoleFacts("").AsHeld().Role
+	t := r.applyRole(ctx, k)
+	plan := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role)).Plan()
+	_, isKnown := user.ParseRole(k.clerk.Role)
+	r.Metrics.rightsNotTakenBack.set(k.id, plan.Change == user.TakeBackRole)
+	r.Metrics.unknownRoles.set(k.id, k.clerk.Role != "" && !isKnown)
+	return t
+}
+
+// applyRole makes Clerk hold the role in force and its mark. Whatever keeps a write from happening, k.role is then the
+// role as Clerk holds it: the row follows Clerk, never a wish.
+func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 	facts := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role))
 	k.role = facts.AsHeld()
 	if _, ok := user.ParseRole(string(facts.Demanded)); !ok && facts.Demanded != "" {
@@ -35,41 +45,56 @@ func (r *Reconciler) settleRole(ctx context.Context, k *known) *trouble {
 			return nil
 		}
 	}
+	if plan.Change == user.TakeBackRole && k.serving.MadeByOperator() {
+		if t := r.allowDeletion(ctx, k, fmt.Sprintf("the FitUser that gave %s was deleted, and taking the role back", k.role.Role)); t != nil {
+			return t
+		}
+	}
 	return r.writeRole(ctx, k, plan)
 }
 
 func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan) *trouble {
-	before := k.role
+	r.Metrics.foundDrift(k, "clerk", "role")
 	written, err := r.Clerk.WriteRole(ctx, k.id, plan.Change, plan.Role)
 	if err != nil {
 		t := clerkTrouble(err)
 		if plan.Change == user.TakeBackRole {
-			t.reason = v1alpha1.ReasonTakeBackPending
-			t.message = fmt.Sprintf("%s is to be taken back, but is not yet: %s", before.Role, t.message)
+			t.takeBackPending(v1alpha1.Role(k.role.Role))
 		}
 		return t
 	}
-	k.clerk = &written
+	r.Metrics.roleWrites.WithLabelValues(plan.Change.String()).Inc()
+	k.log.Info("Role written to Clerk", "change", plan.Change.String())
+	k.clerk, k.tookBack = &written, plan.Change == user.TakeBackRole
 	after := written.RoleFacts(user.Role(k.serving.Spec.Role))
 	if after.Plan().Change != user.KeepRole {
 		k.role, k.again = after.AsHeld(), time.Second // somebody else wrote at the same moment: look again
 		return nil
 	}
 	k.role = after.Plan()
-	r.announceRole(k, plan.Change, before)
+	r.Metrics.repairedDrift(k, "clerk", "role")
 	return nil
 }
 
-// announceRole tells people of a right that has changed: one log line, one event.
-func (r *Reconciler) announceRole(k *known, change user.RoleChange, before user.RolePlan) {
-	r.Metrics.roleWrites.WithLabelValues(change.String()).Inc()
-	k.log.Info("Role written to Clerk", "change", change.String(),
-		"from", before.Role, "to", k.role.Role, "source", k.role.Source)
-	if before.Role == k.role.Role {
+// noteTakeBackDue says that a right still stands which no manifest gives any more, although Clerk was not heard: the
+// status tells where the role came from.
+func (r *Reconciler) noteTakeBackDue(k *known) {
+	if k.serving == nil || k.serving.Spec.Role != "" {
 		return
 	}
-	r.Recorder.Eventf(k.serving, nil, corev1.EventTypeNormal, "RoleChanged", "WriteRole",
-		"role of %s changed from %s to %s (source: %s)", k.id, before.Role, k.role.Role, k.role.Source)
+	given := func(u *v1alpha1.FitUser) bool { return u.Status.RoleSource == v1alpha1.RoleSource(user.FromManifest) }
+	all := k.all()
+	if i := slices.IndexFunc(all, given); i >= 0 {
+		r.Metrics.rightsNotTakenBack.set(k.id, true)
+		k.clerkTrouble.takeBackPending(all[i].Status.Role)
+	}
+}
+
+// takeBackPending turns t into the reason why role is not taken back. That is known to be wrong, whatever Clerk answers:
+// so the condition turns false once, and its transition time is since when.
+func (t *trouble) takeBackPending(role v1alpha1.Role) {
+	t.reason, t.unsure = v1alpha1.ReasonTakeBackPending, false
+	t.message = fmt.Sprintf("%s is to be taken back, but is not yet: %s", role, t.message)
 }
 
 // graceLeft is how long a role that no FitUser demands any more is left alone, because the FitUser that demanded it was

@@ -24,6 +24,7 @@ func (r *Reconciler) settleRow(ctx context.Context, k *known) *trouble {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return storeTrouble(err)
 	}
+	k.rowRole = observed.Role
 	desired := user.DesiredRow(*k.clerk, k.role.Role)
 	var missing *trouble
 	if desired.Email == "" {
@@ -41,8 +42,15 @@ func (r *Reconciler) settleRow(ctx context.Context, k *known) *trouble {
 	if k.serving.Spec.Suspend {
 		return suspended("the row differs: " + joinColumns(exists, changes))
 	}
+	drift := driftOfRow(exists, changes)
+	for _, field := range drift {
+		r.Metrics.foundDrift(k, "table", field)
+	}
 	if t := r.writeRow(ctx, k, desired); t != nil {
 		return t
+	}
+	for _, field := range drift {
+		r.Metrics.repairedDrift(k, "table", field)
 	}
 	r.announceRow(k, exists, changes)
 	return missing

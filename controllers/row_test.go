@@ -145,7 +145,7 @@ func TestAccountDeletedAndSignedUpAgain(t *testing.T) {
 	w.wantReason(after, v1alpha1.ReasonRowPending)
 	select {
 	case e := <-w.requests:
-		w.settle(e.Object)
+		w.settle(e.Object.id)
 	default:
 		t.Fatal("the old account was not asked for")
 	}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -62,8 +64,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	if err := IndexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	r.removals.start(r.Clock.Now())
-	r.requests = make(chan event.TypedGenericEvent[user.ID], maxRequests)
+	r.prepare()
 	err := builder.TypedControllerManagedBy[user.ID](mgr).
 		Named("fituser").
 		WithOptions(controller.TypedOptions[user.ID]{
@@ -72,8 +73,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[user.ID](minBackoff, maxBackoff),
 		}).
 		WatchesRawSource(source.TypedKind(mgr.GetCache(), &v1alpha1.FitUser{}, r.onFitUser())).
-		WatchesRawSource(source.TypedChannel(r.requests,
-			handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, id user.ID) []user.ID { return []user.ID{id} }))).
+		WatchesRawSource(source.TypedChannel(r.requests, handler.TypedFuncs[request, user.ID]{GenericFunc: addRequest})).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
@@ -81,14 +81,44 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	return nil
 }
 
+// prepare makes what the reconciler keeps to itself. It must run before anything else does.
+func (r *Reconciler) prepare() {
+	r.removals.start(r.Clock.Now())
+	r.handovers = newHandovers()
+	r.requests = make(chan event.TypedGenericEvent[request], maxRequests)
+}
+
+// request is a wish for a reconcile that does not come from the watch.
+type request struct {
+	id       user.ID
+	priority int
+}
+
 // Enqueue asks for a reconcile of a user. It waits while too many are asked for.
 func (r *Reconciler) Enqueue(ctx context.Context, id user.ID) error {
+	return r.ask(ctx, request{id: id})
+}
+
+// enqueueLow asks for a reconcile that lets all others go first.
+func (r *Reconciler) enqueueLow(ctx context.Context, id user.ID) error {
+	return r.ask(ctx, request{id: id, priority: handler.LowPriority})
+}
+
+func (r *Reconciler) ask(ctx context.Context, wish request) error {
 	select {
-	case r.requests <- event.TypedGenericEvent[user.ID]{Object: id}:
+	case r.requests <- event.TypedGenericEvent[request]{Object: wish}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("asking for a reconcile of %s: %w", id, ctx.Err())
+		return fmt.Errorf("asking for a reconcile of %s: %w", wish.id, ctx.Err())
 	}
+}
+
+func addRequest(_ context.Context, e event.TypedGenericEvent[request], q queue) {
+	if byPriority, ok := q.(priorityqueue.PriorityQueue[user.ID]); ok {
+		byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: &e.Object.priority}, e.Object.id)
+		return
+	}
+	q.Add(e.Object.id)
 }
 
 type queue = workqueue.TypedRateLimitingInterface[user.ID]
@@ -98,22 +128,39 @@ type queue = workqueue.TypedRateLimitingInterface[user.ID]
 func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, user.ID] {
 	return handler.TypedFuncs[*v1alpha1.FitUser, user.ID]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.FitUser], q queue) {
+			r.witness(e.Object)
+			if e.IsInInitialList {
+				r.Metrics.remember(e.Object)
+			}
 			if !e.IsInInitialList || pending(e.Object) {
 				q.Add(user.ID(e.Object.Spec.ClerkUserID))
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.FitUser], q queue) {
+			r.witness(e.ObjectNew)
 			if news(e.ObjectOld, e.ObjectNew) {
 				q.Add(user.ID(e.ObjectNew.Spec.ClerkUserID))
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.FitUser], q queue) {
+			r.witness(e.Object)
 			id := user.ID(e.Object.Spec.ClerkUserID)
 			if e.Object.Spec.Role != "" {
 				r.removals.add(id, r.Clock.Now(), r.TakeBackGrace)
+				r.Metrics.rightsNotTakenBack.set(id, true) // until the next look says otherwise
 			}
 			q.Add(id)
 		},
+	}
+}
+
+// witness notes how far the watch has come. Resource versions count up (Kubernetes' API conventions, since 1.35).
+func (r *Reconciler) witness(object *v1alpha1.FitUser) {
+	version, err := strconv.ParseUint(object.ResourceVersion, 10, 64)
+	for seen := r.newest.Load(); err == nil && version > seen; seen = r.newest.Load() {
+		if r.newest.CompareAndSwap(seen, version) {
+			return
+		}
 	}
 }
 
@@ -130,5 +177,6 @@ func news(before, after *v1alpha1.FitUser) bool {
 	return before.Generation != after.Generation ||
 		before.Annotations[v1alpha1.AnnotationHint] != after.Annotations[v1alpha1.AnnotationHint] ||
 		before.Annotations[v1alpha1.AnnotationMadeBy] != after.Annotations[v1alpha1.AnnotationMadeBy] ||
+		before.Annotations[v1alpha1.AnnotationReconcile] != after.Annotations[v1alpha1.AnnotationReconcile] ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 }

@@ -20,9 +20,12 @@ func (r *Reconciler) report(ctx context.Context, k *known, except []*v1alpha1.Fi
 		return nil
 	}
 	if !slices.Contains(except, k.serving) && !k.brieflyThrottled() {
-		if err := r.patchStatus(ctx, k, k.serving, k.status(r.Profile)); err != nil {
+		status := k.status(r.Profile)
+		change := k.rightChange(status)
+		if err := r.patchStatus(ctx, k, k.serving, status); err != nil {
 			return err
 		}
+		r.announceRight(ctx, k, change)
 	}
 	for _, other := range k.others {
 		if slices.Contains(except, other) {
@@ -47,7 +50,7 @@ func (k *known) brieflyThrottled() bool {
 func (r *Reconciler) patchStatus(
 	ctx context.Context, k *known, object *v1alpha1.FitUser, status v1alpha1.FitUserStatus,
 ) error {
-	if equality.Semantic.DeepEqual(object.Status, status) {
+	if says(object, status) {
 		return nil
 	}
 	before := object.DeepCopy()
@@ -58,7 +61,16 @@ func (r *Reconciler) patchStatus(
 	if err := r.Client.Status().Patch(ctx, object, patch); err != nil {
 		return fmt.Errorf("writing the status of FitUser %s: %w", object.Name, err)
 	}
+	if object == k.serving && before.Status.ObservedGeneration > 0 {
+		r.Metrics.foundDrift(k, "fituser", "status")
+		r.Metrics.repairedDrift(k, "fituser", "status")
+	}
 	return nil
+}
+
+// says reports whether a FitUser already says all that status does.
+func says(object *v1alpha1.FitUser, status v1alpha1.FitUserStatus) bool {
+	return equality.Semantic.DeepEqual(object.Status, status)
 }
 
 // status is what the serving FitUser must say. It is a function of what is known and of the status so far, from which it
@@ -205,4 +217,13 @@ func (t *trouble) messageOr(fine string) string {
 		return fine
 	}
 	return t.message
+}
+
+// readyReason is the reason of a FitUser's Ready condition; empty when it has none.
+func readyReason(object *v1alpha1.FitUser) string {
+	ready := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return ""
+	}
+	return ready.Reason
 }

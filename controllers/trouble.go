@@ -33,6 +33,14 @@ type trouble struct {
 	retryAfter time.Duration
 }
 
+// asError is the trouble as an error, for those who do not write it into a status.
+func (t *trouble) asError() error {
+	if t.err != nil {
+		return t.err
+	}
+	return errors.New(t.message)
+}
+
 // clerkTrouble says in a person's words what an error of Clerk's means. The message depends on the kind of failure
 // alone, so that it stays the same while the failure does.
 func clerkTrouble(err error) *trouble {

@@ -44,18 +44,24 @@ type world struct {
 	*Reconciler
 	clock     *clocktesting.FakeClock
 	clerk     *clerktest.Server
+	clerkURL  string
 	table     *storetest.Raw
 	recorder  *events.FakeRecorder
 	env       *testenv.Environment
 	ctx       context.Context
 	client    client.Client // reads its own writes
+	cache     client.Reader
 	namespace string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
-	env := controlPlane.Get(t)
+	return newWorldOn(t, controlPlane.Get(t))
+}
+
+func newWorldOn(t *testing.T, env *testenv.Environment) *world {
+	t.Helper()
 	w := &world{
 		T: t, env: env, namespace: env.Namespace(t),
 		clock:    clocktesting.NewFakeClock(time.Now()),
@@ -65,12 +71,12 @@ func newWorld(t *testing.T) *world {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	w.ctx = logf.IntoContext(ctx, testr.New(t))
-	w.client = startClient(ctx, t, env, w.namespace)
+	w.client, w.cache = startClient(ctx, t, env, w.namespace)
 
 	server := httptest.NewServer(w.clerk)
 	t.Cleanup(server.Close)
-	key := func() string { return clerktest.DefaultSecretKey }
-	api := clerk.New(clerk.Config{URL: server.URL + "/v1", Key: key, RequestsPerSecond: 10_000, Timeout: 5 * time.Second})
+	w.clerkURL = server.URL + "/v1"
+	api := w.another()
 
 	databaseURL := storetest.SQLite(t)
 	w.table = storetest.OpenRaw(t, databaseURL)
@@ -80,19 +86,31 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = table.Close() })
 
+	notes := &Notes{Client: w.live(), Namespace: w.namespace}
+	metrics := NewMetrics(prometheus.NewRegistry())
 	w.Reconciler = &Reconciler{
-		Client: w.client, Namespace: w.namespace, Clerk: api, Store: table, Recorder: w.recorder,
-		Metrics: NewMetrics(prometheus.NewRegistry()), Profile: ProfileFull, Clock: w.clock,
+		Client: w.client, Live: w.live(), Namespace: w.namespace, Clerk: api, Store: table, Recorder: w.recorder,
+		Metrics: metrics, Profile: ProfileFull, Clock: w.clock,
 		LagTolerance: DefaultLagTolerance, TakeBackGrace: DefaultTakeBackGrace,
-		Instance: &InstanceGuard{
-			Client: w.live(), Namespace: w.namespace, Clerk: api, Key: key, Clock: w.clock,
+		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: w.clock},
+		Deletions: &Deletions{
+			Notes: notes, Max: MaxDeletions{number: 10}, Period: 10 * time.Minute, Users: func() int { return 0 },
+			Recorder: w.recorder, Metrics: metrics, Clock: w.clock, Log: testr.New(t),
 		},
-		requests: make(chan event.TypedGenericEvent[user.ID], maxRequests),
 	}
+	w.prepare()
+	w.removals.start(time.Time{}) // the process has run for long
 	if trouble := w.Instance.Check(w.ctx); trouble != nil {
 		t.Fatalf("checking the instance: %s", trouble.message)
 	}
 	return w
+}
+
+func testKey() string { return clerktest.DefaultSecretKey }
+
+// another is another client of Clerk's, with a budget of its own.
+func (w *world) another() clerk.Client {
+	return clerk.New(clerk.Config{URL: w.clerkURL, Key: testKey, RequestsPerSecond: 10_000, Timeout: 5 * time.Second})
 }
 
 func testScheme(t *testing.T) *runtime.Scheme {
@@ -108,7 +126,7 @@ func testScheme(t *testing.T) *runtime.Scheme {
 }
 
 // startClient is the client that the program gives the reconciler: cached, indexed, consistent with its own writes.
-func startClient(ctx context.Context, t *testing.T, env *testenv.Environment, namespace string) client.Client {
+func startClient(ctx context.Context, t *testing.T, env *testenv.Environment, namespace string) (client.Client, client.Reader) {
 	t.Helper()
 	yes := true
 	c, err := cluster.New(env.Config, func(o *cluster.Options) {
@@ -127,7 +145,7 @@ func startClient(ctx context.Context, t *testing.T, env *testenv.Environment, na
 	if !c.GetCache().WaitForCacheSync(ctx) {
 		t.Fatal("the cache did not fill")
 	}
-	return c.GetClient()
+	return c.GetClient(), c.GetCache()
 }
 
 func (w *world) live() client.Client {

@@ -49,6 +49,8 @@ const (
 	ReasonInvalidData = "InvalidData"
 	// ReasonRowInUse: the row is to be removed, but other rows of the application still refer to it.
 	ReasonRowInUse = "RowInUse"
+	// ReasonDeletionsHeld: the row or the right is to go, and is held back because too many would go at once.
+	ReasonDeletionsHeld = "DeletionsHeld"
 	// ReasonDatabaseUnavailable: the database cannot be reached, is read-only, or is out of resources.
 	ReasonDatabaseUnavailable = "DatabaseUnavailable"
 	// ReasonDatabaseMismatch: the users table, or the operator's rights in it, are not what the operator needs.

@@ -12,6 +12,8 @@ const (
 	AnnotationHint = "identity.fitai.dev/hint"
 	// AnnotationMadeBy marks an object that the operator made. See [FitUser.MadeByOperator].
 	AnnotationMadeBy = "identity.fitai.dev/made-by"
+	// AnnotationReconcile, set by a person to any new value, asks for a look at the user now.
+	AnnotationReconcile = "identity.fitai.dev/reconcile"
 	// MadeByOperator is the value of [AnnotationMadeBy].
 	MadeByOperator = "fituser-operator"
 )
@@ -42,13 +44,19 @@ type Hint struct {
 	ReceivedAt int64 `json:"receivedAt"`
 }
 
-// maxHintLength bounds the annotation in bytes.
-const maxHintLength = 512
+const (
+	// maxHintLength bounds the annotation in bytes.
+	maxHintLength = 512
+	// maxMessageLength bounds the message's id in bytes: it must fit into status.observedHint.
+	maxMessageLength = 128
+)
 
 // Merge is the hint to record when next arrives while h is recorded. The later event's word about Clerk's state stays,
-// in whatever order the two arrived; that something arrived is always recorded.
+// in whatever order the two arrived; of two at the same time the deletion is the later, as nothing comes after it. That
+// something arrived is always recorded.
 func (h Hint) Merge(next Hint) Hint {
-	if h.UserUpdatedAt > next.UserUpdatedAt {
+	same := h.UserUpdatedAt == next.UserUpdatedAt
+	if h.UserUpdatedAt > next.UserUpdatedAt || same && h.Type == UserDeleted {
 		next.Type, next.UserUpdatedAt, next.EventAt = h.Type, h.UserUpdatedAt, h.EventAt
 	}
 	return next
@@ -78,10 +86,15 @@ func (u *FitUser) Hint() (hint Hint, ok bool) {
 
 // ParseHint reads an annotation's value.
 func ParseHint(value string) (hint Hint, ok bool) {
-	if value == "" || len(value) > maxHintLength || json.Unmarshal([]byte(value), &hint) != nil {
+	if len(value) > maxHintLength || json.Unmarshal([]byte(value), &hint) != nil || !hint.valid() {
 		return Hint{}, false
 	}
-	return hint, hint.Message != ""
+	return hint, true
+}
+
+func (h Hint) valid() bool {
+	known := h.Type == UserCreated || h.Type == UserUpdated || h.Type == UserDeleted
+	return known && h.Message != "" && len(h.Message) <= maxMessageLength
 }
 
 // MadeByOperator reports whether the operator made u and nobody has put a wish into it since. Only such an object may

@@ -37,16 +37,17 @@ func printRows(ctx context.Context, w io.Writer, databaseURL string) error {
 		return fmt.Errorf("reading the users table: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // read to the end below
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "ID\tEMAIL\tFIRST_NAME\tLAST_NAME\tROLE\tPHONE")
+	lines := []string{"ID\tEMAIL\tFIRST_NAME\tLAST_NAME\tROLE\tPHONE\n"}
 	for rows.Next() {
 		var id, email, first, last, role, phone string
 		if err := rows.Scan(&id, &email, &first, &last, &role, &phone); err != nil {
 			return fmt.Errorf("reading a row: %w", err)
 		}
-		fmt.Fprintln(table, strings.Join([]string{id, email, first, last, role, phone}, "\t"))
+		lines = append(lines, strings.Join([]string{id, email, first, last, role, phone}, "\t")+"\n")
 	}
-	return errors.Join(rows.Err(), table.Flush())
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	_, err = io.WriteString(table, strings.Join(lines, ""))
+	return errors.Join(rows.Err(), err, table.Flush())
 }
 
 func openReadOnly(databaseURL string) (*sql.DB, error) {

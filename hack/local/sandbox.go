@@ -3,7 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
+	"io"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,12 +25,16 @@ type sandbox struct {
 
 // run starts everything and returns when ctx has ended and everything with it, or with what went wrong.
 func (s *sandbox) run(ctx context.Context, stateDir string) error {
+	defer context.AfterFunc(ctx, s.console.conclude)()
 	err := s.start(ctx, stateDir)
 	if ctx.Err() != nil {
 		err = nil // asked to stop: what that interrupted is no failure
-		s.console.say("\nstopping")
 	}
-	return errors.Join(err, s.stop())
+	err = errors.Join(err, s.stop())
+	if err == nil {
+		s.console.say("stopped")
+	}
+	return err
 }
 
 func (s *sandbox) start(ctx context.Context, stateDir string) (err error) {
@@ -95,34 +100,37 @@ func (s *sandbox) serve(ctx context.Context) error {
 		parts.Go(func() error { return s.clerk.sender.Run(ctx) })
 	}
 	s.console.say("starting the operator")
-	parts.Go(func() error { return s.operator(s.console.tee(log)).run(ctx) })
+	parts.Go(func() error { return s.operator(io.MultiWriter(log, s.console.follow())).run(ctx) })
 	parts.Go(func() error { return s.introduce(ctx) })
 	return parts.Wait()
 }
 
 // introduce waits until there is something to show, and shows it.
 func (s *sandbox) introduce(ctx context.Context) error {
-	if err := await(ctx, "the operator is not ready", s.addresses.checkReady); err != nil {
-		return err
+	err := await(ctx, "the operator is not ready", s.addresses.checkReady)
+	if err == nil && s.clerk != nil {
+		err = s.populate(ctx)
 	}
-	if s.clerk != nil {
-		s.console.say("signing %d users up in the stand-in", len(people()))
-		users, err := newUsers(s.cluster.Config)
-		if err != nil {
-			return err
-		}
-		ids := s.clerk.signUp(people())
-		err = await(ctx, "the users have not all arrived", func(ctx context.Context) error { return users.checkReady(ctx, ids) })
-		if err != nil {
-			return err
-		}
+	if err != nil {
+		return fmt.Errorf("%w (the operator's log is %s)", err, s.state.path(logFile))
 	}
 	text, err := s.script().render()
 	if err != nil {
 		return err
 	}
-	s.console.show(text)
+	s.console.introduce(text)
 	return nil
+}
+
+// populate signs people up in the stand-in and waits until the operator has brought them everywhere.
+func (s *sandbox) populate(ctx context.Context) error {
+	s.console.say("signing %d users up in the stand-in", len(people()))
+	users, err := newUsers(s.cluster.Config)
+	if err != nil {
+		return err
+	}
+	ids := s.clerk.signUp(people())
+	return await(ctx, "not all users have arrived", func(ctx context.Context) error { return users.checkReady(ctx, ids) })
 }
 
 func (s *sandbox) script() script {
@@ -154,8 +162,3 @@ func (s *sandbox) stop() error {
 	}
 	return err
 }
-
-const (
-	startTimeout = time.Minute
-	pollInterval = 100 * time.Millisecond
-)

@@ -21,15 +21,16 @@ type standIn struct {
 	listener      net.Listener
 }
 
-// people are who has signed up when the script begins.
+// people are who has signed up when the script begins. Their ids are the same in every run, so that a database which
+// DATABASE_URL names, and which outlives the run, knows them again.
 func people() []clerktest.Person {
 	return []clerktest.Person{
 		{
-			Email: "ada@example.com", FirstName: "Ada", LastName: "Okafor", Phone: "+15550100",
+			ID: "user_2localAda", Email: "ada@example.com", FirstName: "Ada", LastName: "Okafor", Phone: "+15550100",
 			PublicMetadata: clerktest.Metadata{"role": "admin"}, // as given in Clerk's dashboard
 		},
-		{Email: "ben@example.com", FirstName: "Ben", LastName: "Larsen"},
-		{Email: "chloe@example.com", FirstName: "Chloé", LastName: "Martin"},
+		{ID: "user_2localBen", Email: "ben@example.com", FirstName: "Ben", LastName: "Larsen"},
+		{ID: "user_2localChloe", Email: "chloe@example.com", FirstName: "Chloé", LastName: "Martin"},
 	}
 }
 

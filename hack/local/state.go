@@ -28,7 +28,7 @@ type state struct {
 // claim makes dir this process's own, for as long as it lives, and empties it. The kernel gives the lock back however the
 // process ends.
 func claim(dir string) (*state, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // G703: only this package's tests name another directory
 		return nil, fmt.Errorf("making the state directory: %w", err)
 	}
 	s := &state{dir: dir}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -58,23 +57,4 @@ func checkOne(id string, fitUser *v1alpha1.FitUser) error {
 		return fmt.Errorf("%s is not ready: %s: %s", fitUser.Name, ready.Reason, ready.Message)
 	}
 	return nil
-}
-
-// await asks until the answer is nil. The error says what was waited for and how far it had come.
-func await(ctx context.Context, otherwise string, check func(context.Context) error) error {
-	deadline := time.NewTimer(startTimeout)
-	defer deadline.Stop()
-	for {
-		err := check(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-deadline.C:
-			return fmt.Errorf("%s after %s: %w", otherwise, startTimeout, err)
-		case <-time.After(pollInterval):
-		}
-	}
 }

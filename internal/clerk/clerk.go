@@ -29,6 +29,10 @@ type Client interface {
 	// No other metadata is touched. Clerk allows ten such writes in ten seconds for one user; more are [Throttled]
 	// without being sent.
 	WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error)
+	// List reads the page of all users, oldest first, that follows after; empty begins with the oldest.
+	List(ctx context.Context, after user.ID) (Page, error)
+	// Count is how many users there are.
+	Count(ctx context.Context) (int, error)
 	// Instance is the id of the Clerk instance that the secret key belongs to.
 	Instance(ctx context.Context) (string, error)
 }
@@ -89,6 +93,14 @@ type client struct {
 }
 
 var _ Client = (*client)(nil)
+
+// read waits for its turn and sends one GET.
+func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]byte, error) {
+	if err := c.budget.acquire(ctx); err != nil {
+		return nil, err
+	}
+	return c.call(ctx, http.MethodGet, path, params)
+}
 
 // call sends one request whose budget was already granted, and returns the body of the answer.
 func (c *client) call(ctx context.Context, method, path string, params sdk.Params) ([]byte, error) {

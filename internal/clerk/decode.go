@@ -96,6 +96,31 @@ func decodeUser(body []byte) (user.User, error) {
 	return u, nil
 }
 
+// decodeList takes a list of users apart. Each entry is decoded by itself, so that one that cannot be understood spoils
+// no other. null is no list.
+func decodeList(body []byte) ([]json.RawMessage, error) {
+	var entries []json.RawMessage
+	if err := json.Unmarshal(body, &entries); err != nil || entries == nil {
+		return nil, unavailable("the answer is not a list of users")
+	}
+	return entries, nil
+}
+
+// decodeID takes the id out of an entry of a list, whatever else is wrong with the entry.
+func decodeID(entry []byte) (user.ID, error) {
+	var named struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(entry, &named); err != nil {
+		return "", unavailable("an entry of the list is not a user")
+	}
+	id, err := user.ParseID(named.ID)
+	if err != nil {
+		return "", unavailable("an entry of the list has no Clerk id")
+	}
+	return id, nil
+}
+
 // isUser reports whether w has what every user has: times, and a list of addresses even where it is empty.
 func (w *wireUser) isUser() bool {
 	return w.Object == "user" && w.Emails != nil && isTime(w.CreatedAt) && isTime(w.UpdatedAt)

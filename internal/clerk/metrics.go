@@ -50,6 +50,8 @@ func endpointOf(request *http.Request) string {
 		return "instance"
 	case strings.HasSuffix(path, "/metadata"):
 		return "user_metadata"
+	case strings.HasSuffix(path, "/users/count"):
+		return "users_count"
 	case strings.HasSuffix(path, "/users"):
 		return "users"
 	default:

@@ -44,9 +44,9 @@ func (c *client) many(ctx context.Context, ids []user.ID) (map[user.ID]user.User
 	if err != nil {
 		return nil, ofNobody(err)
 	}
-	var entries []json.RawMessage
-	if err := json.Unmarshal(body, &entries); err != nil || entries == nil {
-		return nil, unavailable("the answer is not a list of users")
+	entries, err := decodeList(body)
+	if err != nil {
+		return nil, err
 	}
 	users := make(map[user.ID]user.User, len(entries))
 	for _, entry := range entries {
@@ -152,10 +152,7 @@ func (c *client) Instance(ctx context.Context) (string, error) {
 }
 
 func (c *client) instance(ctx context.Context) (string, error) {
-	if err := c.budget.acquire(ctx); err != nil {
-		return "", err
-	}
-	body, err := c.call(ctx, http.MethodGet, "instance", nil)
+	body, err := c.read(ctx, "instance", nil)
 	if err != nil {
 		return "", err
 	}

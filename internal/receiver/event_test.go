@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ func TestInstanceOfAnEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			body := `{` + c.field + `"type":"user.updated","data":{"id":"user_2abc"}}`
-			if _, got := decodeEvent([]byte(body), c.wanted, time.UnixMilli(eventTime)); got != c.want {
+			if _, got := decodeEvent([]byte(body), c.wanted, time.UnixMilli(eventTime)); !errors.Is(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})

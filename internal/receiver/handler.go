@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // visit is one request, as far as it is known yet.
 type visit struct {
+	at       time.Time // of its arrival
 	delivery delivery
 	verified bool
 	event    event
@@ -21,10 +23,10 @@ type visit struct {
 // ServeHTTP takes one delivery. There is one route and no mux, because a mux redirects to paths that it has cleaned, and
 // to Svix a redirect is a failure.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	var v visit
+	v := visit{at: r.config.Now()}
 	err := r.take(w, req, &v)
-	r.journal.note(v, err, r.config.Now())
-	respond(w, outcomeOf(err))
+	r.journal.note(v, err)
+	respond(w, r.answers[outcomeOf(err)])
 }
 
 // take runs the steps that end in a recorded event. A panic in one of them is that request's failure alone.
@@ -40,7 +42,7 @@ func (r *Receiver) take(w http.ResponseWriter, req *http.Request, v *visit) (err
 	if err := r.verify(w, req, v); err != nil {
 		return err
 	}
-	return r.recorder.record(req.Context(), v.event.user, v.event.hint(v.delivery.message, r.config.Now()))
+	return r.recorder.record(req.Context(), v.event.user, v.event.hint(v.delivery.message, v.at))
 }
 
 // route accepts the one path, exactly as it is written: no trailing slash, no other case, nothing escaped.
@@ -75,12 +77,11 @@ func (r *Receiver) verify(w http.ResponseWriter, req *http.Request, v *visit) er
 	if v.delivery, err = parseDelivery(req.Header); err != nil {
 		return err
 	}
-	now := r.config.Now()
-	if err := verify(v.delivery, body, r.config.Keys(), now); err != nil {
+	if err := verify(v.delivery, body, r.config.Keys(), v.at); err != nil {
 		return err
 	}
 	v.verified = true
-	v.event, err = decodeEvent(body, r.config.InstanceID, now)
+	v.event, err = decodeEvent(body, r.config.InstanceID, v.at)
 	return err
 }
 
@@ -112,8 +113,7 @@ func isPlainJSON(header http.Header) bool {
 }
 
 // respond answers. Only who was believed keeps the connection: places for others are scarce.
-func respond(w http.ResponseWriter, o outcome) {
-	a := answers[o]
+func respond(w http.ResponseWriter, a answer) {
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")

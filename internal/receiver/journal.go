@@ -1,8 +1,6 @@
 package receiver
 
 import (
-	"time"
-
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
 )
@@ -19,26 +17,26 @@ func newJournal(log logr.Logger, m *metrics) *journal {
 	return &journal{
 		metrics:  m,
 		log:      log,
-		refusals: rate.Sometimes{First: 1, Interval: logEvery},
-		failures: rate.Sometimes{First: 1, Interval: logEvery},
+		refusals: rate.Sometimes{Interval: logEvery},
+		failures: rate.Sometimes{Interval: logEvery},
 	}
 }
 
 // note is called once for each request, when its outcome is known.
-func (j *journal) note(v visit, err error, now time.Time) {
+func (j *journal) note(v visit, err error) {
 	o := outcomeOf(err)
-	j.metrics.count(v, o, now)
+	j.metrics.count(v, o)
 	log := j.log.WithValues("svixID", v.delivery.message, "type", typeLabel(v.event.kind), "clerkUserID", string(v.event.user))
-	switch o {
-	case recorded:
-		log.Info("recorded a Clerk event")
-	case duplicate, ignored:
-		log.V(1).Info("nothing to record for a Clerk event", "outcome", o)
-	case unavailable, rejectedByAPI, noSecret, failed:
-		j.failures.Do(func() { log.Error(err, "could not record a Clerk event; like ones within a second are only counted") })
+	switch {
+	case o == recorded:
+		log.Info("Clerk event recorded")
+	case o == duplicate, o == ignored:
+		log.V(1).Info("Clerk event needs no record", "outcome", o)
+	case o == unavailable, o == rejectedByAPI, o == noSecret, o == failed:
+		j.failures.Do(func() { log.Error(err, "Clerk event not recorded; more of these within a second are only counted") })
+	case v.verified:
+		log.Info("Clerk event refused", "outcome", o)
 	default:
-		j.refusals.Do(func() {
-			log.Info("refused a request; like ones within a second are only counted", "outcome", o, "status", answers[o].status)
-		})
+		j.refusals.Do(func() { log.Info("Request refused; more of these within a second are only counted", "outcome", o) })
 	}
 }

@@ -1,8 +1,6 @@
 package receiver
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
@@ -38,10 +36,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) count(v visit, o outcome, now time.Time) {
+func (m *metrics) count(v visit, o outcome) {
 	m.events.WithLabelValues(typeLabel(v.event.kind), string(o)).Inc()
 	if v.verified {
-		m.lastVerified.Set(float64(now.Unix()))
+		m.lastVerified.Set(float64(v.at.Unix()))
 	}
 }
 

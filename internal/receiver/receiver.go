@@ -62,6 +62,7 @@ type Receiver struct {
 	config   Config
 	bodies   chan struct{} // one place for each request whose body is in memory
 	recorder recorder
+	answers  map[outcome]answer
 	journal  *journal
 	serving  atomic.Bool
 }
@@ -88,6 +89,7 @@ func New(config Config) (*Receiver, error) {
 	return &Receiver{
 		config:  config,
 		bodies:  make(chan struct{}, config.Limits.Bodies),
+		answers: newAnswers(),
 		journal: newJournal(config.Log, metrics),
 		recorder: recorder{
 			namespace: config.Namespace,
@@ -112,7 +114,7 @@ func (r *Receiver) Start(ctx context.Context) error {
 		return fmt.Errorf("listening for webhooks on %s: %w", r.config.BindAddress, err)
 	}
 	server := r.server()
-	defer server.Close() // whoever is still there when the time for finishing is over
+	defer func() { _ = server.Close() }() // for requests that are still under way when their time is over
 
 	r.serving.Store(true)
 	defer r.serving.Store(false)

@@ -114,7 +114,8 @@ func TestARequestThatHangsIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	var once atomic.Bool
 	e := w.receive(t, func(c *Config) {
-		c.Limits.Record, c.Limits.Try = patience, 100*time.Millisecond
+		c.Limits.Record, c.Limits.Try = patience, 200*time.Millisecond
+		c.Limits.Read = 100 * time.Millisecond // the request is read long since: this ends nothing
 		w.through(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, u client.Object, opts ...client.CreateOption) error {
 				if once.CompareAndSwap(false, true) {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 )
 
@@ -12,11 +11,7 @@ import (
 // makes the table where there is none. It alters no table.
 func (db *DB) Check(ctx context.Context) error {
 	db.statements.Store(nil)
-	err := db.call(ctx, func(context.Context, *statements) error { return nil })
-	if err != nil {
-		return fmt.Errorf("checking the users table: %w", err)
-	}
-	return nil
+	return db.call(ctx, func(context.Context, *statements) error { return nil })
 }
 
 // ready returns the statements for the table as it was checked, and has it checked before the first use. Callers that

@@ -121,14 +121,10 @@ func TestPostgresEndsAStatementWhoseProcessIsGone(t *testing.T) {
 	late.FirstName = "Late"
 	answered := make(chan error)
 	go func() { answered <- db.Put(t.Context(), late, nil) }()
-	waiting := func() bool {
-		return len(raw.Query("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"+
-			" AND wait_event_type = 'Lock'")) > 0
-	}
-	eventually(t, waiting)
+	eventually(t, func() bool { return sessions(raw, "wait_event_type = 'Lock'") == 1 })
 	lossy.lose()
 	wants(t, <-answered, store.ErrUnavailable)
-	eventually(t, func() bool { return !waiting() })
+	eventually(t, func() bool { return sessions(raw, "state = 'active'") == 0 })
 	release()
 	if got := raw.Column("user_jane", "first_name"); got != "Jane" {
 		t.Errorf("first_name is %v: the write came through", got)
@@ -155,10 +151,7 @@ func TestPostgresDeadlock(t *testing.T) {
 		answered <- db.Put(t.Context(), swapped, []store.Move{{ID: "user_john", From: john().Email, To: jane().Email}})
 	}()
 	watcher := storetest.OpenRaw(t, databaseURL)
-	eventually(t, func() bool {
-		return len(watcher.Query("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"+
-			" AND wait_event_type = 'Lock'")) > 0
-	})
+	eventually(t, func() bool { return sessions(watcher, "wait_event_type = 'Lock'") == 1 })
 	held.Exec("UPDATE users SET password = 'secret' WHERE id = 'user_jane'")
 	held.Commit()
 	if err := <-answered; err != nil {
@@ -167,6 +160,12 @@ func TestPostgresDeadlock(t *testing.T) {
 	if row := watcher.Row("user_jane"); row["email"] != john().Email || row["password"] != "secret" {
 		t.Errorf("email %v, password %v; want both writes", row["email"], row["password"])
 	}
+}
+
+// sessions counts the store's connections to the database that are in some state.
+func sessions(raw *storetest.Raw, state string) int {
+	return len(raw.Query("SELECT pid FROM pg_stat_activity WHERE datname = current_database()" +
+		" AND application_name = 'fituser-operator' AND " + state))
 }
 
 // eventually asks again until the answer is yes, for as long as a busy machine may take.

@@ -66,18 +66,25 @@ func (db *DB) put(ctx context.Context, row user.Row, moves []Move) error {
 	if err := storable(row, moves); err != nil {
 		return err
 	}
-	err := db.write(ctx, row, moves)
-	if !errors.Is(err, errUnique) {
-		return settled(err)
+	for range writeAttempts {
+		err := db.write(ctx, row, moves)
+		if !errors.Is(err, errUnique) {
+			return settled(err)
+		}
+		if err := db.findHolder(ctx, row, moves); err != nil {
+			return err
+		}
+		if err := db.rehearse(ctx, row); err != nil {
+			return settled(err)
+		}
+		// The address was taken and is free again, or it was this very row, which the application was inserting: PostgreSQL's
+		// ON CONFLICT (id) does not cover the moment in which id and address appear together.
 	}
-	if err := db.findHolder(ctx, row, moves); err != nil {
-		return err
-	}
-	if err := db.rehearse(ctx, row); err != nil {
-		return settled(err)
-	}
-	return fmt.Errorf("an address changed hands: %w", ErrConflict)
+	return fmt.Errorf("an address changes hands: %w", ErrConflict)
 }
+
+// writeAttempts bounds how often a write is repeated while others write the same addresses.
+const writeAttempts = 3
 
 // settled says what a refusal that is about this row's values means for the caller.
 func settled(err error) error {

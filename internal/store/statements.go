@@ -11,6 +11,8 @@ import (
 type statements struct {
 	// get takes the id and returns email, first_name, last_name, phone, role and created_at in milliseconds.
 	get string
+	// scan takes an id and a number, and returns the columns that are compared, of so many rows with greater ids.
+	scan string
 	// put takes id, email, first_name, last_name, phone, role, created_at and updated_at, times in milliseconds.
 	put string
 	// move takes id, email and updated_at.
@@ -28,6 +30,7 @@ func (t shape) statements(d *dialect) *statements {
 	made := &statements{
 		get: "SELECT email, first_name, last_name, phone, role, " + fmt.Sprintf(created.read, "created_at") +
 			" FROM users WHERE id = $1",
+		scan: "SELECT id, email, first_name, last_name, phone, role FROM users WHERE id > $1 ORDER BY id LIMIT $2",
 		// Never REPLACE, which deletes the row and with it all that refers to it.
 		put: "INSERT INTO users (id, email, first_name, last_name, phone, role, created_at, updated_at)" +
 			" VALUES ($1, $2, $3, $4, $5, $6, " + fmt.Sprintf(created.write, "$7") + ", " + fmt.Sprintf(updated.write, "$8") + ")" +

@@ -17,6 +17,10 @@ type Store interface {
 	// Get reads the columns we own. [ErrNotFound] when there is no row.
 	Get(ctx context.Context, id user.ID) (user.Row, error)
 
+	// Scan reads up to limit rows in the order of their ids, from the one that follows after; an empty after begins with
+	// the first. The order is the database's own. CreatedAt is not read. Fewer rows than limit: there are no more.
+	Scan(ctx context.Context, after user.ID, limit int) ([]user.Row, error)
+
 	// Put inserts the row, or updates the columns we own and updated_at. created_at is written with the row and never
 	// again. Moves give other rows their new addresses in the same transaction, so that two users can exchange
 	// addresses; of those rows only email and updated_at are written. Nobody sees a state in between.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,6 +85,7 @@ func TestWritesAreExact(t *testing.T) {
 		t.Fatalf("creating a widget that is too big: got %v, want it refused as invalid", err)
 	}
 	must(t, c.Create(ctx, widget(other, "elsewhere", 1)))
+	must(t, c.Patch(ctx, namespaceObject(namespace), client.RawPatch(client.Merge.Type(), []byte(`{"metadata":{"labels":{"a":"b"}}}`))))
 	must(t, c.Delete(ctx, object))
 
 	got, err := env.Writes(namespace)
@@ -212,6 +214,10 @@ func widget(namespace, name string, size int64) *unstructured.Unstructured {
 		"metadata":   map[string]any{"namespace": namespace, "name": name},
 		"spec":       map[string]any{"size": size},
 	}}
+}
+
+func namespaceObject(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
 func widgetList() *unstructured.UnstructuredList {

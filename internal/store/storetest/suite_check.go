@@ -29,7 +29,7 @@ var checkTests = map[string]func(*bundle){
 			"NOT NULL without a default, so that no row can be inserted: tenant, seat",
 		)
 		if err := b.db.Check(b.Context()); !strings.HasPrefix(err.Error(),
-			"checking the users table: the users table cannot be used: missing columns: first_name") {
+			"the users table cannot be used: missing columns: first_name") {
 			b.Errorf("the message begins otherwise: %v", err)
 		}
 	},

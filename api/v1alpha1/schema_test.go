@@ -1,0 +1,86 @@
+package v1alpha1_test
+
+import (
+	"os"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// schema is the part of an OpenAPI schema that the rules below are about.
+type schema struct {
+	Type        string            `json:"type"`
+	Format      string            `json:"format"`
+	Description string            `json:"description"`
+	Enum        []string          `json:"enum"`
+	MaxLength   *int              `json:"maxLength"`
+	MaxItems    *int              `json:"maxItems"`
+	Properties  map[string]schema `json:"properties"`
+	Items       *schema           `json:"items"`
+	// AdditionalProperties is not nil where a map of unknown keys is allowed.
+	AdditionalProperties any `json:"additionalProperties"`
+}
+
+// fitUserSchema is the schema in the CustomResourceDefinition that is installed.
+func fitUserSchema(t *testing.T) schema {
+	t.Helper()
+	content, err := os.ReadFile("../../config/crd/bases/identity.fitai.dev_fitusers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema schema `json:"openAPIV3Schema"`
+				} `json:"schema"`
+			} `json:"versions"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal(content, &crd); err != nil {
+		t.Fatal(err)
+	}
+	if len(crd.Spec.Versions) != 1 {
+		t.Fatalf("%d versions, want 1", len(crd.Spec.Versions))
+	}
+	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
+}
+
+// A sentence on every field teaches in kubectl explain; a bound on every value keeps an object small.
+func TestEveryFieldIsDescribedAndBounded(t *testing.T) {
+	t.Parallel()
+	root := fitUserSchema(t)
+	fields := 0
+	for _, part := range []string{"spec", "status"} { // the rest is Kubernetes' own
+		fields += checkField(t, part, root.Properties[part])
+	}
+	if root.Description == "" {
+		t.Error("the kind has no description")
+	}
+	if fields < 20 {
+		t.Errorf("only %d fields were looked at", fields)
+	}
+}
+
+// checkField checks a field and those in it, and counts them.
+func checkField(t *testing.T, path string, s schema) (fields int) {
+	t.Helper()
+	switch {
+	case s.Description == "":
+		t.Errorf("%s has no description", path)
+	case s.AdditionalProperties != nil:
+		t.Errorf("%s takes any number of unknown keys", path)
+	case s.Type == "string" && s.MaxLength == nil && s.Enum == nil && s.Format == "":
+		t.Errorf("%s is text of any length", path)
+	case s.Type == "array" && s.MaxItems == nil:
+		t.Errorf("%s is a list of any length", path)
+	}
+	fields = 1
+	for name, property := range s.Properties {
+		fields += checkField(t, path+"."+name, property)
+	}
+	if s.Items != nil {
+		fields += checkField(t, path+"[]", *s.Items)
+	}
+	return fields
+}

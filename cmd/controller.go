@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/store"
+)
+
+// sweepShare is the share of our requests to Clerk that a sweep may use: the rest is for users who wait.
+const sweepShare = 0.25
+
+// addController adds the reconciler and the sweep, with their way to Clerk and to the table.
+func addController(ctx context.Context, mgr manager.Manager, o options, s *settings) (closeTable func() error, err error) {
+	table, err := openTable(ctx, o, s.databaseURL, mgr.GetLogger())
+	if err != nil {
+		return nil, err
+	}
+	uncached, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme()})
+	if err != nil {
+		return nil, fmt.Errorf("making the client for the ConfigMap: %w", err)
+	}
+	api := clerk.New(clerk.Config{
+		URL: s.clerkURL, Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
+	})
+	reconciler := newReconciler(mgr, o)
+	reconciler.Clerk, reconciler.Store = api, table
+	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
+	reconciler.Instance = &controllers.InstanceGuard{
+		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID, Clock: clock.RealClock{},
+	}
+	limit, err := controllers.ParseMaxDeletions(o.MaxDeletions)
+	if err != nil {
+		return nil, fmt.Errorf("--max-deletions: %w", err)
+	}
+	reconciler.Deletions = &controllers.Deletions{
+		Notes: notes, Max: limit, Period: o.SyncPeriod, Users: controllers.CountFitUsers(mgr.GetCache(), o.Namespace),
+		Recorder: reconciler.Recorder, Metrics: reconciler.Metrics, Clock: clock.RealClock{},
+		Log: mgr.GetLogger().WithName("deletions"),
+	}
+	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
+		return nil, err
+	}
+	return table.Close, addSweep(mgr, o, reconciler, notes)
+}
+
+func newReconciler(mgr manager.Manager, o options) *controllers.Reconciler {
+	return &controllers.Reconciler{
+		Client:        mgr.GetClient(),
+		Live:          mgr.GetAPIReader(),
+		Namespace:     o.Namespace,
+		Recorder:      mgr.GetEventRecorder("fituser-operator"),
+		Metrics:       controllers.NewMetrics(metrics.Registry),
+		Profile:       controllers.ProfileMode(o.StatusProfile),
+		Clock:         clock.RealClock{},
+		LagTolerance:  controllers.DefaultLagTolerance,
+		TakeBackGrace: controllers.DefaultTakeBackGrace,
+	}
+}
+
+func addSweep(mgr manager.Manager, o options, reconciler *controllers.Reconciler, notes *controllers.Notes) error {
+	schedule := &controllers.Schedule{
+		Sweeper: &controllers.Sweeper{
+			Reconciler: reconciler,
+			Cache:      mgr.GetCache(),
+			Pages:      rate.NewLimiter(rate.Limit(o.ClerkRateLimit*sweepShare), 1),
+			Clock:      clock.RealClock{},
+		},
+		Deletions: reconciler.Deletions,
+		Notes:     notes,
+		Period:    o.SyncPeriod,
+		Log:       mgr.GetLogger().WithName("sweep"),
+	}
+	if err := mgr.Add(schedule); err != nil {
+		return fmt.Errorf("adding the sweep: %w", err)
+	}
+	return nil
+}
+
+// checkTimeout bounds the look at the table at the start.
+const checkTimeout = 10 * time.Second
+
+// openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
+// users wait with the reason until it does.
+func openTable(ctx context.Context, o options, address *setting, log logr.Logger) (*store.Switch, error) {
+	tableOptions := store.Options{CreateTable: o.CreateTable}
+	db, err := store.Open(address.Get(), tableOptions)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var mismatch *store.SchemaError
+	if err := db.Check(ctx); errors.As(err, &mismatch) {
+		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), db.Close())
+	} else if err != nil {
+		log.Error(err, "The database does not answer; users wait until it does")
+	}
+	table := store.NewSwitch(db)
+	address.accept = func(ctx context.Context, value string) error {
+		next, err := store.Open(value, tableOptions)
+		if err != nil {
+			return err
+		}
+		return table.Replace(ctx, next)
+	}
+	return table, nil
+}

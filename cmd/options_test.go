@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+// contract is what manifests rely on: the flags, their defaults, and that FITUSER_ and a flag's name set it too. Other is
+// any other value.
+var contract = []struct{ flag, byDefault, other string }{
+	{"receiver", "true", "false"},
+	{"controller", "true", "false"},
+	{"namespace", "default", "fitai"},
+	{"kubeconfig", "", "/etc/kubeconfig"},
+	{"webhook-bind-address", ":8080", "127.0.0.1:80"},
+	{"metrics-bind-address", ":8443", "0"},
+	{"metrics-secure", "true", "false"},
+	{"health-probe-bind-address", ":8081", "127.0.0.1:81"},
+	{"leader-elect", "false", "true"},
+	{"sync-period", "10m0s", "1h0m0s"},
+	{"clerk-rate-limit", "20", "2.5"},
+	{"max-deletions", "", "10%"},
+	{"create-table", "false", "true"},
+	{"status-profile", "full", "none"},
+	{"log-level", "info", "debug"},
+	{"log-format", "json", "console"},
+}
+
+// flags are the flags as they are declared, in that order, without --help.
+func flags(t *testing.T) []*kong.Flag {
+	t.Helper()
+	parser, err := kong.New(&options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser.Model.Flags[1:]
+}
+
+// values are the options by the names of their flags.
+func values(t *testing.T, o options) map[string]string {
+	t.Helper()
+	declared, fields := flags(t), reflect.ValueOf(o)
+	if len(declared) != fields.NumField() {
+		t.Fatalf("%d flags for %d options", len(declared), fields.NumField())
+	}
+	values := map[string]string{}
+	for i, flag := range declared {
+		values[flag.Name] = fmt.Sprint(fields.Field(i))
+	}
+	return values
+}
+
+func environmentOf(variables map[string]string) func(string) string {
+	return func(name string) string { return variables[name] }
+}
+
+func TestFlagsAndDefaultsAreTheContract(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions(nil, environmentOf(nil), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, c := range contract {
+		want[c.flag] = c.byDefault
+	}
+	if diff := cmp.Diff(want, values(t, o)); diff != "" {
+		t.Errorf("-contract +flags:\n%s", diff)
+	}
+}
+
+func TestFlagWinsOverEnvironmentWinsOverDefault(t *testing.T) {
+	t.Parallel()
+	for _, c := range contract {
+		variable := "FITUSER_" + strings.ToUpper(strings.ReplaceAll(c.flag, "-", "_"))
+		getenv := environmentOf(map[string]string{variable: c.other})
+		for _, test := range []struct {
+			args []string
+			want string
+		}{
+			{nil, c.other},
+			{[]string{"--" + c.flag + "=" + c.byDefault}, c.byDefault},
+		} {
+			o, err := parseOptions(test.args, getenv, io.Discard)
+			if err != nil {
+				t.Fatalf("%s=%s %v: %v", variable, c.other, test.args, err)
+			}
+			if got := values(t, o)[c.flag]; got != test.want {
+				t.Errorf("%s=%s %v: %q, want %q", variable, c.other, test.args, got, test.want)
+			}
+		}
+	}
+}
+
+func TestSwitchesCanBeTurnedOffByName(t *testing.T) {
+	t.Parallel()
+	o, err := parseOptions([]string{"--no-receiver", "--no-metrics-secure"}, environmentOf(nil), io.Discard)
+	if err != nil || o.Receiver || o.MetricsSecure || !o.Controller {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// One sentence says which option is wrong and what would be right.
+func TestWrongOptions(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		"nothing to do": {
+			args: []string{"--receiver=false", "--no-controller"},
+			want: "--receiver and --controller are both off: turn on what this process is to do",
+		},
+		"rate of zero": {
+			args: []string{"--clerk-rate-limit=0"},
+			want: "--clerk-rate-limit is 0: want more than 0, and at most 100, which is all that Clerk allows",
+		},
+		"negative rate": {
+			args: []string{"--clerk-rate-limit=-1"},
+			want: "--clerk-rate-limit is -1: want more than 0, and at most 100, which is all that Clerk allows",
+		},
+		"rate above Clerk's": {
+			env:  map[string]string{"FITUSER_CLERK_RATE_LIMIT": "101"},
+			want: "--clerk-rate-limit is 101: want more than 0, and at most 100, which is all that Clerk allows",
+		},
+		"rate that is no number": {
+			args: []string{"--clerk-rate-limit=NaN"},
+			want: "--clerk-rate-limit is NaN: want more than 0, and at most 100, which is all that Clerk allows",
+		},
+		"rate in words": {
+			args: []string{"--clerk-rate-limit=fast"},
+			want: `--clerk-rate-limit: expected a float but got "fast" (string) (see --help)`,
+		},
+		"value outside the choice": {
+			args: []string{"--status-profile=some"},
+			want: `--status-profile must be one of "full","masked","none" but got "some" (see --help)`,
+		},
+		"value outside the choice in the environment": {
+			env:  map[string]string{"FITUSER_LOG_LEVEL": "warn"},
+			want: `--log-level must be one of "debug","info","error" but got "warn" (see --help)`,
+		},
+		"no yes or no in the environment": {
+			env:  map[string]string{"FITUSER_CREATE_TABLE": "maybe"},
+			want: `--create-table: bool value must be true, 1, yes, false, 0 or no but got "maybe" (see --help)`,
+		},
+		"unknown flag": {
+			args: []string{"--statusprofile=full"},
+			want: `unknown flag --statusprofile, did you mean "--status-profile"? (see --help)`,
+		},
+		"argument": {
+			args: []string{"serve"},
+			want: "unexpected argument serve (see --help)",
+		},
+		"no namespace's name": {
+			args: []string{"--namespace=Fit_AI"},
+			want: `--namespace is "Fit_AI": want a namespace's name, of lower-case letters, digits and hyphens`,
+		},
+		"address without a port": {
+			args: []string{"--webhook-bind-address=localhost"},
+			want: `--webhook-bind-address is "localhost": want host:port or :port`,
+		},
+		"port out of range": {
+			args: []string{"--health-probe-bind-address=:65536"},
+			want: `--health-probe-bind-address is ":65536": want host:port or :port`,
+		},
+		"no address for metrics": {
+			env:  map[string]string{"FITUSER_METRICS_BIND_ADDRESS": "off"},
+			want: `--metrics-bind-address is "off": want host:port, :port, or 0 for no metrics`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parseOptions(test.args, environmentOf(test.env), io.Discard)
+			if err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// With either way to name the kubeconfig, the API server decides how fast we may ask it, not five requests per second.
+func TestKubeconfigSetsNoLimitOfItsOwn(t *testing.T) {
+	kubeconfig := writeKubeconfig(t)
+	for name, o := range map[string]options{"--kubeconfig": {Kubeconfig: kubeconfig}, "KUBECONFIG": {}} {
+		t.Setenv("KUBECONFIG", kubeconfig)
+		config, err := o.restConfig()
+		if err != nil || config.Host != "https://127.0.0.1:1" || config.QPS >= 0 {
+			t.Errorf("%s: %+v, %v", name, config, err)
+		}
+	}
+}
+
+func TestNoWayToTheAPIServer(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/nonexistent")
+	for name, test := range map[string]struct {
+		o    options
+		want string // the rest is client-go's
+	}{
+		"--kubeconfig": {options{Kubeconfig: "/nonexistent"}, "--kubeconfig: stat /nonexistent: no such file"},
+		"KUBECONFIG":   {options{}, "no way to the API server: run in a pod, or set --kubeconfig or KUBECONFIG: "},
+	} {
+		if _, err := test.o.restConfig(); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
+		}
+	}
+}
+
+// writeKubeconfig writes a kubeconfig that leads to no API server.
+func writeKubeconfig(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	content := `{"clusters":[{"name":"a","cluster":{"server":"https://127.0.0.1:1"}}],` +
+		`"contexts":[{"name":"a","context":{"cluster":"a"}}],"current-context":"a"}`
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"k8s.io/apimachinery/pkg/util/wait"
+)
+
+// settingIn is a setting that is read from file. It takes no value that begins with "bad".
+func settingIn(t *testing.T, file string) *setting {
+	t.Helper()
+	s, err := readSetting("SETTING", environmentOf(map[string]string{"SETTING_FILE": file}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.accept = func(_ context.Context, value string) error {
+		if strings.HasPrefix(value, "bad") {
+			return errors.New("not acceptable")
+		}
+		return nil
+	}
+	return s
+}
+
+// watch watches a setting's file until the test ends.
+func watch(t *testing.T, s *setting) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- (&reloader{files: []*setting{s}, log: logr.Discard()}).Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the watch ended: %v", err)
+		}
+	})
+}
+
+func wantInForce(t *testing.T, s *setting, want string) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, time.Minute, true,
+		func(context.Context) (bool, error) { return s.Get() == want, nil })
+	if err != nil {
+		t.Fatalf("waiting until %q is in force: it is %q", want, s.Get())
+	}
+}
+
+func TestFileThatChanges(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(file, content string) error{
+		"written over": func(file, content string) error { return os.WriteFile(file, []byte(content), 0o600) },
+		"replaced": func(file, content string) error {
+			return errors.Join(os.WriteFile(file+".new", []byte(content), 0o600), os.Rename(file+".new", file))
+		},
+		"removed and made again": func(file, content string) error {
+			return errors.Join(os.RemoveAll(file), os.WriteFile(file, []byte(content), 0o600))
+		},
+		"mounted from a Secret": mountedSecret,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "setting")
+			set := func(content string) {
+				if err := write(file, content); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set("first\n")
+			s := settingIn(t, file)
+			set("changed before the watch\n")
+			watch(t, s)
+			wantInForce(t, s, "changed before the watch")
+			for i := range 5 {
+				value := fmt.Sprintf("value %d", i)
+				set(value + "\n")
+				wantInForce(t, s, value)
+				set("bad\n") // does no harm, and does not end the watch
+			}
+		})
+	}
+}
+
+// mountedSecret does what the kubelet does: the file is a link to a link to a directory, which is exchanged as a whole.
+func mountedSecret(file, content string) error {
+	mount := filepath.Dir(file)
+	version, err := os.MkdirTemp(mount, "..version")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(version, filepath.Base(file)), []byte(content), 0o600),
+		os.Symlink(filepath.Base(version), filepath.Join(mount, "..next")),
+		os.Rename(filepath.Join(mount, "..next"), filepath.Join(mount, "..data")),
+	)
+	if _, absent := os.Lstat(file); absent != nil {
+		err = errors.Join(err, os.Symlink(filepath.Join("..data", filepath.Base(file)), file))
+	}
+	return err
+}
+
+func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		spoil  func(file string) error
+		logged string // what is logged apart from the setting and its file; nothing while a file is being replaced
+	}{
+		"not acceptable": {
+			func(file string) error { return os.WriteFile(file, []byte("bad secret"), 0o600) }, "not acceptable",
+		},
+		"too large": {
+			func(file string) error { return os.WriteFile(file, make([]byte, maxSettingSize+1), 0o600) }, "is larger than 65536 bytes",
+		},
+		"removed":   {os.Remove, "no such file or directory"},
+		"emptied":   {func(file string) error { return os.Truncate(file, 0) }, ""},
+		"unchanged": {func(file string) error { return os.WriteFile(file, []byte("first"), 0o600) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "setting")
+			ok(t, os.WriteFile(file, []byte("first\n"), 0o600))
+			s := settingIn(t, file)
+			ok(t, test.spoil(file))
+
+			var logged strings.Builder
+			log := funcr.New(func(_, line string) { logged.WriteString(line) }, funcr.Options{})
+			s.reread(t.Context(), log)
+			if s.Get() != "first" {
+				t.Errorf("the value is %q", s.Get())
+			}
+			got := logged.String()
+			if (test.logged == "") != (got == "") || !strings.Contains(got, test.logged) || strings.Contains(got, "bad secret") {
+				t.Errorf("logged %s, want %q", got, test.logged)
+			}
+			if got != "" && (!strings.Contains(got, `"SETTING"`) || !strings.Contains(got, file)) {
+				t.Errorf("the log does not say which setting and which file: %s", got)
+			}
+
+			ok(t, os.WriteFile(file, []byte("second\n"), 0o600))
+			s.reread(t.Context(), log)
+			if s.Get() != "second" {
+				t.Errorf("a usable value after it is not taken: %q", s.Get())
+			}
+		})
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,163 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// missedAfter is how old a change must be before its webhook counts as missed, and not as still on its way.
+const missedAfter = time.Minute
+
+// compare compares one user in the three places, with the functions by which the reconciler decides.
+func (p *pass) compare(ctx context.Context, u user.User, seen uint64) error {
+	row, hasRow := p.rows[u.ID]
+	delete(p.rows, u.ID)
+	objects, err := p.fitUsersOf(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	k := &known{id: u.ID, now: p.Clock.Now(), clerk: &u, fitUsers: choose(objects)}
+	if k.serving == nil {
+		p.report.New++
+		if !hasRow { // with a row it is only the FitUser that was deleted
+			p.miss(k, v1alpha1.UserCreated)
+		}
+		return p.handOver(ctx, k.id, handover{read: &u, seen: seen})
+	}
+	agrees := k.agrees(p.Reconciler.Profile, hasRow, func(want user.Row) bool { return p.fingerprint.Fingerprint(want) == row })
+	if agrees.clerk && agrees.row && agrees.status {
+		return nil
+	}
+	p.report.Differing++
+	if !agrees.status {
+		p.miss(k, v1alpha1.UserUpdated)
+	}
+	return p.handOver(ctx, k.id, handover{read: &u, seen: seen})
+}
+
+// agreement says which places agree about a user.
+type agreement struct{ clerk, row, status bool }
+
+// agrees compares what is known with what is there. sameRow compares the row that should be with the one that is.
+func (k *known) agrees(mode ProfileMode, hasRow bool, sameRow func(user.Row) bool) agreement {
+	plan := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role)).Plan()
+	k.role = plan
+	want := user.DesiredRow(*k.clerk, plan.Role)
+	a := agreement{clerk: plan.Change == user.KeepRole && len(k.others) == 0, row: hasRow && sameRow(want)}
+	if want.Email == "" && !hasRow {
+		a.row, k.rowTrouble = true, emailMissing()
+	}
+	a.status = says(k.serving, k.status(mode))
+	return a
+}
+
+// miss counts a change of which a webhook should have told, and did not.
+func (p *pass) miss(k *known, eventType v1alpha1.EventType) {
+	for _, object := range k.all() {
+		if hint, ok := object.Hint(); ok && hint.UserUpdatedAt >= k.clerk.UpdatedAt.UnixMilli() {
+			return
+		}
+	}
+	if !p.first && k.now.Sub(k.clerk.UpdatedAt) > missedAfter {
+		p.report.Missed++
+		p.Reconciler.Metrics.missed(eventType)
+	}
+}
+
+func (p *pass) handOver(ctx context.Context, id user.ID, what handover) error {
+	if err := p.Reconciler.handovers.put(ctx, id, what); err != nil {
+		return err
+	}
+	return p.Reconciler.enqueueLow(ctx, id)
+}
+
+// lookForGone hands over the users whose FitUser says that they were in Clerk, and whom a whole listing lacks. Absence
+// proves nothing: the reconciler asks Clerk for each of them by id. No more are asked for than may be deleted.
+func (p *pass) lookForGone(ctx context.Context) error {
+	if !p.report.Whole {
+		return nil
+	}
+	left, err := p.Reconciler.Deletions.Left(ctx)
+	if err != nil {
+		return err
+	}
+	var all v1alpha1.FitUserList
+	if err := p.Cache.List(ctx, &all, client.InNamespace(p.Reconciler.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing FitUsers: %w", err)
+	}
+	var held []user.ID
+	for i := range all.Items {
+		object := &all.Items[i]
+		if _, listed := p.listed[maphash.String(p.seed, object.Spec.ClerkUserID)]; listed || !mayBeGone(object) {
+			continue
+		}
+		p.report.Gone++
+		if p.report.Gone > left {
+			held = append(held, user.ID(object.Spec.ClerkUserID))
+			continue
+		}
+		if err := p.handOver(ctx, user.ID(object.Spec.ClerkUserID), handover{}); err != nil {
+			return err
+		}
+	}
+	p.report.HeldBack = len(held)
+	return p.Reconciler.Deletions.HoldBack(ctx, held)
+}
+
+// mayBeGone is true for a FitUser that says that its user was in Clerk, and not yet that they are gone.
+func mayBeGone(object *v1alpha1.FitUser) bool {
+	seen := object.Status.Clerk != nil && object.Status.Clerk.CreatedAt != nil
+	return seen && readyReason(object) != v1alpha1.ReasonUserNotFound
+}
+
+func (p *pass) countStrangers(ctx context.Context) error {
+	for id := range p.rows {
+		objects, err := p.fitUsersOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(objects) == 0 {
+			p.report.Strangers++
+		}
+	}
+	return nil
+}
+
+func (s *Sweeper) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
+	var found v1alpha1.FitUserList
+	err := s.Cache.List(ctx, &found, client.InNamespace(s.Reconciler.Namespace),
+		client.MatchingFields{userIndex: string(id)}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
+	}
+	objects := make([]*v1alpha1.FitUser, len(found.Items))
+	for i := range found.Items {
+		objects[i] = &found.Items[i]
+	}
+	return objects, nil
+}
+
+// CountFitUsers counts the FitUsers in a cache. A cache that cannot tell counts none.
+func CountFitUsers(cache client.Reader, namespace string) func() int {
+	return func() int {
+		var all v1alpha1.FitUserList
+		err := cache.List(context.Background(), &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+		if err != nil {
+			return 0
+		}
+		return len(all.Items)
+	}
+}
+
+func (p *pass) anyFitUser(ctx context.Context) bool {
+	var one v1alpha1.FitUserList
+	err := p.Cache.List(ctx, &one, client.InNamespace(p.Reconciler.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy)
+	return err != nil || len(one.Items) > 0
+}

@@ -1,0 +1,466 @@
+package controllers
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/time/rate"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+func (w *world) sweeper() *Sweeper {
+	return &Sweeper{
+		Reconciler: w.Reconciler, Cache: w.cache, Pages: rate.NewLimiter(rate.Inf, 1), Clock: w.clock,
+		Patience: time.Millisecond,
+	}
+}
+
+// sweep makes a pass while workers reconcile what it hands over, and returns when all that is done. Nobody else works.
+func (w *world) sweep() (Report, error) {
+	w.Helper()
+	w.catchUp()
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			for wish := range w.requests {
+				_, _ = w.Reconcile(w.ctx, wish.Object.id)
+			}
+		})
+	}
+	report, err := w.sweeper().RunOnce(w.ctx)
+	close(w.requests)
+	workers.Wait()
+	w.Reconciler.requests = make(chan event.TypedGenericEvent[request], maxRequests)
+	return report, err
+}
+
+// catchUp waits until the cache has all that is there, and notes how far the watch has come, as the watch does.
+func (w *world) catchUp() {
+	w.Helper()
+	var all v1alpha1.FitUserList
+	if err := w.live().List(w.ctx, &all, client.InNamespace(w.namespace)); err != nil {
+		w.Fatal(err)
+	}
+	version, err := strconv.ParseUint(all.ResourceVersion, 10, 64)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i := range all.Items {
+		w.reload(&all.Items[i])
+	}
+	w.newest.Store(version)
+}
+
+func (w *world) mustSweep() Report {
+	w.Helper()
+	report, err := w.sweep()
+	if err != nil {
+		w.Fatal(err)
+	}
+	return report
+}
+
+// agreement checks that every user of Clerk has a Ready FitUser and the right row, and that there is nobody else.
+func (w *world) agreement() {
+	w.Helper()
+	users := w.clerk.Users()
+	for _, u := range users {
+		id := user.ID(u.ID)
+		w.wantReady(id)
+		w.wantRow(id, user.Role(w.fitUser(id).Status.Role))
+	}
+	var all v1alpha1.FitUserList
+	if err := w.live().List(w.ctx, &all, client.InNamespace(w.namespace)); err != nil {
+		w.Fatal(err)
+	}
+	if len(all.Items) != len(users) {
+		w.Errorf("%d FitUsers for %d users", len(all.Items), len(users))
+	}
+}
+
+func (w *world) rows() int { return len(w.table.Query("SELECT id FROM users")) }
+
+func TestSweepImports(t *testing.T) {
+	w := newWorld(t)
+	const n = 1200
+	w.clerk.Import(n)
+	requests := w.clerk.RequestCount("")
+	var report Report
+	w.wantWrites(2*n, 0, func() { report = w.mustSweep() })
+	if got, most := w.clerk.RequestCount("")-requests, n/500+1+2; got > most {
+		t.Errorf("%d requests to Clerk, want %d at most", got, most)
+	}
+	if report.New != n || !report.Whole || report.Missed != 0 {
+		t.Errorf("report: %+v", report)
+	}
+	w.agreement()
+	if w.rows() != n {
+		t.Errorf("%d rows", w.rows())
+	}
+}
+
+func TestSweepOfAgreementWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.clerk.Import(1000) // a multiple of the page size: the end shows only in one more page
+	w.clerk.SignUp(clerktest.Person{Phone: "+15550100"})
+	w.manifest("suspended", w.signUp("sue"), v1alpha1.FitUserSpec{Suspend: true})
+	w.manifest("unknown", "user_unknown", v1alpha1.FitUserSpec{Role: "admin"})
+	w.mustSweep()
+	w.settle("user_unknown")
+	requests := w.clerk.RequestCount("")
+	version := w.table.Query("PRAGMA data_version")
+	w.wantWrites(0, 0, func() {
+		for range 2 {
+			if report := w.mustSweep(); report.New != 0 || report.Gone != 0 || !report.Whole {
+				t.Errorf("report: %+v", report)
+			}
+		}
+	})
+	if got := w.clerk.RequestCount("") - requests; got > 2*(3+2) {
+		t.Errorf("%d requests to Clerk for two passes", got)
+	}
+	if got := w.table.Query("PRAGMA data_version"); fmt.Sprint(got) != fmt.Sprint(version) {
+		t.Error("the table was written")
+	}
+}
+
+func TestSweepRepairs(t *testing.T) {
+	w := newWorld(t)
+	edited, dropped, promoted := w.signUp("edited"), w.signUp("dropped"), w.signUp("promoted")
+	changed, deleted, coach := w.signUp("changed"), w.signUp("deleted"), w.signUp("coach")
+	cleared := w.signUp("cleared")
+	w.manifest("coach", coach, v1alpha1.FitUserSpec{Role: "trainer"})
+	manifest := w.manifest("cleared", cleared, v1alpha1.FitUserSpec{Role: "admin"})
+	w.settle(edited, dropped, promoted, changed, deleted, coach, cleared)
+	w.table.Exec("ALTER TABLE users ADD COLUMN streak integer DEFAULT 7")
+	w.table.Exec("UPDATE users SET password = 'secret'")
+	w.table.Exec(`INSERT INTO users VALUES ('user_old', 'old@example.com', 'Old', 'Hand', 'pw', 'admin', NULL, 1, 1, 3)`)
+
+	w.table.Exec("UPDATE users SET first_name = 'Eve', role = 'admin' WHERE id = $1", string(edited))
+	w.table.Exec("DELETE FROM users WHERE id = $1", string(dropped))
+	w.clerk.SetPublicMetadata(string(promoted), clerktest.Metadata{"role": "admin"})
+	w.clerk.SetPublicMetadata(string(coach), clerktest.Metadata{"role": "admin"})
+	w.clerk.SetNames(string(changed), "New", "Name")
+	w.clerk.Delete(string(deleted))
+	created := w.signUp("created")
+	if err := w.client.Delete(w.ctx, manifest); err != nil { // while no operator was watching
+		t.Fatal(err)
+	}
+	w.clock.SetTime(time.Now().Add(time.Hour))
+
+	report := w.mustSweep()
+	if report.New != 2 || report.Gone != 1 || report.Strangers != 1 || report.Missed != 4 {
+		t.Errorf("report: %+v", report)
+	}
+	w.agreement()
+	w.wantNoRow(deleted)
+	w.wantRow(created, user.Client)
+	w.wantRow(promoted, user.Admin)
+	w.wantRow(cleared, user.Client)
+	w.wantRole(coach, user.Trainer, user.FromManifest, "trainer", markOf("trainer"))
+	if row := w.table.Row(edited); row["password"] != "secret" || row["streak"] != int64(7) {
+		t.Errorf("columns of the application's were touched: %v", row)
+	}
+	if row := w.table.Row("user_old"); row["email"] != "old@example.com" || row["updated_at"] != int64(1) {
+		t.Errorf("a row of nobody was touched: %v", row)
+	}
+	for labels, want := range map[[2]string]float64{
+		{"table", "first_name"}: 2, {"table", "role"}: 3, {"table", "missing"}: 2, {"fituser", "missing"}: 2, {"clerk", "role"}: 2,
+	} {
+		if got := testutil.ToFloat64(w.Metrics.driftRepaired.WithLabelValues(labels[0], labels[1])); got != want {
+			t.Errorf("%v drifts of %v repaired, want %v", got, labels, want)
+		}
+	}
+	if got := testutil.ToFloat64(w.Metrics.webhooksMissed.WithLabelValues("user.deleted")); got != 1 {
+		t.Errorf("%v deletions missed", got)
+	}
+	w.wantWrites(0, 0, func() { w.mustSweep() })
+}
+
+// Whatever is wrong with a listing, nobody is taken for gone, nothing wrong is written, and the next good pass repairs.
+func TestSweepOfABadListing(t *testing.T) {
+	const page = "/users"
+	for name, c := range map[string]struct {
+		answer clerktest.Response
+		match  string
+		fails  bool
+	}{
+		"empty":           {clerktest.EmptyList(), page, false},
+		"short":           {clerktest.ShortPage(3), page, false},
+		"repeated":        {clerktest.RepeatedPage(), page, true},
+		"401":             {clerktest.Status(401, "clerk_key_invalid"), page, true},
+		"429":             {clerktest.Throttled(1), page, true},
+		"500":             {clerktest.Status(500, "internal_clerk_error"), page, true},
+		"502 HTML":        {clerktest.HTML502(), page, true},
+		"null":            {clerktest.OKNull(), page, true},
+		"half the JSON":   {clerktest.HalfJSON(), page, true},
+		"closed":          {clerktest.Truncated(), page, true},
+		"no count":        {clerktest.OKEmptyObject(), "/users/count", true},
+		"count too large": {clerktest.Answer(200, "application/json", `{"object":"total_count","total_count":10000}`), "/users/count", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			n := 20
+			if name == "repeated" {
+				n = 501 // more than a page
+			}
+			w.clerk.Import(n)
+			w.mustSweep()
+			gone := w.clerk.Users()[0].ID
+			w.clerk.Delete(gone)
+			well := w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", c.match), Respond: c.answer})
+			report, err := w.sweep()
+			if (err != nil) != c.fails || report.Whole || report.Gone != 0 {
+				t.Errorf("report %+v, %v", report, err)
+			}
+			if w.rows() != n {
+				t.Errorf("%d rows are left", w.rows())
+			}
+			well()
+			w.Reconciler.Clerk = w.another() // without the pause that Clerk asked for
+			if report := w.mustSweep(); report.Gone != 1 {
+				t.Errorf("report of the good pass: %+v", report)
+			}
+			w.wantNoRow(user.ID(gone))
+			if w.rows() != n-1 {
+				t.Errorf("%d rows are left", w.rows())
+			}
+		})
+	}
+}
+
+// Users who come and go while the pass runs are neither skipped nor taken for gone.
+func TestUsersComeAndGoDuringASweep(t *testing.T) {
+	w := newWorld(t)
+	ids := w.clerk.Import(1100)
+	w.mustSweep()
+	var once sync.Once
+	w.clerk.Inject(clerktest.Fault{
+		Match: func(r *http.Request) bool { return r.URL.Path == "/v1/users" && r.URL.Query().Has("starting_after") },
+		Respond: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			once.Do(func() {
+				for _, id := range []string{ids[0], ids[250], ids[700], ids[1099]} {
+					w.clerk.Delete(id)
+				}
+				for i := range 5 {
+					w.signUp(fmt.Sprintf("new%d", i))
+				}
+			})
+			next.ServeHTTP(rw, r)
+		},
+	})
+	for range 2 {
+		w.clock.Step(time.Minute)
+		w.mustSweep()
+	}
+	w.agreement()
+	if w.rows() != 1101 {
+		t.Errorf("%d rows", w.rows())
+	}
+}
+
+// The cursor itself may be deleted between two pages.
+func TestCursorDeletedDuringASweep(t *testing.T) {
+	w := newWorld(t)
+	ids := w.clerk.Import(1100)
+	w.mustSweep()
+	var once sync.Once
+	w.clerk.Inject(clerktest.Fault{
+		Match: func(r *http.Request) bool { return r.URL.Query().Get("starting_after") == ids[499] },
+		Respond: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			once.Do(func() { w.clerk.Delete(ids[499]) })
+			next.ServeHTTP(rw, r)
+		},
+	})
+	if _, err := w.sweep(); err == nil {
+		t.Log("the pass went on")
+	}
+	w.mustSweep()
+	w.agreement()
+}
+
+func TestSweepUnderAnotherInstancesKey(t *testing.T) {
+	w := newWorld(t)
+	w.clerk.Import(10)
+	w.mustSweep()
+	w.Instance.verified, w.Instance.Expected = "", "ins_other"
+	if _, err := w.sweep(); err == nil {
+		t.Error("the pass was made")
+	}
+	if w.rows() != 10 {
+		t.Errorf("%d rows are left", w.rows())
+	}
+}
+
+// What the sweep has read counts only as long as nothing newer is known.
+func TestHandoverOlderThanWhatIsKnown(t *testing.T) {
+	for name, happens := range map[string]func(w *world, id user.ID){
+		"a hint has come since":        func(w *world, id user.ID) { w.event(id, v1alpha1.UserUpdated) },
+		"something newer was acted on": func(w *world, id user.ID) { w.settle(id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Profile = ProfileNone // so that the status does not change with the name
+			jane := w.signUp("jane")
+			w.settle(jane)
+			w.catchUp()
+			old, err := w.Reconciler.Clerk.Get(w.ctx, jane)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := w.newest.Load()
+			w.handovers.begin()
+			w.clerk.SetNames(string(jane), "Janet", "Doe")
+			happens(w, jane)
+			if err := w.handovers.put(w.ctx, jane, handover{read: &old, seen: seen}); err != nil {
+				t.Fatal(err)
+			}
+			w.settle(jane)
+			w.wantRow(jane, user.Client)
+		})
+	}
+}
+
+func TestDeletionsAreHeldBack(t *testing.T) {
+	for name, cause := range map[string]func(w *world, ids []user.ID){
+		"sweep": func(w *world, _ []user.ID) { w.mustSweep() },
+		"events": func(w *world, ids []user.ID) {
+			for _, id := range ids {
+				w.event(id, v1alpha1.UserDeleted)
+				w.settle(id)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var ids []user.ID
+			for i := range 30 {
+				ids = append(ids, w.signUp(fmt.Sprintf("user%d", i)))
+			}
+			w.mustSweep()
+			w.Deletions.Max = MaxDeletions{number: 7}
+			w.clock.Step(time.Hour) // a new period
+			for _, id := range ids[:20] {
+				w.clerk.Delete(string(id))
+			}
+			cause(w, ids[:20])
+			if w.rows() != 30-7 {
+				t.Fatalf("%d rows are left, want %d", w.rows(), 30-7)
+			}
+			if got := testutil.ToFloat64(w.Metrics.deletionsHeld); got == 0 {
+				t.Error("no metric tells that deletions are held back")
+			}
+			notes, err := w.Deletions.Notes.read(w.ctx)
+			if err != nil || notes.Data[deletionsHeldKey] == "" {
+				t.Errorf("nobody is named: %v, %v", notes.Data, err)
+			}
+
+			w.restartDeletions()
+			cause(w, ids[:20])
+			if w.rows() != 30-7 {
+				t.Fatalf("%d rows are left after a restart", w.rows())
+			}
+
+			if notes, err = w.Deletions.Notes.read(w.ctx); err != nil {
+				t.Fatal(err)
+			}
+			notes.Annotations = map[string]string{AnnotationAllowDeletions: "true"}
+			if err := w.live().Update(w.ctx, notes); err != nil {
+				t.Fatal(err)
+			}
+			w.release()
+			cause(w, ids[:20])
+			if w.rows() != 10 {
+				t.Fatalf("%d rows are left after the release", w.rows())
+			}
+
+			w.clock.Step(w.Deletions.Period)
+			if _, err := w.Deletions.Left(w.ctx); err != nil {
+				t.Fatal(err)
+			}
+			if notes, err := w.Deletions.Notes.read(w.ctx); err != nil || len(notes.Annotations) != 0 || notes.Data[deletionsHeldKey] != "" {
+				t.Errorf("the release outlives its period: %v, %v, %v", notes.Annotations, notes.Data, err)
+			}
+		})
+	}
+}
+
+// release does what the schedule does when it looks for a person's word.
+func (w *world) release() {
+	w.Helper()
+	released, err := w.Deletions.Released(w.ctx)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.settle(released...)
+}
+
+func (w *world) restartDeletions() {
+	old := w.Deletions
+	w.Deletions = &Deletions{
+		Notes: old.Notes, Max: old.Max, Period: old.Period, Users: old.Users,
+		Recorder: old.Recorder, Metrics: old.Metrics, Clock: old.Clock, Log: old.Log,
+	}
+}
+
+// A CRD that is deleted and applied again takes all FitUsers with it: rows stay, rights are not all taken back.
+func TestRightsOfDeletedFitUsersAreHeldBack(t *testing.T) {
+	w := newWorld(t)
+	w.Deletions.Max = MaxDeletions{number: 2}
+	var ids []user.ID
+	for i := range 6 {
+		id := w.signUp(fmt.Sprintf("user%d", i))
+		ids = append(ids, id)
+		manifest := w.manifest(fmt.Sprintf("coach%d", i), id, v1alpha1.FitUserSpec{Role: "trainer"})
+		w.settle(id)
+		w.remove(manifest)
+	}
+	w.clock.Step(DefaultTakeBackGrace)
+	w.settle(ids...)
+	left := 0
+	for _, id := range ids {
+		if role, _ := w.metadata(id); role == "trainer" {
+			left++
+			w.wantReason(id, v1alpha1.ReasonDeletionsHeld)
+		}
+	}
+	if left != 4 || w.rows() != 6 {
+		t.Errorf("%d rights and %d rows are left", left, w.rows())
+	}
+}
+
+func TestParseMaxDeletions(t *testing.T) {
+	for text, want := range map[string]map[int]int{
+		"":     {0: 10, 50: 10, 1000: 100},
+		"0":    {1000: 0},
+		"50":   {10: 50, 10_000: 50},
+		"10%":  {0: 0, 15: 1, 1000: 100},
+		"2.5%": {1000: 25},
+		"100%": {7: 7},
+	} {
+		limit, err := ParseMaxDeletions(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		for users, most := range want {
+			if got := limit.of(users); got != most {
+				t.Errorf("%q of %d users: %d, want %d", text, users, got, most)
+			}
+		}
+	}
+	for _, text := range []string{"many", "-1", "-5%", "101%", "%", "NaN%", "1e3", "5 %", "١٠"} {
+		if limit, err := ParseMaxDeletions(text); err == nil {
+			t.Errorf("%q is taken for %+v", text, limit)
+		}
+	}
+}

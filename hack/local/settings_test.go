@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadSettings(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		environ map[string]string
+		want    settings
+		wantErr string
+	}{
+		"nothing is needed": {},
+		"values": {
+			environ: map[string]string{"CLERK_SECRET_KEY": "a", "CLERK_WEBHOOK_SECRET": "b", "DATABASE_URL": "c"},
+			want:    settings{secretKey: "a", webhookSecret: "b", databaseURL: "c"},
+		},
+		"files":     {environ: map[string]string{"DATABASE_URL_FILE": file}, want: settings{databaseURL: "from a file"}},
+		"both":      {environ: map[string]string{"DATABASE_URL_FILE": file, "DATABASE_URL": "c"}, wantErr: "both set"},
+		"a missing": {environ: map[string]string{"CLERK_SECRET_KEY_FILE": file + "s"}, wantErr: "CLERK_SECRET_KEY_FILE"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := readSettings(func(name string) string { return test.environ[name] }, nil)
+			if test.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+					t.Errorf("error %v, want one about %q", err, test.wantErr)
+				}
+				return
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(settings{})); diff != "" || err != nil {
+				t.Errorf("error %v, settings (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// The operator refuses a setting in both forms, and takes the one it finds: the caller's own must not be among them.
+func TestEnvironmentOfTheOperator(t *testing.T) {
+	t.Parallel()
+	s := settings{environ: []string{"HOME=/home/a=b", "CLERK_SECRET_KEY_FILE=/key", "CLERK_INSTANCE_ID=ins_theirs", "CLERK_SECRET=x"}}
+	got := s.with(variable{"CLERK_SECRET_KEY", "ours"}, variable{"CLERK_INSTANCE_ID", ""})
+	if diff := cmp.Diff([]string{"HOME=/home/a=b", "CLERK_SECRET=x", "CLERK_SECRET_KEY=ours"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,287 @@
+package clerk_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+func TestGetReadsAUser(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
+	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{"role": "trainer"}})
+	s.Ban("user_jane")
+	s.Lock("user_jane")
+	s.Deprovision("user_jane")
+
+	got, err := s.client().Get(t.Context(), s.jane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, _ := s.User("user_jane")
+	want := user.User{
+		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
+		Role: "trainer", Marked: true, MarkedRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		CreatedAt: time.UnixMilli(theirs.CreatedAt), UpdatedAt: time.UnixMilli(theirs.UpdatedAt),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestGetReadsAUserWithNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.SignUp(clerktest.Person{Username: "nobody"})
+	got, err := s.client().Get(t.Context(), user.ID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := user.User{ID: user.ID(id), CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNotFoundIsClerksWordForThisVeryID(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.client()
+	s.Delete("user_jane")
+	_, err := client.Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.NotFound)
+	_, err = client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+	wantKind(t, err, clerk.NotFound)
+}
+
+func TestNotFoundSurvivesWhatTheSDKMisreads(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.fails(answers(http.StatusNotFound, `{"status":200,"errors":[{"message":"not found",`+
+		`"long_message":"No user was found with id user_jane.","code":"resource_not_found"}],"clerk_trace_id":null}`))
+	_, err := s.client().Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.NotFound)
+	var failure *clerk.Error
+	if !errors.As(err, &failure) || failure.Status != http.StatusNotFound {
+		t.Errorf("got %+v, want status 404", failure)
+	}
+}
+
+func TestAWrongBaseDoesNotMakeUsersLookDeleted(t *testing.T) {
+	t.Parallel()
+	for name, base := range map[string]func(url string) string{
+		"without the version": func(url string) string { return strings.TrimSuffix(url, "/v1") },
+		"another version":     func(url string) string { return strings.TrimSuffix(url, "1") + "2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			config := s.config()
+			config.URL = base(s.url)
+			_, err := clerk.New(config).Get(t.Context(), s.jane)
+			wantKind(t, err, clerk.Unavailable)
+			if !strings.Contains(err.Error(), "CLERK_API_URL") {
+				t.Errorf("the error does not say what to check: %v", err)
+			}
+		})
+	}
+}
+
+func TestASlashAfterTheBaseDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	config := s.config()
+	config.URL += "/"
+	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.client()
+	for _, id := range []user.ID{
+		"", ".", "..", "user_", "user_x/../../organizations", "user_x?y", "user_x#frag", "user_x%2f..", "user_x\r\nX: y",
+		"../instance", "user_jane/metadata", "user_jane ", user.ID("user_" + strings.Repeat("x", 1000)),
+	} {
+		_, err := client.Get(t.Context(), id)
+		wantKind(t, err, clerk.Rejected)
+		if !errors.Is(err, user.ErrInvalidID) {
+			t.Errorf("Get(%q): %v, want ErrInvalidID", id, err)
+		}
+		_, err = client.WriteRole(t.Context(), id, user.GiveRole, user.Admin)
+		wantKind(t, err, clerk.Rejected)
+		if !errors.Is(err, user.ErrInvalidID) {
+			t.Errorf("WriteRole(%q): %v, want ErrInvalidID", id, err)
+		}
+	}
+	if got := s.Requests(); len(got) != 0 {
+		t.Errorf("requests %v were sent", got)
+	}
+}
+
+func TestInstanceIsTheOneOfTheKey(t *testing.T) {
+	t.Parallel()
+	got, err := start(t).client().Instance(t.Context())
+	if err != nil || got != clerktest.DefaultInstanceID {
+		t.Errorf("Instance = %q, %v; want %q", got, err, clerktest.DefaultInstanceID)
+	}
+}
+
+func TestAnInstanceWithoutAnIDIsNone(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{"object":"instance"}`, `{"object":"instance","id":""}`, `{"object":"instance","id":7}`,
+		`{"object":"user","id":"user_jane"}`, `{"object":"instance","id":"` + personal + `"}`,
+	} {
+		s := start(t)
+		s.fails(answers(http.StatusOK, body))
+		_, err := s.client().Instance(t.Context())
+		wantKind(t, err, clerk.Unavailable)
+	}
+}
+
+func TestARotatedKeyIsUsedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var key atomic.Value
+	key.Store("sk_test_canary")
+	config := s.config()
+	config.Key = func() string { return key.Load().(string) }
+	client := clerk.New(config)
+	if _, err := client.Get(t.Context(), s.jane); err != nil {
+		t.Fatal(err)
+	}
+
+	s.SetSecretKeys("sk_test_canary_2")
+	_, err := client.Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.Unauthorized)
+
+	key.Store("sk_test_canary_2")
+	if _, err := client.Get(t.Context(), s.jane); err != nil {
+		t.Errorf("with the new key: %v", err)
+	}
+}
+
+func TestAKeyThatIsNoHeaderIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	config := s.config()
+	config.Key = func() string { return "sk_test_canary\n" }
+	_, err := clerk.New(config).Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.Unavailable)
+}
+
+func TestA429StopsEverybody(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		respond  clerktest.Response
+		min, max time.Duration
+	}{
+		"Clerk's":            {clerktest.Throttled(300), 4 * time.Minute, 5 * time.Minute},
+		"in plain text":      {clerktest.PlainText429("300"), 4 * time.Minute, 5 * time.Minute},
+		"of nonsense":        {clerktest.PlainText429("soon"), 0, 10 * time.Second},
+		"without a time":     {clerktest.PlainText429(""), 0, 10 * time.Second},
+		"until next century": {clerktest.PlainText429("Fri, 01 Jan 2100 00:00:00 GMT"), 14 * time.Minute, 15 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			s.Inject(clerktest.Fault{Times: 1, Respond: test.respond})
+			client := s.client()
+			_, first := client.Get(t.Context(), s.jane)
+			_, read := client.Get(t.Context(), s.jane)
+			_, written := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			_, instance := client.Instance(t.Context())
+			for _, err := range []error{first, read, written, instance} {
+				wantKind(t, err, clerk.Throttled)
+				if wait := clerk.RetryAfter(err); wait <= test.min || wait > test.max {
+					t.Errorf("to wait %s, want more than %s and at most %s: %v", wait, test.min, test.max, err)
+				}
+			}
+			if got := s.RequestCount(""); got != 1 {
+				t.Errorf("%d requests were sent, want the one that was throttled", got)
+			}
+		})
+	}
+}
+
+func TestOtherErrorsStopNobody(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Empty503()})
+	client := s.client()
+	_, err := client.Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.Unavailable)
+	if wait := clerk.RetryAfter(err); wait != 0 {
+		t.Errorf("to wait %s, want 0", wait)
+	}
+	if _, err := client.Get(t.Context(), s.jane); err != nil {
+		t.Errorf("after the fault: %v", err)
+	}
+}
+
+func TestACallerWhoLeavesWaitsForNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	respond, arrived, release := held()
+	s.fails(respond)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	_, err := s.client().Get(ctx, s.jane)
+	wantKind(t, err, clerk.Unavailable)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled in it", err)
+	}
+	release()
+}
+
+func TestKindOfOtherErrors(t *testing.T) {
+	t.Parallel()
+	if got := clerk.KindOf(errors.New("disk full")); got != clerk.Unavailable {
+		t.Errorf("kind %q, want %q", got, clerk.Unavailable)
+	}
+	if got := clerk.KindOf(nil); got != "" {
+		t.Errorf("kind %q of no error, want none", got)
+	}
+	if got := clerk.RetryAfter(errors.New("disk full")); got != 0 {
+		t.Errorf("to wait %s, want 0", got)
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"https://api.clerk.com/v1", "https://api.clerk.com/v1/", "http://127.0.0.1:8080/v1"} {
+		if err := clerk.CheckURL(good); err != nil {
+			t.Errorf("CheckURL(%q): %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "api.clerk.com/v1", "ftp://api.clerk.com/v1", "https://", "https:///v1", "https://:443/v1",
+		"https://sk_test_canary@api.clerk.com/v1", "https://api.clerk.com/v1?key=sk_test_canary",
+		"https://api.clerk.com/v1?", "https://api.clerk.com/v1#x", "https://api.clerk.com/v1#", "https://a b/v1",
+		"https://api.clerk.com/%zz", "sqlite:/tmp/db",
+	} {
+		err := clerk.CheckURL(bad)
+		if err == nil {
+			t.Errorf("CheckURL(%q): no error", bad)
+		} else if strings.Contains(err.Error(), "sk_test_canary") {
+			t.Errorf("the error shows the address: %v", err)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package clerk_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	registry := prometheus.NewRegistry()
+	config := s.config()
+	config.Registerer = registry
+	client := clerk.New(config)
+
+	get := func(id user.ID) { _, _ = client.Get(t.Context(), id) } // what matters here is what was counted
+	// First, because net/http itself repeats a GET when a used connection is closed.
+	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.CloseConnection()})
+	get(s.jane)
+	get(s.jane)
+	get("user_nobody")
+	get("user_instance")
+	get("no id")
+	_, _ = client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+	_, _ = client.Instance(t.Context())
+	for _, respond := range []clerktest.Response{
+		clerktest.Answer(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),
+	} {
+		s.Inject(clerktest.Fault{Times: 1, Respond: respond})
+		get(s.jane)
+	}
+	get(s.jane) // paused: not sent
+
+	want := map[labels]float64{
+		{"user", "200"}: 2, {"user", "404"}: 2, {"user", "none"}: 1, {"user", "520"}: 1, {"user", "429"}: 1,
+		{"user_metadata", "200"}: 1, {"instance", "200"}: 1,
+	}
+	if diff := cmp.Diff(want, counted(t, registry)); diff != "" {
+		t.Errorf("fituser_clerk_requests_total (-want +got):\n%s", diff)
+	}
+}
+
+type labels struct{ endpoint, code string }
+
+// counted are the requests counted, by label, with every request in the histogram as well.
+func counted(t *testing.T, registry *prometheus.Registry) map[labels]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts, timed := map[labels]float64{}, map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			switch family.GetName() {
+			case "fituser_clerk_requests_total":
+				counts[labels{label(m, "endpoint"), label(m, "code")}] = m.GetCounter().GetValue()
+			case "fituser_clerk_request_duration_seconds":
+				timed[label(m, "endpoint")] = float64(m.GetHistogram().GetSampleCount())
+			default:
+				t.Errorf("unknown metric %s", family.GetName())
+			}
+		}
+	}
+	for l, n := range counts {
+		timed[l.endpoint] -= n
+	}
+	if left := slices.Collect(maps.Values(timed)); slices.ContainsFunc(left, func(n float64) bool { return n != 0 }) {
+		t.Errorf("requests timed less requests counted: %v, want zeros", timed)
+	}
+	return counts
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, pair := range m.GetLabel() {
+		if pair.GetName() == name {
+			return pair.GetValue()
+		}
+	}
+	return ""
+}

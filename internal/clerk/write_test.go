@@ -1,0 +1,213 @@
+package clerk_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// metadata is what one user's three fields hold.
+type metadata struct{ Public, Private, Unsafe clerktest.Metadata }
+
+func (s standIn) metadata() metadata {
+	u, _ := s.User(string(s.jane))
+	return metadata{u.PublicMetadata, u.PrivateMetadata, u.UnsafeMetadata}
+}
+
+func (s standIn) setMetadata(m metadata) {
+	s.SetPublicMetadata(string(s.jane), m.Public)
+	s.SetPrivateMetadata(string(s.jane), m.Private)
+	s.SetUnsafeMetadata(string(s.jane), m.Unsafe)
+}
+
+// othersMetadata is the application's: keys like ours at other depths, and all that JSON can hold.
+func othersMetadata() metadata {
+	all := func() clerktest.Metadata {
+		return clerktest.Metadata{
+			"Role": "owner", "roles": []any{"a", nil, map[string]any{"role": nil}}, "number": json.Number("12345678901234567890.50"),
+			"nested": map[string]any{"role": "keep", "fituser": map[string]any{"role": "keep"}, "empty": map[string]any{}, "null": nil},
+			"text":   "\u2028<&>\"\\", "true": true, "list": []any{}, "": "empty key",
+		}
+	}
+	public, private, unsafe := all(), all(), all()
+	public["fituser"] = map[string]any{"role": "not ours here"}
+	private["role"] = "not ours here"
+	unsafe["role"], unsafe["fituser"] = "admin", map[string]any{"role": "admin"}
+	return metadata{public, private, unsafe}
+}
+
+func given(m metadata, role any, mark any) metadata {
+	m.Public["role"], m.Private["fituser"] = role, mark
+	return m
+}
+
+func TestWriteRoleTouchesTheRoleAndItsMarkAlone(t *testing.T) {
+	t.Parallel()
+	ours := func(role string) map[string]any { return map[string]any{"role": role} }
+	for name, test := range map[string]struct {
+		before metadata
+		change user.RoleChange
+		role   user.Role
+		after  metadata
+	}{
+		"give":            {othersMetadata(), user.GiveRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
+		"give to nothing": {metadata{}, user.GiveRole, user.Client, given(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", ours("client"))},
+		"give over another role": {
+			given(othersMetadata(), "admin", ours("admin")), user.GiveRole, user.Trainer,
+			given(othersMetadata(), "trainer", ours("trainer")),
+		},
+		"give over what is no role": {
+			given(othersMetadata(), ours("admin"), "theirs"), user.GiveRole, user.Trainer,
+			given(othersMetadata(), "trainer", ours("trainer")),
+		},
+		"take back":       {given(othersMetadata(), "admin", ours("admin")), user.TakeBackRole, "", othersMetadata()},
+		"take back again": {othersMetadata(), user.TakeBackRole, "", othersMetadata()},
+		"drop the mark":   {given(othersMetadata(), "admin", ours("trainer")), user.DropMark, "", withRole(othersMetadata(), "admin")},
+		"drop any mark":   {given(othersMetadata(), "admin", "theirs"), user.DropMark, "", withRole(othersMetadata(), "admin")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			s.setMetadata(test.before)
+			client := s.client()
+			got, err := client.WriteRole(t.Context(), s.jane, test.change, test.role)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(asJSON(t, test.after), asJSON(t, s.metadata())); diff != "" {
+				t.Errorf("metadata (-want +got):\n%s", diff)
+			}
+			want, err := client.Get(t.Context(), s.jane)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("returned is not what Clerk holds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func withRole(m metadata, role string) metadata {
+	m.Public["role"] = role
+	return m
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestWhatIsNoChangeIsNotWritten(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.client()
+	for _, test := range []struct {
+		change user.RoleChange
+		role   user.Role
+	}{
+		{user.KeepRole, user.Admin}, {user.GiveRole, ""}, {user.GiveRole, "owner"}, {user.GiveRole, `admin","x":"`},
+	} {
+		_, err := client.WriteRole(t.Context(), s.jane, test.change, test.role)
+		wantKind(t, err, clerk.Rejected)
+	}
+	if got := s.Requests(); len(got) != 0 {
+		t.Errorf("requests %v were sent", got)
+	}
+}
+
+func TestAWriteWhoseAnswerIsLostIsSeenByTheNextRead(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]clerktest.Response{
+		"closed":  clerktest.ApplyThen(clerktest.CloseConnection()),
+		"502":     clerktest.ApplyThen(clerktest.HTML502()),
+		"null":    clerktest.ApplyThen(clerktest.OKNull()),
+		"cut off": clerktest.Truncated(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			client := s.client()
+			if _, err := client.Get(t.Context(), s.jane); err != nil { // so that the write goes over a used connection
+				t.Fatal(err)
+			}
+			s.Inject(clerktest.Fault{Match: clerktest.On("PATCH", "/users/*/metadata"), Respond: lost})
+			_, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			wantKind(t, err, clerk.Unavailable)
+			got, err := client.Get(t.Context(), s.jane)
+			if err != nil || got.Role != "admin" || got.MarkedRole != "admin" {
+				t.Errorf("Get = %+v, %v; want the role that was written", got, err)
+			}
+			if writes := s.Writes(); len(writes) != 1 {
+				t.Errorf("written %d times, want once", len(writes))
+			}
+		})
+	}
+}
+
+func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.SetLimits(clerktest.Limits{UserWrites: 10})
+	client := s.client()
+	for i := range 10 {
+		if _, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin); err != nil {
+			t.Fatalf("write %d: %v", i+1, err)
+		}
+	}
+	s.ResetJournal()
+	_, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Trainer)
+	wantKind(t, err, clerk.Throttled)
+	if wait := clerk.RetryAfter(err); wait <= 0 || wait > 10*time.Second {
+		t.Errorf("to wait %s, want more than nothing and at most 10 s", wait)
+	}
+	if got := s.Requests(); len(got) != 0 {
+		t.Errorf("requests %v were sent", got)
+	}
+
+	other := user.ID(s.SignUp(clerktest.Person{Email: "doe@example.com"}))
+	if _, err := client.WriteRole(t.Context(), other, user.GiveRole, user.Admin); err != nil {
+		t.Errorf("writing to another user: %v", err)
+	}
+	if _, err := client.Get(t.Context(), s.jane); err != nil {
+		t.Errorf("reading the user: %v", err)
+	}
+}
+
+func TestRolesAreWrittenSideBySide(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.client()
+	errs := make(chan error)
+	ids := s.Import(20)
+	for _, id := range ids {
+		go func() {
+			_, err := client.WriteRole(t.Context(), user.ID(id), user.GiveRole, user.Trainer)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", id, err)
+			}
+			errs <- err
+		}()
+	}
+	for range ids {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	for _, u := range s.Users() {
+		if u.ID != string(s.jane) && u.PublicMetadata["role"] != "trainer" {
+			t.Errorf("%s has role %v", u.ID, u.PublicMetadata["role"])
+		}
+	}
+}

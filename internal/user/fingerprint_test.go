@@ -1,0 +1,61 @@
+package user_test
+
+import (
+	"testing"
+
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// lookalikes are rows whose columns, put one after another, read alike or nearly so.
+func lookalikes() []user.Row {
+	row := user.DesiredRow(jane(), user.Trainer)
+	rows := []user.Row{row}
+	for _, change := range []func(*user.Row){
+		func(r *user.Row) { r.Email, r.FirstName = "jane@example.comJane", "" },
+		func(r *user.Row) { r.FirstName, r.LastName = "JaneDoe", "" },
+		func(r *user.Row) { r.FirstName, r.LastName = "", "JaneDoe" },
+		func(r *user.Row) { r.FirstName, r.LastName = "Doe", "Jane" },
+		func(r *user.Row) { r.LastName, r.Phone = r.LastName+r.Phone, "" },
+		func(r *user.Row) { r.Phone, r.Role = "", user.Role(r.Phone)+r.Role },
+		func(r *user.Row) { r.Email = "Jane@example.com" },
+		func(r *user.Row) { r.FirstName = "Jane\x00" },
+		func(r *user.Row) { r.Role = "" },
+		func(r *user.Row) { *r = user.Row{ID: r.ID} },
+	} {
+		changed := row
+		change(&changed)
+		rows = append(rows, changed)
+	}
+	return rows
+}
+
+func TestFingerprintsDifferWhereRowsDiffer(t *testing.T) {
+	t.Parallel()
+	f := user.NewFingerprinter()
+	for _, a := range lookalikes() {
+		for _, b := range lookalikes() {
+			same := f.Fingerprint(a) == f.Fingerprint(b)
+			if differing := a.Diff(b); same != (len(differing) == 0) {
+				t.Errorf("equal fingerprints: %v, columns that differ: %v\n%+v\n%+v", same, differing, a, b)
+			}
+		}
+	}
+}
+
+func TestFingerprintsIgnoreWhatIsNotCompared(t *testing.T) {
+	t.Parallel()
+	f, row := user.NewFingerprinter(), user.DesiredRow(jane(), user.Trainer)
+	other := row
+	other.ID, other.CreatedAt = "user_doe", row.CreatedAt.AddDate(1, 0, 0)
+	if f.Fingerprint(row) != f.Fingerprint(other) {
+		t.Error("rows with equal columns have different fingerprints")
+	}
+}
+
+func TestFingerprintsCannotBeKnownBeforehand(t *testing.T) {
+	t.Parallel()
+	row := user.DesiredRow(jane(), user.Trainer)
+	if user.NewFingerprinter().Fingerprint(row) == user.NewFingerprinter().Fingerprint(row) {
+		t.Error("two Fingerprinters agree")
+	}
+}
