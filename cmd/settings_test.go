@@ -32,7 +32,7 @@ func TestWrongSettings(t *testing.T) {
 		"FITUSER_HEALTH_PROBE_BIND_ADDRESS": "127.0.0.1:0",
 	}
 	const (
-		copySecret = ": copy the endpoint's signing secret from Clerk's dashboard (Configure, Webhooks)"
+		copySecret  = ": copy the endpoint's signing secret from Clerk's dashboard (Configure, Webhooks)"
 		readableURL = "DATABASE_URL: the database URL cannot be read: want postgres://user:password@host:5432/database, " +
 			"with characters such as / : @ ? # in the password percent-encoded"
 		unset = ""
@@ -138,7 +138,7 @@ func TestWrongSettings(t *testing.T) {
 		},
 		"no table": {
 			args: []string{"--no-receiver"},
-			want: "DATABASE_URL: checking the users table: the users table cannot be used: there is no table users in the file; " +
+			want: "DATABASE_URL: the users table cannot be used: there is no table users in the file; " +
 				"run the application's migrations, or start the operator with --create-table",
 		},
 	} {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -85,6 +86,7 @@ type Deletions struct {
 	allowed bool // a person has lifted the limit for this period
 	granted map[user.ID]bool
 	held    map[user.ID]bool
+	due     map[user.ID]bool // no longer held back, and not yet tried again
 }
 
 // Allow reports whether the deletion of id may happen now. A user counts once in a period, however often it is tried.
@@ -128,29 +130,33 @@ func (d *Deletions) Left(ctx context.Context) (int, error) {
 func (d *Deletions) Released(ctx context.Context) ([]user.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.held) == 0 && !d.allowed {
+	if len(d.held) == 0 && len(d.due) == 0 && !d.allowed {
 		return nil, nil
 	}
-	if len(d.held) > 0 && !d.allowed {
-		if err := d.noteMore(ctx); err != nil { // a person may have spoken
-			return nil, err
-		}
-	}
-	waiting := d.held
-	before := d.start
 	if err := d.turn(ctx); err != nil {
 		return nil, err
 	}
-	if d.start.Equal(before) && !d.allowed {
-		return nil, nil
+	if len(d.held) > 0 && !d.allowed {
+		if err := d.noteMore(ctx); err != nil { // which looks for a person's word
+			return nil, err
+		}
 	}
+	if d.allowed {
+		d.letGo()
+	}
+	released := slices.Collect(maps.Keys(d.due))
+	d.due = nil
+	return released, nil
+}
+
+// letGo makes all that are held back due.
+func (d *Deletions) letGo() {
+	if d.due == nil {
+		d.due = map[user.ID]bool{}
+	}
+	maps.Copy(d.due, d.held)
 	d.held = map[user.ID]bool{}
 	d.Metrics.deletionsHeld.Set(0)
-	released := make([]user.ID, 0, len(waiting))
-	for id := range waiting {
-		released = append(released, id)
-	}
-	return released, nil
 }
 
 // turn begins a new period when the last one is over. A program that has just started takes over the one that is noted.
@@ -179,12 +185,13 @@ func (d *Deletions) begin(ctx context.Context) error {
 	if !wasAllowed && len(d.held) == 0 {
 		return nil
 	}
+	d.letGo()
 	_, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
 		if wasAllowed {
 			delete(notes.Annotations, AnnotationAllowDeletions)
 		}
 		delete(notes.Data, deletionsHeldKey)
-		d.write(notes)
+		d.write(notes, d.noted)
 		return true
 	})
 	return err
@@ -192,20 +199,20 @@ func (d *Deletions) begin(ctx context.Context) error {
 
 // noteMore notes some more grants, up to the limit, and looks whether a person has lifted it.
 func (d *Deletions) noteMore(ctx context.Context) error {
+	more := d.noted + max(0, min(d.limit-d.noted, max(1, d.limit/10)))
 	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
-		more := min(d.limit-d.noted, max(1, d.limit/10))
-		allowed := notes.Annotations[AnnotationAllowDeletions] == "true"
-		if more <= 0 || allowed {
+		if more <= d.noted || notes.Annotations[AnnotationAllowDeletions] == "true" {
 			return false
 		}
-		d.noted += more
-		d.write(notes)
+		d.write(notes, more)
 		return true
 	})
 	if err != nil {
 		return err
 	}
-	if notes.Annotations[AnnotationAllowDeletions] == "true" {
+	if notes.Annotations[AnnotationAllowDeletions] != "true" {
+		d.noted = more
+	} else {
 		d.allowed = true
 		d.Log.Info("A person has lifted the limit of deletions for this period", "period", d.Period)
 	}
@@ -237,7 +244,7 @@ func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
 		held := d.describeHeld()
 		changed := notes.Data[deletionsHeldKey] != held
 		notes.Data[deletionsHeldKey] = held
-		d.write(notes)
+		d.write(notes, d.noted)
 		return changed
 	})
 	if err != nil || !first {
@@ -265,9 +272,9 @@ func (d *Deletions) describeHeld() string {
 	return text
 }
 
-func (d *Deletions) write(notes *corev1.ConfigMap) {
+func (d *Deletions) write(notes *corev1.ConfigMap, granted int) {
 	notes.Data[deletionsPeriodKey] = d.start.UTC().Format(time.RFC3339)
-	notes.Data[deletionsGrantedKey] = strconv.Itoa(d.noted)
+	notes.Data[deletionsGrantedKey] = strconv.Itoa(granted)
 }
 
 func (d *Deletions) take(notes *corev1.ConfigMap) {

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -49,14 +48,6 @@ func IndexUsers(ctx context.Context, indexer client.FieldIndexer) error {
 		return fmt.Errorf("indexing FitUsers by Clerk id: %w", err)
 	}
 	return nil
-}
-
-// CacheOptions is how the controller caches FitUsers: those of one namespace, without the fields nobody here reads.
-func CacheOptions(namespace string) cache.Options {
-	return cache.Options{
-		DefaultNamespaces: map[string]cache.Config{namespace: {}},
-		DefaultTransform:  cache.TransformStripManagedFields(),
-	}
 }
 
 // SetupWithManager makes the manager run r on the leader.

@@ -28,9 +28,14 @@ func (w *world) sweeper() *Sweeper {
 // sweep makes a pass while workers reconcile what it hands over, and returns when all that is done. Nobody else works.
 func (w *world) sweep() (Report, error) {
 	w.Helper()
+	return w.sweepWith(8)
+}
+
+func (w *world) sweepWith(n int) (Report, error) {
+	w.Helper()
 	w.catchUp()
 	var workers sync.WaitGroup
-	for range 8 {
+	for range n {
 		workers.Go(func() {
 			for wish := range w.requests {
 				_, _ = w.Reconcile(w.ctx, wish.Object.id)

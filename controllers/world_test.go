@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // world is the three places and a reconciler among them: a real API server, a real table, Clerk's stand-in. No manager
 // runs; a test says when to reconcile.
 type world struct {
-	*testing.T
+	testing.TB
 	*Reconciler
 	clock     *clocktesting.FakeClock
 	clerk     *clerktest.Server
@@ -54,23 +54,25 @@ type world struct {
 	namespace string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	t.Parallel()
+	if test, ok := t.(*testing.T); ok { // benchmarks run one by one
+		test.Parallel()
+	}
 	return newWorldOn(t, controlPlane.Get(t))
 }
 
-func newWorldOn(t *testing.T, env *testenv.Environment) *world {
+func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 	t.Helper()
 	w := &world{
-		T: t, env: env, namespace: env.Namespace(t),
+		TB: t, env: env, namespace: env.Namespace(t),
 		clock:    clocktesting.NewFakeClock(time.Now()),
 		clerk:    clerktest.NewServer(clerktest.Config{}),
 		recorder: events.NewFakeRecorder(100),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	w.ctx = logf.IntoContext(ctx, testr.New(t))
+	w.ctx = logf.IntoContext(ctx, logOf(t))
 	w.client, w.cache = startClient(ctx, t, env, w.namespace)
 
 	server := httptest.NewServer(w.clerk)
@@ -95,7 +97,7 @@ func newWorldOn(t *testing.T, env *testenv.Environment) *world {
 		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: w.clock},
 		Deletions: &Deletions{
 			Notes: notes, Max: MaxDeletions{number: 10}, Period: 10 * time.Minute, Users: func() int { return 0 },
-			Recorder: w.recorder, Metrics: metrics, Clock: w.clock, Log: testr.New(t),
+			Recorder: w.recorder, Metrics: metrics, Clock: w.clock, Log: logOf(t),
 		},
 	}
 	w.prepare()
@@ -106,6 +108,14 @@ func newWorldOn(t *testing.T, env *testenv.Environment) *world {
 	return w
 }
 
+// logOf logs into a test, and nowhere in a benchmark.
+func logOf(t testing.TB) logr.Logger {
+	if test, ok := t.(*testing.T); ok {
+		return testr.New(test)
+	}
+	return logr.Discard()
+}
+
 func testKey() string { return clerktest.DefaultSecretKey }
 
 // another is another client of Clerk's, with a budget of its own.
@@ -113,7 +123,7 @@ func (w *world) another() clerk.Client {
 	return clerk.New(clerk.Config{URL: w.clerkURL, Key: testKey, RequestsPerSecond: 10_000, Timeout: 5 * time.Second})
 }
 
-func testScheme(t *testing.T) *runtime.Scheme {
+func testScheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
@@ -126,7 +136,7 @@ func testScheme(t *testing.T) *runtime.Scheme {
 }
 
 // startClient is the client that the program gives the reconciler: cached, indexed, consistent with its own writes.
-func startClient(ctx context.Context, t *testing.T, env *testenv.Environment, namespace string) (client.Client, client.Reader) {
+func startClient(ctx context.Context, t testing.TB, env *testenv.Environment, namespace string) (client.Client, client.Reader) {
 	t.Helper()
 	yes := true
 	c, err := cluster.New(env.Config, func(o *cluster.Options) {
@@ -150,7 +160,7 @@ func startClient(ctx context.Context, t *testing.T, env *testenv.Environment, na
 
 func (w *world) live() client.Client {
 	w.Helper()
-	c, err := client.New(w.env.Config, client.Options{Scheme: testScheme(w.T)})
+	c, err := client.New(w.env.Config, client.Options{Scheme: testScheme(w.TB)})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -3,7 +3,10 @@ package clerk_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +53,8 @@ var uselessAnswers = map[string]clerktest.Response{
 	"404 of a user with more name": notFound("No user was found with id user_jane2"),
 	"404 of a user with less name": notFound("No user was found with id user_jan"),
 	"404 with another code":        clerktest.Status(http.StatusNotFound, "organization_not_found_or_unauthorized"),
+	"404 with another code about the user": answers(http.StatusNotFound, `{"errors":[{"code":"actor_token_subject_not_found",`+
+		`"message":"user not found","long_message":"The user user_jane no longer exists."}]}`),
 	"404 in plain text": clerktest.Answer(http.StatusNotFound, "text/plain",
 		`{"errors":[{"long_message":"No user was found with id user_jane","code":"resource_not_found"}]}`),
 	"404 cut short": answers(http.StatusNotFound,
@@ -78,6 +83,8 @@ var uselessAnswers = map[string]clerktest.Response{
 // uselessUsers are answers that only a request for a user can get.
 var uselessUsers = map[string]clerktest.Response{
 	"200 with a deleted user":    answers(http.StatusOK, `{"object":"user","id":"user_jane","deleted":true}`),
+	"200 with a user as HTML":    labelled("text/html"),
+	"200 with a user as nothing": labelled(""),
 	"200 with no user":           clerktest.Replaced(`"object":"user"`, `"object":"organization"`),
 	"200 with another user":      clerktest.Replaced(`"id":"user_jane"`, `"id":"user_doe"`),
 	"200 with the id in capital": clerktest.Replaced(`"id":"user_jane"`, `"id":"user_Jane"`),
@@ -99,6 +106,15 @@ func tooLarge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		if _, err := w.Write(blanks); err != nil {
 			return
 		}
+	}
+}
+
+// labelled answers as the API does, but for the type of the content.
+func labelled(contentType string) clerktest.Response {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		clerktest.Answer(answer.Code, contentType, answer.Body.String())(w, r, nil)
 	}
 }
 
@@ -209,6 +225,7 @@ func TestClerksOwnErrorsAreClassified(t *testing.T) {
 		{http.StatusPaymentRequired, "unsupported_subscription_plan_features", clerk.Rejected},
 		{http.StatusForbidden, "authorization_invalid", clerk.Unauthorized},
 		{http.StatusNotFound, "resource_not_found", clerk.Unavailable}, // "Resource not found": which one?
+		{http.StatusRequestTimeout, "request_timeout", clerk.Unavailable},
 		{http.StatusConflict, "resource_locked", clerk.Unavailable},
 		{http.StatusConflict, "user_managed_by_scim", clerk.Rejected},
 		{http.StatusGone, "operation_deprecated", clerk.Rejected},
@@ -256,17 +273,28 @@ func TestErrorsHoldNothingThatTheAnswerMadeUp(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	var visits atomic.Int32
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
-	t.Cleanup(elsewhere.Close)
-	s := start(t)
-	s.fails(clerktest.Redirect(elsewhere.URL + "/" + personal))
-	_, err := s.client().Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unavailable)
-	_, err = s.client().WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
-	wantKind(t, err, clerk.Unavailable)
-	if visits.Load() != 0 {
-		t.Error("the request, and the key with it, went to another host")
+	for _, status := range []int{
+		http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect,
+	} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			var visits atomic.Int32
+			elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
+			t.Cleanup(elsewhere.Close)
+			s := start(t)
+			s.fails(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+				w.Header().Set("Content-Type", "application/json")
+				http.Redirect(w, r, elsewhere.URL+"/"+personal, status)
+			})
+			_, err := s.client().Get(t.Context(), s.jane)
+			wantKind(t, err, clerk.Unavailable)
+			_, err = s.client().WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			wantKind(t, err, clerk.Unavailable)
+			if visits.Load() != 0 {
+				t.Error("the request, and the key with it, went to another host")
+			}
+		})
 	}
 }
 
@@ -277,6 +305,20 @@ func TestNobodyListens(t *testing.T) {
 	config := standIn{url: closed.URL + "/v1"}.config()
 	_, err := clerk.New(config).Get(t.Context(), "user_jane")
 	wantKind(t, err, clerk.Unavailable)
+}
+
+func TestACertificateThatIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of the client
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	_, err := clerk.New(standIn{url: server.URL + "/v1"}.config()).Get(t.Context(), "user_jane")
+	wantKind(t, err, clerk.Unavailable)
+	var certificate *tls.CertificateVerificationError
+	if !errors.As(err, &certificate) {
+		t.Errorf("got %v, want the certificate as the cause", err)
+	}
 }
 
 func TestAContextThatEndsIsNamedAsTheCause(t *testing.T) {

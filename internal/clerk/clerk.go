@@ -43,7 +43,7 @@ type Config struct {
 	URL string
 	// Key gives the secret key of the moment; it is asked for every request, so a rotated key needs no restart.
 	Key func() string
-	// RequestsPerSecond is the share of Clerk's rate limit that the operator may use.
+	// RequestsPerSecond is the share of Clerk's rate limit that the operator may use; more than zero.
 	RequestsPerSecond float64
 	// Timeout bounds one request from dialing to the last byte. Zero means 10 s.
 	Timeout time.Duration

@@ -16,7 +16,7 @@ type Kind string
 
 // The kinds of errors.
 const (
-	// NotFound: Clerk was asked for one user by id and answered with its own "no such user".
+	// NotFound: Clerk was asked for one user by id and answered with its own "no such user", which names that id.
 	NotFound Kind = "not found"
 	// Throttled: the request was refused for now, by Clerk or by our own share of its limit. RetryAfter says how long.
 	Throttled Kind = "throttled"

@@ -50,7 +50,7 @@ var checkTests = map[string]func(*bundle){
 	},
 	"a unique expression over another column is none": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "email text NOT NULL UNIQUE", "email text NOT NULL"),
-			"CREATE UNIQUE INDEX other ON users (lower(phone))", "CREATE UNIQUE INDEX mixed ON users (lower(email || role))")
+			`CREATE UNIQUE INDEX other ON users (lower("phone"))`, "CREATE UNIQUE INDEX mixed ON users (lower(email || role))")
 		b.problems(noUniqueEmail)
 	},
 	"a unique index over id serves as well as a primary key": func(b *bundle) {

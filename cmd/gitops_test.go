@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+)
+
+// manifest makes a FitUser as a person does.
+func (s *system) manifest(name, id string, role v1alpha1.Role) *v1alpha1.FitUser {
+	u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: id, Role: role}}
+	u.Namespace, u.Name = s.namespace, name
+	return u
+}
+
+// setRole changes spec.role as kubectl patch does.
+func (s *system) setRole(u *v1alpha1.FitUser, role v1alpha1.Role) error {
+	patch := fmt.Appendf(nil, `{"spec":{"role":%q}}`, role)
+	if role == "" {
+		patch = []byte(`{"spec":{"role":null}}`)
+	}
+	return s.objects.Patch(s.Context(), u.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
+}
+
+// all does something for many users, some at a time.
+func (s *system) all(n int, do func(i int) error) {
+	s.Helper()
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range n {
+		group.Go(func() error { return do(i) })
+	}
+	if err := group.Wait(); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// startMeasured starts the program with its metrics, and gives a look at them.
+func (s *system) startMeasured(settings ...string) (metric func(name string) float64) {
+	s.Helper()
+	address := freeAddress(s.T)
+	s.start(append(settings, "FITUSER_METRICS_BIND_ADDRESS="+address, "FITUSER_METRICS_SECURE=false")...)
+	return func(name string) float64 {
+		s.Helper()
+		response, err := http.Get("http://" + address + "/metrics")
+		if err != nil {
+			s.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		sum := 0.0
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			if rest, ok := strings.CutPrefix(lines.Text(), name); ok && strings.ContainsAny(rest[:1], "{ ") {
+				value, err := strconv.ParseFloat(rest[strings.LastIndex(rest, " ")+1:], 64)
+				if err != nil {
+					s.Fatal(err)
+				}
+				sum += value
+			}
+		}
+		return sum
+	}
+}
+
+// rounds delivers the events of changes that are waiting, and n times one event more of each user, and waits each time
+// until all of that is worked off.
+func (s *system) rounds(n int, metric func(string) float64) {
+	s.Helper()
+	for round := range n + 1 {
+		if round > 0 {
+			for _, u := range s.clerk.Users() {
+				s.sender.Send(clerktest.Event{Type: "user.updated", Data: u, InstanceID: clerktest.DefaultInstanceID})
+			}
+		}
+		before, expected := metric("controller_runtime_reconcile_total"), len(s.sender.Pending())
+		s.deliver()
+		s.eventually("the round is worked off", func() error {
+			done := metric("controller_runtime_reconcile_total") - before
+			busy := metric("workqueue_depth") + metric("controller_runtime_active_workers")
+			if done < float64(expected) || busy > 0 {
+				return fmt.Errorf("%v of %d reconciles are done, %v are busy", done, expected, busy)
+			}
+			return nil
+		})
+	}
+}
+
+// metadataWrites are the writes to Clerk, by user; anything but a write of metadata is a failure.
+func (s *system) metadataWrites() map[string]int {
+	s.Helper()
+	writes := map[string]int{}
+	for _, write := range s.clerk.Writes() {
+		if write.Route != "PATCH /users/{id}/metadata" {
+			s.Errorf("the operator sent %s", write.Route)
+		}
+		writes[write.ID]++
+	}
+	return writes
+}
+
+// otherWrites are the writes to FitUsers in the namespace but for hints.
+func (s *system) otherWrites() (writes []string) {
+	s.Helper()
+	all, err := s.env.Writes(s.namespace)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, w := range all {
+		if w.Resource == "fitusers" && (w.Verb != "patch" || w.Subresource != "") {
+			writes = append(writes, w.String())
+		}
+	}
+	return writes
+}
+
+// silent delivers the echoes of our own writes and then the same news again and again, which must cause no write but the
+// hints.
+func (s *system) silent(times int, metric func(string) float64) {
+	s.Helper()
+	objects, inClerk, rows := s.otherWrites(), len(s.clerk.Writes()), s.table.Query("SELECT * FROM users ORDER BY id")
+	s.rounds(times, metric)
+	if got := s.otherWrites()[len(objects):]; len(got) > 0 {
+		s.Errorf("%d writes to FitUsers although all agreed, such as %s", len(got), got[0])
+	}
+	if got := s.clerk.Writes()[inClerk:]; len(got) > 0 {
+		s.Errorf("%d writes to Clerk although all agreed, such as %v", len(got), got[0])
+	}
+	if diff := cmp.Diff(rows, s.table.Query("SELECT * FROM users ORDER BY id")); diff != "" {
+		s.Errorf("the table changed although all agreed:\n%s", diff)
+	}
+}
+
+func (s *system) wantWritesOfEach(ids []string, want int) {
+	s.Helper()
+	writes := s.metadataWrites()
+	for _, id := range ids {
+		if writes[id] != want {
+			s.Errorf("%d writes to %s in Clerk, want %d", writes[id], id, want)
+		}
+	}
+}
+
+// rightsAre is nil when each user has the role in all three places, and there is one FitUser of each.
+func (s *system) rightsAre(ids []string, role v1alpha1.Role) error {
+	if err := s.agreement(); err != nil {
+		return err
+	}
+	var fitUsers v1alpha1.FitUserList
+	if err := s.objects.List(context.Background(), &fitUsers, client.InNamespace(s.namespace)); err != nil {
+		return err
+	}
+	for _, u := range fitUsers.Items {
+		if u.Status.Role != role {
+			return fmt.Errorf("%s has role %s", u.Name, u.Status.Role)
+		}
+	}
+	for _, id := range ids {
+		held := must(s.clerk.User(id)).PublicMetadata["role"]
+		if given := held == string(role); given != (role != "client") {
+			return fmt.Errorf("%s has role %v in Clerk", id, held)
+		}
+	}
+	return nil
+}
+
+func TestRolesOfTwoHundred(t *testing.T) {
+	const many = 200
+	s := newSystem(t, storetest.SQLite(t))
+	metric := s.startMeasured("FITUSER_MAX_DELETIONS=1000")
+	others := clerktest.Metadata{"plan": "gold", "nested": map[string]any{"role": "deep", "n": json.Number("1.50")}}
+	ids := make([]string, many)
+	for i := range ids {
+		ids[i] = s.clerk.SignUp(clerktest.Person{
+			Email: fmt.Sprintf("user%d@example.com", i), FirstName: "One", PublicMetadata: others, PrivateMetadata: others,
+		})
+	}
+	s.deliver()
+	s.eventually("all are there", s.agreement)
+
+	manifests := make([]*v1alpha1.FitUser, many)
+	s.all(many, func(i int) error {
+		manifests[i] = s.manifest(fmt.Sprintf("person-%d", i), ids[i], "trainer")
+		return s.objects.Create(t.Context(), manifests[i])
+	})
+	s.eventually("all are trainers", func() error { return s.rightsAre(ids, "trainer") })
+	s.silent(3, metric)
+	s.wantWritesOfEach(ids, 1)
+
+	s.all(many, func(i int) error {
+		if i%2 == 0 {
+			return s.setRole(manifests[i], "")
+		}
+		return s.objects.Delete(t.Context(), manifests[i])
+	})
+	s.eventually("all are clients", func() error { return s.rightsAre(ids, "client") })
+	s.silent(3, metric)
+	s.wantWritesOfEach(ids, 2)
+	for _, id := range ids {
+		u := must(s.clerk.User(id))
+		if diff := cmp.Diff([]clerktest.Metadata{others, others}, []clerktest.Metadata{u.PublicMetadata, u.PrivateMetadata}); diff != "" {
+			t.Fatalf("other metadata of %s was touched (-want +got):\n%s", id, diff)
+		}
+	}
+	if got := metric("fituser_rights_not_taken_back"); got != 0 {
+		t.Errorf("%v rights are counted as not taken back", got)
+	}
+	s.stop()
+	if got := strings.Count(s.logged(), `"Right changed"`); got != 2*many {
+		t.Errorf("%d log lines tell of %d changes", got, 2*many)
+	}
+}

@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// CacheOptions is how the controller caches FitUsers: those of one namespace, and of each only what is read here. There
+// is one for every user of the application, so what is kept of it is what the process costs.
+func CacheOptions(namespace string) cache.Options {
+	return cache.Options{
+		DefaultNamespaces: map[string]cache.Config{namespace: {}},
+		DefaultTransform:  (&slimmer{known: map[string]string{}}).slim,
+	}
+}
+
+// slimmer drops from cached FitUsers what nobody here reads, and keeps one copy of the texts that all have in common.
+type slimmer struct {
+	mu    sync.Mutex
+	known map[string]string
+}
+
+// maxKnown bounds the common texts. There are a few dozen; more means that something else was taken for one.
+const maxKnown = 256
+
+func (s *slimmer) slim(object any) (any, error) {
+	u, ok := object.(*v1alpha1.FitUser)
+	if !ok {
+		return object, nil
+	}
+	u.ObjectMeta = metav1.ObjectMeta{
+		Name: u.Name, Namespace: s.one(u.Namespace), UID: u.UID, ResourceVersion: u.ResourceVersion,
+		Generation: u.Generation, CreationTimestamp: u.CreationTimestamp, DeletionTimestamp: u.DeletionTimestamp,
+		Annotations: s.annotations(u.Annotations),
+	}
+	u.Kind, u.APIVersion = s.one(u.Kind), s.one(u.APIVersion)
+	u.Spec.Role, u.Spec.DeletionPolicy = v1alpha1.Role(s.one(string(u.Spec.Role))), v1alpha1.DeletionPolicy(s.one(string(u.Spec.DeletionPolicy)))
+	u.Status.Role, u.Status.RoleSource = v1alpha1.Role(s.one(string(u.Status.Role))), v1alpha1.RoleSource(s.one(string(u.Status.RoleSource)))
+	for i := range u.Status.Conditions {
+		c := &u.Status.Conditions[i]
+		c.Type, c.Reason = s.one(c.Type), s.one(c.Reason)
+		if c.Reason == v1alpha1.ReasonSynced { // these messages are the same for all
+			c.Message = s.one(c.Message)
+		}
+	}
+	return u, nil
+}
+
+// annotations keeps those that the reconciler reads.
+func (s *slimmer) annotations(all map[string]string) map[string]string {
+	kept := map[string]string{}
+	for _, key := range []string{v1alpha1.AnnotationHint, v1alpha1.AnnotationMadeBy, v1alpha1.AnnotationReconcile} {
+		if value, ok := all[key]; ok {
+			kept[key] = value
+		}
+	}
+	if made, ok := kept[v1alpha1.AnnotationMadeBy]; ok {
+		kept[v1alpha1.AnnotationMadeBy] = s.one(made)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return kept
+}
+
+// one is the one copy of a text that many objects have.
+func (s *slimmer) one(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.known[text]; ok {
+		return known
+	}
+	if len(s.known) < maxKnown {
+		s.known[text] = text
+	}
+	return text
+}

@@ -1,0 +1,128 @@
+package controllers
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// benchUsers is how many users the benchmarks have: FITUSER_BENCH_USERS, or 20,000.
+func benchUsers(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("FITUSER_BENCH_USERS")
+	if text == "" {
+		return 20_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("FITUSER_BENCH_USERS: %v", err)
+	}
+	return n
+}
+
+// BenchmarkSweep measures an import and then passes over users who agree, each beside what bare clients of the same
+// servers reach in the same run: import-ratio is writes per second against the bare client's, pass-ratio is a pass's time
+// against that of listing the same pages and doing nothing with them.
+func BenchmarkSweep(b *testing.B) {
+	n := benchUsers(b)
+	bare := bareWrites(newWorld(b), min(n, 4000))
+	w := newWorld(b)
+	w.clerk.Import(n)
+
+	start := time.Now()
+	if _, err := w.sweepWith(workers); err != nil {
+		b.Fatal(err)
+	}
+	imported := float64(2*n) / time.Since(start).Seconds()
+
+	w.catchUp()
+	var listing, pass time.Duration
+	sweeper := w.sweeper()
+	for b.Loop() {
+		listing += timed(func() { w.listAll(b) })
+		pass += timed(func() {
+			if report, err := sweeper.RunOnce(w.ctx); err != nil || report.Differing+report.New+report.Gone != 0 {
+				b.Fatalf("%+v, %v", report, err)
+			}
+		})
+	}
+	b.ReportMetric(imported, "import-writes/s") // after the loop, which resets metrics
+	b.ReportMetric(bare, "bare-writes/s")
+	b.ReportMetric(imported/bare, "import-ratio")
+	b.ReportMetric(pass.Seconds()/float64(b.N), "pass-s")
+	b.ReportMetric(listing.Seconds()/float64(b.N), "bare-listing-s")
+	b.ReportMetric(pass.Seconds()/listing.Seconds(), "pass-ratio")
+}
+
+func timed(act func()) time.Duration {
+	start := time.Now()
+	act()
+	return time.Since(start)
+}
+
+func (w *world) listAll(b *testing.B) {
+	b.Helper()
+	if _, err := w.Reconciler.Clerk.Count(w.ctx); err != nil {
+		b.Fatal(err)
+	}
+	for after := user.ID(""); ; {
+		page, err := w.Reconciler.Clerk.List(w.ctx, after)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if page.Entries < 500 {
+			return
+		}
+		after = page.Last
+	}
+}
+
+// bareWrites is how many writes per second a client reaches that makes n FitUsers and writes the status of each, with as
+// many workers as the reconciler has.
+func bareWrites(w *world, n int) float64 {
+	bare := w.live()
+	ids := make(chan int)
+	var writers sync.WaitGroup
+	start := time.Now()
+	for range workers {
+		writers.Go(func() {
+			for i := range ids {
+				object := v1alpha1.NewFitUser(w.namespace, "user_bare"+strconv.Itoa(i), 0)
+				if err := bare.Create(context.Background(), object); err != nil {
+					w.Error(err)
+					continue
+				}
+				before := object.DeepCopy()
+				object.Status = benchStatus()
+				if err := bare.Status().Patch(context.Background(), object, client.MergeFrom(before)); err != nil {
+					w.Error(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		ids <- i
+	}
+	close(ids)
+	writers.Wait()
+	return float64(2*n) / time.Since(start).Seconds()
+}
+
+// benchStatus is as large as a user's usual status.
+func benchStatus() v1alpha1.FitUserStatus {
+	now := time.Now()
+	k := &known{now: now, clerk: &user.User{
+		Email: "user00001@example.com", FirstName: "First00001", LastName: "Last00001", CreatedAt: now,
+	}}
+	k.serving = &v1alpha1.FitUser{}
+	k.role = user.RolePlan{Role: user.Client, Source: user.FromDefault}
+	return k.status(ProfileFull)
+}
