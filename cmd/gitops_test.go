@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -196,7 +198,7 @@ func TestRolesOfTwoHundred(t *testing.T) {
 		return s.objects.Create(t.Context(), manifests[i])
 	})
 	s.eventually("all are trainers", func() error { return s.rightsAre(ids, "trainer") })
-	s.silent(3, metric)
+	s.silent(1, metric)
 	s.wantWritesOfEach(ids, 1)
 
 	s.all(many, func(i int) error {
@@ -221,4 +223,94 @@ func TestRolesOfTwoHundred(t *testing.T) {
 	if got := strings.Count(s.logged(), `"Right changed"`); got != 2*many {
 		t.Errorf("%d log lines tell of %d changes", got, 2*many)
 	}
+}
+
+// Clerk takes ten writes of one user in ten seconds. A manifest that flaps waits by itself, before Clerk has to refuse it.
+func TestFlappingManifestWaitsAlone(t *testing.T) {
+	const allowed = 10
+	s := newSystem(t, storetest.SQLite(t))
+	s.start()
+	s.clerk.SetLimits(clerktest.Limits{UserWrites: allowed})
+	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
+	joe := s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
+	flapping, calm := s.manifest("jane", jane, "trainer"), s.manifest("joe", joe, "trainer")
+	for _, u := range []*v1alpha1.FitUser{flapping, calm} {
+		if err := s.objects.Create(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds := func(id string, role any) func() error {
+		return func() error {
+			if held := must(s.clerk.User(id)).PublicMetadata["role"]; held != role {
+				return fmt.Errorf("the role is %v", held)
+			}
+			return nil
+		}
+	}
+	flap := func(u *v1alpha1.FitUser, role v1alpha1.Role) {
+		t.Helper()
+		if err := s.setRole(u, role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.eventually("the role is given", holds(jane, "trainer"))
+	for i := 1; i < allowed; i++ {
+		role := []v1alpha1.Role{"trainer", "admin"}[i%2]
+		flap(flapping, role)
+		s.eventually("the role is "+string(role), holds(jane, string(role)))
+	}
+	first := s.clerk.Writes()[0].At
+	flap(flapping, "trainer")
+	flap(flapping, "client")
+	flap(calm, "admin")
+	s.eventually("another user's change is through", holds(joe, "admin"))
+	if time.Since(first) < 9*time.Second && holds(jane, "admin")() != nil {
+		t.Error("more than ten writes in ten seconds")
+	}
+	s.eventually("the last word is in force", holds(jane, "client"))
+	s.eventually("all agree", s.agreement)
+	s.stop()
+	for call := range s.clerk.Requests() {
+		if call.Code == http.StatusTooManyRequests {
+			t.Errorf("Clerk had to refuse %s", call.Route)
+		}
+	}
+}
+
+// A manifest may come before its user does. It asks for nothing until Clerk has news of the user.
+func TestManifestWaitsForTheSignUp(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	metric := s.startMeasured()
+	const jane = "user_2abc123"
+	if err := s.objects.Create(t.Context(), s.manifest("jane", jane, "trainer")); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("it says so", func() error {
+		var u v1alpha1.FitUser
+		if err := s.objects.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: "jane"}, &u); err != nil {
+			return err
+		}
+		if ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady); ready == nil || ready.Reason != v1alpha1.ReasonUserNotFound {
+			return fmt.Errorf("Ready: %+v", ready)
+		}
+		return nil
+	})
+	asked := s.clerk.RequestCount("GET /users/{id}")
+	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
+	s.rounds(2, metric) // others are busy
+	if got := s.clerk.RequestCount("GET /users/{id}") - asked; got > 3 {
+		t.Errorf("%d requests while nothing happened to the user", got)
+	}
+	s.clerk.SignUp(clerktest.Person{ID: jane, Email: "jane@example.com", FirstName: "Jane"})
+	s.deliver()
+	s.eventually("the manifest is in force", func() error {
+		if err := s.agreement(); err != nil {
+			return err
+		}
+		if role := s.table.Column(jane, "role"); role != "trainer" {
+			return fmt.Errorf("the row says %v", role)
+		}
+		return nil
+	})
+	s.stop()
 }

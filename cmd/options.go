@@ -12,12 +12,14 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/go-logr/logr"
+	"github.com/go-logr/zapr"
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	kubezap "sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/fitai/fituser-operator/controllers"
 )
@@ -161,9 +163,18 @@ func (o options) restConfig() (*rest.Config, error) {
 	return c, nil
 }
 
+// logger writes each line, however many there are at once: controller-runtime's own logger drops all but a hundred equal
+// messages per second, and the log is where changes of rights are looked up. Objects are logged as their names.
 func (o options) logger(stderr io.Writer) logr.Logger {
 	level := map[string]zapcore.Level{
 		"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "error": zapcore.ErrorLevel,
 	}[o.LogLevel]
-	return zap.New(zap.WriteTo(stderr), zap.Level(level), zap.UseDevMode(o.LogFormat == "console"))
+	config := zap.NewProductionEncoderConfig()
+	config.EncodeTime = zapcore.RFC3339TimeEncoder
+	encoder := zapcore.NewJSONEncoder(config)
+	if o.LogFormat == "console" {
+		encoder = zapcore.NewConsoleEncoder(config)
+	}
+	core := zapcore.NewCore(&kubezap.KubeAwareEncoder{Encoder: encoder}, zapcore.Lock(zapcore.AddSync(stderr)), level)
+	return zapr.NewLogger(zap.New(core, zap.AddStacktrace(zapcore.ErrorLevel)))
 }

@@ -40,6 +40,25 @@ func TestKilledInTheMiddleOfASweep(t *testing.T) {
 	s.stop()
 }
 
+func TestCostOfAnImport(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	const n = 1200
+	s.clerk.Import(n)
+	s.start()
+	s.eventually("Clerk, the FitUsers and the rows agree", s.agreement)
+	s.stop()
+	if got, most := s.clerk.RequestCount(""), (n+499)/500+2; got > most {
+		t.Errorf("%d requests to Clerk, want %d at most: %v", got, most, s.clerk.Requests())
+	}
+	writes, err := s.env.Writes(s.namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, most := len(writes), 2*n+1; got > most { // and the ConfigMap with the instance
+		t.Errorf("%d writes to the API server, want %d at most", got, most)
+	}
+}
+
 // What no webhook told of is found when a person asks for a sweep, or for a look at one user.
 func TestASweepOnRequest(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,8 @@ type Reconciler struct {
 
 	removals  removals
 	handovers *handovers
+	// deleted are the UIDs of FitUsers that a reconcile has deleted and of which the watch has not told yet.
+	deleted sync.Map
 	// newest is the newest resourceVersion of a FitUser that the watch has told of.
 	newest   atomic.Uint64
 	requests chan event.TypedGenericEvent[request]
@@ -97,9 +100,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	if err := r.findFitUsers(ctx, k); err != nil {
 		return reconcile.Result{}, err
 	}
-	if wait := r.graceLeft(k); k.serving == nil && wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
-	}
 	if k.clerkTrouble = r.askClerk(ctx, k); k.clerkTrouble != nil {
 		r.noteTakeBackDue(k)
 		return r.conclude(ctx, k)
@@ -109,6 +109,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	}
 	if k.gone {
 		return r.letGo(ctx, k)
+	}
+	if wait := r.graceLeft(k); wait > 0 && k.serving == nil && k.clerk.Marked {
+		return reconcile.Result{RequeueAfter: wait}, nil // the manifest that gave the role may be about to come back
 	}
 	if err := r.makeFitUser(ctx, k); err != nil {
 		return r.retry(err)

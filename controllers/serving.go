@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -140,8 +139,12 @@ func (k *known) expendable() []*v1alpha1.FitUser {
 // deleteFitUser deletes exactly the object that was looked at: if anything about it has changed since, the API server
 // answers with a conflict.
 func (r *Reconciler) deleteFitUser(ctx context.Context, k *known, object *v1alpha1.FitUser) error {
+	r.deleted.Store(object.UID, true)
 	err := r.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID, ResourceVersion: &object.ResourceVersion})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil {
+		r.deleted.Delete(object.UID)
+	}
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting FitUser %s: %w", object.Name, err)
 	}
 	k.log.Info("FitUser deleted", "name", object.Name)

@@ -123,7 +123,7 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 			if e.IsInInitialList {
 				r.Metrics.remember(e.Object)
 			}
-			if !e.IsInInitialList || pending(e.Object) {
+			if e.IsInInitialList && pending(e.Object) || !e.IsInInitialList && !madeHere(e.Object) {
 				q.Add(user.ID(e.Object.Spec.ClerkUserID))
 			}
 		},
@@ -135,6 +135,9 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.FitUser], q queue) {
 			r.witness(e.Object)
+			if _, ours := r.deleted.LoadAndDelete(e.Object.UID); ours {
+				return // whoever deleted it knows what comes next
+			}
 			id := user.ID(e.Object.Spec.ClerkUserID)
 			if e.Object.Spec.Role != "" {
 				r.removals.add(id, r.Clock.Now(), r.TakeBackGrace)
@@ -143,6 +146,13 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 			q.Add(id)
 		},
 	}
+}
+
+// madeHere is true for a new FitUser that a reconcile has made and goes on with: it has nothing but the id, and no hint as
+// those of the receiver have. Looking again would cost every imported user a request to Clerk.
+func madeHere(object *v1alpha1.FitUser) bool {
+	_, hinted := object.Hint()
+	return object.MadeByOperator() && !hinted
 }
 
 // witness notes how far the watch has come. Resource versions count up (Kubernetes' API conventions, since 1.35).

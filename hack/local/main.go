@@ -17,6 +17,9 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 func main() { os.Exit(program("")) }
@@ -25,6 +28,7 @@ func main() { os.Exit(program("")) }
 func program(stateDir string) int {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, restore) // a second Ctrl-C ends this program at once, and the others with it
+	logf.SetLogger(logr.Discard())  // without it, controller-runtime complains on the terminal after 30 s
 	if err := command(ctx, os.Args[1:], stateDir); err != nil {
 		fmt.Fprintf(os.Stderr, "local: %v\n", err)
 		return 1

@@ -26,6 +26,7 @@ func TestTheCacheHoldsWhatIsLookedAtAndNothingElse(t *testing.T) {
 	if err := w.admin.Status().Update(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
+	w.create(t, v1alpha1.NewFitUser("", "user_2bob", 0))
 	e := w.receive(t, nil)
 	var got v1alpha1.FitUser
 	if err := e.cache.Get(t.Context(), client.ObjectKeyFromObject(u), &got); err != nil {
@@ -41,6 +42,7 @@ func TestTheCacheHoldsWhatIsLookedAtAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(v1alpha1.FitUser{}, "TypeMeta")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	e.knows(t, v1alpha1.NameFor("user_2bob", 0), (*v1alpha1.FitUser).MadeByOperator)
 }
 
 func TestWhichFitUserServes(t *testing.T) {

@@ -104,7 +104,8 @@ func (db *DB) inspect(ctx context.Context, tx *sql.Tx) (shape, error) {
 	if err := table.readColumns(ctx, tx, db.dialect.columns); err != nil {
 		return shape{}, err
 	}
-	return table, table.readKeys(ctx, tx, db.dialect.uniques)
+	err := table.readKeys(ctx, tx, db.dialect.uniques)
+	return table, err
 }
 
 func (t *shape) readColumns(ctx context.Context, tx *sql.Tx, query string) error {

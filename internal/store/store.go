@@ -10,8 +10,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Store reads and writes single rows. Every method is idempotent, bounded by [Options.StatementTimeout] and safe for
-// concurrent use. Errors are told apart with errors.Is and errors.As, see the Err… variables; a cancelled ctx comes
+// Store reads and writes single rows. Every method may be repeated and is safe for concurrent use; every statement and
+// every transaction, the wait for a connection included, is bounded by [Options.StatementTimeout]. Errors are told apart with errors.Is and errors.As, see the Err… variables; a cancelled ctx comes
 // back as ctx.Err(). No error's text holds a value of a row.
 type Store interface {
 	// Get reads the columns we own. [ErrNotFound] when there is no row.
@@ -25,9 +25,9 @@ type Store interface {
 	// again. Moves give other rows their new addresses in the same transaction, so that two users can exchange
 	// addresses; of those rows only email and updated_at are written. Nobody sees a state in between.
 	//
-	// [*EmailTakenError] when a row that is no part of the call holds an address that the call wants; [ErrConflict]
-	// when a move's row no longer holds From; [ErrInvalidData] when the database cannot hold a value. Nothing is
-	// written then.
+	// [*EmailTakenError] when a row that is no part of the call holds an address that the call wants, by the
+	// comparison of the unique index; [ErrConflict] when a move's row no longer holds From, or rows of the call want
+	// the same address; [ErrInvalidData] when the database cannot hold a value. Nothing is written then.
 	Put(ctx context.Context, row user.Row, moves []Move) error
 
 	// Delete removes the row, and what the application's schema says goes with it. An absent row is no error:
