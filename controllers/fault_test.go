@@ -181,7 +181,7 @@ func TestInstanceIsRememberedAndAPersonMayChangeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Instance.verified = "" // as in a new process
-	trouble := w.Instance.Check(w.ctx)
+	trouble := w.Instance.check(w.ctx)
 	if trouble == nil || trouble.reason != v1alpha1.ReasonWrongInstance {
 		t.Fatalf("trouble: %+v", trouble)
 	}
@@ -190,7 +190,7 @@ func TestInstanceIsRememberedAndAPersonMayChangeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.Step(time.Minute)
-	if trouble := w.Instance.Check(w.ctx); trouble != nil {
+	if trouble := w.Instance.check(w.ctx); trouble != nil {
 		t.Errorf("still in trouble: %s", trouble.message)
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// InstanceKey, in [Notes], holds the id of the Clerk instance whose users this namespace holds. Only a person changes it.
+	// InstanceKey is where [Notes] hold the id of the Clerk instance whose users this namespace holds. Only a person changes it.
 	InstanceKey = "clerkInstanceID"
 
 	// wrongInstancePause is how long a mismatch is believed before everything is looked at anew.
@@ -43,8 +43,8 @@ type InstanceGuard struct {
 	believed   time.Time
 }
 
-// Check reports what is wrong with the key of the moment; nil when it may be used.
-func (g *InstanceGuard) Check(ctx context.Context) *trouble {
+// check reports what is wrong with the key of the moment; nil when it may be used.
+func (g *InstanceGuard) check(ctx context.Context) *trouble {
 	key := g.Key()
 	if t, known := g.remembered(key); known {
 		return t

@@ -24,10 +24,10 @@ func (r *Reconciler) lag(k *known) time.Duration {
 
 // contradicts reports whether Clerk's answer (nil: no such user) is older than the event that hint speaks of.
 func contradicts(hint v1alpha1.Hint, answer *user.User) bool {
-	switch {
-	case hint.Type == v1alpha1.UserDeleted:
+	switch hint.Type {
+	case v1alpha1.UserDeleted:
 		return answer != nil && answer.UpdatedAt.UnixMilli() <= hint.UserUpdatedAt
-	case hint.Type == "":
+	case "":
 		return false
 	default:
 		return answer == nil || answer.UpdatedAt.UnixMilli() < hint.UserUpdatedAt

@@ -39,6 +39,7 @@ func (m ProfileMode) profile(u *user.User) *v1alpha1.Profile {
 	switch m {
 	case ProfileNone:
 		return nil
+	case ProfileFull:
 	case ProfileMasked:
 		p.Email, p.FirstName, p.LastName = maskEmail(p.Email), mask(p.FirstName), mask(p.LastName)
 		p.Phone = maskPhone(p.Phone)

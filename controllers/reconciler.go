@@ -123,7 +123,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 
 // askClerk reads the user, unless the sweep has just done so. Only Clerk's own word for this very id makes a user gone.
 func (r *Reconciler) askClerk(ctx context.Context, k *known) *trouble {
-	if trouble := r.Instance.Check(ctx); trouble != nil {
+	if trouble := r.Instance.check(ctx); trouble != nil {
 		return trouble
 	}
 	if k.clerk = r.handovers.usable(k.handed, k.all()); k.clerk != nil {
@@ -165,7 +165,7 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 			return fmt.Errorf("reading FitUser %s: %w", made.Name, err)
 		}
 		if taken.Spec.ClerkUserID == string(k.id) {
-			return apierrors.NewConflict(resource, made.Name, errSeenLate)
+			return apierrors.NewConflict(resource(), made.Name, errSeenLate)
 		}
 	}
 	return fmt.Errorf("creating a FitUser: all %d names are taken by FitUsers of other users", v1alpha1.MaxNameAttempts)

@@ -46,7 +46,7 @@ func (r *Reconciler) settleRow(ctx context.Context, k *known) *trouble {
 	for _, field := range drift {
 		r.Metrics.foundDrift(k, "table", field)
 	}
-	if t := r.writeRow(ctx, k, desired); t != nil {
+	if t := r.writeRow(ctx, desired); t != nil {
 		return t
 	}
 	for _, field := range drift {
@@ -88,9 +88,8 @@ func (r *Reconciler) announceRow(k *known, existed bool, changes []user.Column) 
 // writeRow writes the row. E-mail addresses are unique in the table and move between users in Clerk; when another row
 // still holds the address, that user is looked up too, and both rows change in one transaction. A ring takes as many
 // rounds as it has members.
-func (r *Reconciler) writeRow(ctx context.Context, k *known, desired user.Row) *trouble {
+func (r *Reconciler) writeRow(ctx context.Context, desired user.Row) *trouble {
 	var moves []store.Move
-	address := desired.Email
 	for {
 		err := r.Store.Put(ctx, desired, moves)
 		var taken *store.EmailTakenError
@@ -102,17 +101,16 @@ func (r *Reconciler) writeRow(ctx context.Context, k *known, desired user.Row) *
 		case len(moves) == maxMoves || slices.ContainsFunc(moves, func(m store.Move) bool { return m.ID == taken.Holder }):
 			return emailConflict(taken.Holder, "too many users exchange addresses at once")
 		}
-		move, t := r.moveOf(ctx, taken.Holder, address)
+		move, t := r.moveOf(ctx, taken.Holder)
 		if t != nil {
 			return t
 		}
 		moves = append(moves, move)
-		address = move.To
 	}
 }
 
-// moveOf finds out whether the user whose row holds address has another one by now.
-func (r *Reconciler) moveOf(ctx context.Context, holder user.ID, address string) (store.Move, *trouble) {
+// moveOf finds out whether the user whose row is in the way has another address by now.
+func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, *trouble) {
 	if _, err := user.ParseID(string(holder)); err != nil {
 		return store.Move{}, emailConflict(holder, "which belongs to no Clerk user")
 	}
@@ -128,16 +126,23 @@ func (r *Reconciler) moveOf(ctx context.Context, holder user.ID, address string)
 	}
 	u, err := r.Clerk.Get(ctx, holder)
 	switch {
-	case clerk.KindOf(err) == clerk.NotFound && err != nil:
+	case err != nil && clerk.KindOf(err) == clerk.NotFound:
 		return store.Move{}, r.goneHolder(ctx, holder, theirs)
 	case err != nil:
 		return store.Move{}, clerkTrouble(err)
 	case u.Email == "":
 		return store.Move{}, emailConflict(holder, "whose Clerk user has no address to put in its place")
-	case u.Email == address:
-		return store.Move{}, emailConflict(holder, "and Clerk says that it is theirs")
 	}
-	return store.Move{ID: holder, From: address, To: u.Email}, nil
+	row, err := r.Store.Get(ctx, holder) // the index may call addresses equal that are not the same
+	switch {
+	case err != nil:
+		return store.Move{}, storeTrouble(err)
+	case row.Email == u.Email:
+		t := emailConflict(holder, "and Clerk says that it is theirs")
+		t.err = errors.New(t.message) // soon again: one of Clerk's two answers is behind the other
+		return store.Move{}, t
+	}
+	return store.Move{ID: holder, From: row.Email, To: u.Email}, nil
 }
 
 // goneHolder lets a holder who is gone from Clerk be reconciled first, under their own FitUser's policy. The row of

@@ -14,10 +14,11 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-var (
-	resource    = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "fitusers"}
-	errSeenLate = errors.New("the FitUser exists, but was seen too late")
-)
+var errSeenLate = errors.New("the FitUser exists, but was seen too late")
+
+func resource() schema.GroupResource {
+	return schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "fitusers"}
+}
 
 // fitUsers are the FitUsers of one user.
 type fitUsers struct {

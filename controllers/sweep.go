@@ -64,7 +64,7 @@ type pass struct {
 
 // RunOnce makes one pass. After an error it has concluded nothing; what it has handed over until then was right.
 func (s *Sweeper) RunOnce(ctx context.Context) (Report, error) {
-	if t := s.Reconciler.Instance.Check(ctx); t != nil {
+	if t := s.Reconciler.Instance.check(ctx); t != nil {
 		return Report{}, fmt.Errorf("sweeping: %w", t.asError())
 	}
 	p := &pass{

@@ -102,7 +102,7 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 	}
 	w.prepare()
 	w.removals.start(time.Time{}) // the process has run for long
-	if trouble := w.Instance.Check(w.ctx); trouble != nil {
+	if trouble := w.Instance.check(w.ctx); trouble != nil {
 		t.Fatalf("checking the instance: %s", trouble.message)
 	}
 	return w

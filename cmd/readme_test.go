@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// rowsOf are the table rows whose first cell begins with prefix.
+func rowsOf(t *testing.T, prefix string) []string {
+	t.Helper()
+	return regexp.MustCompile("(?m)^\\| `"+prefix+".*$").FindAllString(readme(t), -1)
+}
+
+func TestReadmeListsEveryFlag(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, flag := range flags(t) {
+		want = append(want, readmeRow(flag))
+	}
+	if diff := cmp.Diff(want, rowsOf(t, "--")); diff != "" {
+		t.Errorf("README.md is not up to date (-flags +README.md):\n%s\nIts rows must be:\n%s", diff, strings.Join(want, "\n"))
+	}
+}
+
+// readmeRow is a flag as the README lists it. The default has a column of its own, so the help need not repeat it.
+func readmeRow(flag *kong.Flag) string {
+	help, described, _ := strings.Cut(flag.Help, " Default: ")
+	help = strings.TrimSuffix(regexp.MustCompile(` \(default: [^)]*\)\.$`).ReplaceAllString(help, ""), ".")
+	byDefault := strings.TrimSuffix(described, ".")
+	switch {
+	case flag.Default != "":
+		byDefault = "`" + flag.Default + "`"
+	case flag.IsBool():
+		byDefault = "`false`"
+	}
+	return "| `--" + flag.Name + "` | " + byDefault + " | " + strings.ReplaceAll(help, "|", `\|`) + " |"
+}
+
+func TestReadmeListsEveryVariable(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{
+		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_WEBHOOK_SECRET": webhookSecret, "DATABASE_URL": "sqlite:users.db",
+	}
+	asked := map[string]bool{}
+	_, err := readSettings(options{Receiver: true, Controller: true}, func(name string) string {
+		asked[strings.TrimSuffix(name, "_FILE")] = true
+		return values[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for _, row := range rowsOf(t, "[A-Z]") {
+		listed = append(listed, strings.Split(row, "`")[1])
+	}
+	for name := range asked {
+		if !slices.Contains(listed, name) {
+			t.Errorf("README.md does not list %s", name)
+		}
+	}
+	if len(listed) != len(asked) {
+		t.Errorf("README.md lists %v; the program reads %v", listed, asked)
+	}
+}
+
+func TestReadmeIsRightAboutWhatEachPartNeeds(t *testing.T) {
+	t.Parallel()
+	for part, o := range map[string]options{"receiver": {Receiver: true}, "controller": {Controller: true}} {
+		_, err := readSettings(o, environmentOf(nil))
+		if err == nil {
+			t.Fatalf("the %s needs nothing", part)
+		}
+		for _, row := range rowsOf(t, "[A-Z]") {
+			cells := strings.Split(row, "|")
+			name, needed := strings.Trim(cells[1], " `"), strings.Contains(cells[2], part)
+			if needed != strings.Contains(err.Error(), name+" is not set") {
+				t.Errorf("README.md says of %s: needed by%s; the %s says: %v", name, cells[2], part, err)
+			}
+		}
+	}
+}
