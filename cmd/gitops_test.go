@@ -54,7 +54,7 @@ func (s *system) all(n int, do func(i int) error) {
 // startMeasured starts the program with its metrics, and gives a look at them.
 func (s *system) startMeasured(settings ...string) (metric func(name string) float64) {
 	s.Helper()
-	address := freeAddress(s.T)
+	address := freeAddress(s.TB)
 	s.start(append(settings, "FITUSER_METRICS_BIND_ADDRESS="+address, "FITUSER_METRICS_SECURE=false")...)
 	return func(name string) float64 {
 		s.Helper()

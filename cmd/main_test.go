@@ -49,7 +49,7 @@ const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 // system is the whole program as a process, with a real API server, a real table, and the stand-in for Clerk.
 type system struct {
-	*testing.T
+	testing.TB
 	env       *testenv.Environment
 	namespace string
 	clerk     *clerktest.Server
@@ -64,12 +64,14 @@ type system struct {
 	log       *os.File
 }
 
-func newSystem(t *testing.T, databaseURL string) *system {
+func newSystem(t testing.TB, databaseURL string) *system {
 	t.Helper()
-	t.Parallel()
+	if test, ok := t.(*testing.T); ok { // benchmarks run one by one
+		test.Parallel()
+	}
 	env := controlPlane.Get(t)
 	s := &system{
-		T: t, env: env, namespace: env.Namespace(t), clerk: clerktest.NewServer(clerktest.Config{}),
+		TB: t, env: env, namespace: env.Namespace(t), clerk: clerktest.NewServer(clerktest.Config{}),
 		table: storetest.OpenRaw(t, databaseURL), webhooks: freeAddress(t), health: freeAddress(t),
 	}
 	server := httptest.NewServer(s.clerk)
@@ -90,7 +92,7 @@ func newSystem(t *testing.T, databaseURL string) *system {
 	return s
 }
 
-func newObjects(t *testing.T, env *testenv.Environment) client.Client {
+func newObjects(t testing.TB, env *testenv.Environment) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
@@ -116,7 +118,7 @@ func (s *system) attach(transport http.RoundTripper) {
 	s.clerk.Attach(sender)
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -186,7 +188,7 @@ func (s *system) logged() string {
 func (s *system) eventually(what string, check func() error) {
 	s.Helper()
 	var last error
-	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, 2*time.Minute, true,
+	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, 10*time.Minute, true,
 		func(context.Context) (bool, error) {
 			last = check()
 			return last == nil, nil

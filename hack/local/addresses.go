@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -56,19 +57,35 @@ func (a addresses) readyURL() string   { return "http://" + a.probe + "/readyz" 
 
 // checkReady asks the operator whether it is ready.
 func (a addresses) checkReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	_, err := fetch(ctx, a.readyURL())
+	return err
+}
+
+const (
+	fetchTimeout = 5 * time.Second
+	// maxAnswer bounds an answer, in bytes. All metrics together take some tens of thousands.
+	maxAnswer = 4 << 20
+)
+
+// fetch reads what the operator serves at url. Any answer but 200 is an error.
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.readyURL(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // read only
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", a.readyURL(), response.Status)
+		return nil, fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	return nil
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", url, err)
+	}
+	return body, nil
 }

@@ -18,8 +18,12 @@ import (
 
 const (
 	rowsTimeout = 10 * time.Second
-	// listRows names only columns that both engines give as text.
-	listRows = `SELECT id, email, first_name, last_name, role, coalesce(phone, '') FROM users ORDER BY created_at, id LIMIT 1000`
+	// maxRows is as many as fit into a look. The newest are those that somebody tries something with.
+	maxRows   = 100
+	countRows = `SELECT count(*) FROM users`
+	// listRows gives only columns that both engines give as text.
+	listRows = `SELECT id, email, first_name, last_name, role, coalesce(phone, '') FROM
+		(SELECT * FROM users ORDER BY created_at DESC, id DESC LIMIT $1) AS newest ORDER BY created_at, id`
 )
 
 // printRows shows the table as anybody sees it who looks into the database: not through the operator's own code, and
@@ -32,7 +36,11 @@ func printRows(ctx context.Context, w io.Writer, databaseURL string) error {
 		return err
 	}
 	defer func() { _ = db.Close() }() // read only
-	rows, err := db.QueryContext(ctx, listRows)
+	var all int
+	if err := db.QueryRowContext(ctx, countRows).Scan(&all); err != nil {
+		return fmt.Errorf("counting the rows: %w", err)
+	}
+	rows, err := db.QueryContext(ctx, listRows, maxRows)
 	if err != nil {
 		return fmt.Errorf("reading the users table: %w", err)
 	}
@@ -44,6 +52,9 @@ func printRows(ctx context.Context, w io.Writer, databaseURL string) error {
 			return fmt.Errorf("reading a row: %w", err)
 		}
 		lines = append(lines, strings.Join([]string{id, email, first, last, role, phone}, "\t")+"\n")
+	}
+	if all > maxRows {
+		lines = append(lines, fmt.Sprintf("(the newest %d of %d rows)\n", maxRows, all))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	_, err = io.WriteString(table, strings.Join(lines, ""))

@@ -84,9 +84,11 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// With CLERK_SECRET_KEY set, Clerk is used and no stand-in for it. Without CLERK_WEBHOOK_SECRET, roles work all the same.
+// With CLERK_SECRET_KEY set, Clerk is used and no stand-in for it: those whom it has are imported. Without
+// CLERK_WEBHOOK_SECRET, roles work all the same.
 func TestClerkItself(t *testing.T) {
 	clerk := clerktest.NewServer(clerktest.Config{})
+	clerk.Import(manyUsers)
 	id := clerk.SignUp(clerktest.Person{Email: "eve@example.com", FirstName: "Eve", LastName: "Ito"})
 	api := httptest.NewServer(clerk)
 	defer api.Close()
@@ -95,13 +97,16 @@ func TestClerkItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, roomFor(t), "CLERK_SECRET_KEY_FILE="+key, "CLERK_API_URL="+api.URL+"/v1")
+	if want := "\nimported: 101 of 101 users seen, 101 FitUsers made, 101 rows written\n"; !strings.Contains(s.script, want) {
+		t.Errorf("no %q in\n%s", want, s.script)
+	}
 	blocks := s.blocks()
 	for i := range blocks {
 		blocks[i] = strings.Replace(blocks[i], "id=user_YOURS", "id="+id, 1)
 	}
 	tryOut(t, open(t), blocks, []see{
 		{},
-		{},
+		{want: []string{`eve@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `user00001@`},
 		{want: []string{`eve@example.com +Eve +Ito +trainer`}},
 		{want: []string{`eve@example.com +Eve +Ito +client`}},
 	})
@@ -133,7 +138,10 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := start(t, state)
+	s := start(t, state, "FITUSER_LOCAL_USERS=20")
+	if want := "imported: 20 of 20 users seen, 20 FitUsers made, 20 rows written\n"; !strings.Contains(s.script, want) {
+		t.Errorf("no %q in\n%s", want, s.script)
+	}
 	if err := s.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

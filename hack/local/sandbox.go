@@ -60,8 +60,8 @@ func (s *sandbox) start(ctx context.Context, stateDir string) (err error) {
 		return err
 	}
 	if s.settings.standIn() {
-		s.console.say("starting the stand-in for Clerk")
-		if s.clerk, err = newStandIn(ctx, s.addresses.webhookURL(), s.console); err != nil {
+		s.console.say("starting the stand-in for Clerk, with %d users", s.settings.users)
+		if s.clerk, err = newStandIn(ctx, s.addresses.webhookURL(), crowd(s.settings.users), s.console); err != nil {
 			return err
 		}
 	}
@@ -108,18 +108,37 @@ func (s *sandbox) serve(ctx context.Context) error {
 // introduce waits until there is something to show, and shows it.
 func (s *sandbox) introduce(ctx context.Context) error {
 	err := await(ctx, "the operator is not ready", s.addresses.checkReady)
+	many := false
+	if err == nil && (s.clerk == nil || s.settings.users > 0) {
+		many, err = s.importUsers(ctx)
+	}
 	if err == nil && s.clerk != nil {
 		err = s.populate(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%w (the operator's log is %s)", err, s.state.path(logFile))
 	}
-	text, err := s.script().render()
+	text, err := s.script(many).render()
 	if err != nil {
 		return err
 	}
 	s.console.introduce(text)
 	return nil
+}
+
+// manyUsers are more than anybody wants to see in a list.
+const manyUsers = 100
+
+// importUsers waits until the operator has brought those who are in Clerk already everywhere, and reports whether they
+// are many. Where it cannot, it says so and goes on: what can be tried shows best what is wrong.
+func (s *sandbox) importUsers(ctx context.Context) (many bool, err error) {
+	s.console.say("importing the users that Clerk has")
+	p, err := s.followImport(ctx)
+	if err != nil {
+		return false, err
+	}
+	s.console.say("%s", p.conclusion())
+	return p.expected > manyUsers, nil
 }
 
 // populate signs people up in the stand-in and waits until the operator has brought them everywhere.
@@ -133,11 +152,12 @@ func (s *sandbox) populate(ctx context.Context) error {
 	return await(ctx, "not all users have arrived", func(ctx context.Context) error { return users.checkReady(ctx, ids) })
 }
 
-func (s *sandbox) script() script {
+func (s *sandbox) script(many bool) script {
 	text := script{
 		Tools: s.state.path(toolsDir), Kubeconfig: s.state.path(kubeconfigFile), Log: s.state.path(logFile),
 		WebhookAddress: s.addresses.webhook, WebhookURL: s.addresses.webhookURL(), MetricsURL: s.addresses.metricsURL(),
 		Receiver: s.receiver(), Table: "the one that DATABASE_URL names",
+		Many: many,
 	}
 	if s.settings.databaseURL == "" {
 		text.Table = s.state.path(tableFile)

@@ -19,6 +19,8 @@ type script struct {
 	// Receiver is false where webhooks are not taken.
 	Receiver                   bool
 	WebhookAddress, WebhookURL string
+	// Many is true where there are more users than anybody wants to see in a list.
+	Many bool
 	// ClerkURL and SecretKey are the stand-in's, empty where there is none.
 	ClerkURL, SecretKey string
 }

@@ -25,26 +25,36 @@ func TestScriptText(t *testing.T) {
 	clerk.ClerkURL, clerk.SecretKey = "", ""
 	deaf := clerk
 	deaf.Receiver = false
-	for name, s := range map[string]script{"standin": local, "clerk": clerk, "clerk-without-webhooks": deaf} {
+	crowded := local
+	crowded.Many = true
+	for name, s := range map[string]script{
+		"standin": local, "standin-many": crowded, "clerk": clerk, "clerk-without-webhooks": deaf,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := s.render()
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			compareGolden(t, name, got)
 		})
+	}
+}
+
+// compareGolden compares a text with the one in testdata.
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	golden := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,7 @@ type settings struct {
 	secretKey     string // empty: the stand-in takes Clerk's place
 	webhookSecret string // empty with the real Clerk: no receiver
 	databaseURL   string // empty: a SQLite file in the state directory
+	users         int    // in the stand-in before the operator starts
 	environ       []string
 }
 
@@ -22,8 +24,29 @@ func readSettings(getenv func(string) string, environ []string) (settings, error
 		readSetting(getenv, "CLERK_SECRET_KEY", &s.secretKey),
 		readSetting(getenv, "CLERK_WEBHOOK_SECRET", &s.webhookSecret),
 		readSetting(getenv, "DATABASE_URL", &s.databaseURL),
+		s.readUsers(getenv(usersVariable)),
 	)
+	if err == nil && s.users > 0 && !s.standIn() {
+		err = fmt.Errorf("%s makes users in the stand-in for Clerk, and CLERK_SECRET_KEY is set: unset one of them", usersVariable)
+	}
 	return s, err
+}
+
+const (
+	usersVariable = "FITUSER_LOCAL_USERS"
+	// maxUsers is as many as one operator is made for.
+	maxUsers = 100_000
+)
+
+func (s *settings) readUsers(value string) error {
+	if value == "" {
+		return nil
+	}
+	var err error
+	if s.users, err = strconv.Atoi(value); err != nil || s.users < 0 || s.users > maxUsers {
+		return fmt.Errorf("%s is %q: want a number of users, at most %d", usersVariable, value, maxUsers)
+	}
+	return nil
 }
 
 func readSetting(getenv func(string) string, name string, target *string) error {

@@ -26,6 +26,13 @@ func TestReadSettings(t *testing.T) {
 			want:    settings{secretKey: "a", webhookSecret: "b", databaseURL: "c"},
 		},
 		"files":     {environ: map[string]string{"DATABASE_URL_FILE": file}, want: settings{databaseURL: "from a file"}},
+		"users":     {environ: map[string]string{"FITUSER_LOCAL_USERS": "5000"}, want: settings{users: 5000}},
+		"too many":  {environ: map[string]string{"FITUSER_LOCAL_USERS": "100001"}, wantErr: "at most 100000"},
+		"less":      {environ: map[string]string{"FITUSER_LOCAL_USERS": "-1"}, wantErr: `FITUSER_LOCAL_USERS is "-1"`},
+		"no number": {environ: map[string]string{"FITUSER_LOCAL_USERS": "many"}, wantErr: `FITUSER_LOCAL_USERS is "many"`},
+		"made up and real": {
+			environ: map[string]string{"FITUSER_LOCAL_USERS": "5", "CLERK_SECRET_KEY": "a"}, wantErr: "unset one of them",
+		},
 		"both":      {environ: map[string]string{"DATABASE_URL_FILE": file, "DATABASE_URL": "c"}, wantErr: "both set"},
 		"a missing": {environ: map[string]string{"CLERK_SECRET_KEY_FILE": file + "s"}, wantErr: "CLERK_SECRET_KEY_FILE"},
 	}

@@ -41,7 +41,7 @@ func self(t *testing.T) string {
 // plainEnvironment is the caller's without what the program reads.
 func plainEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return strings.HasPrefix(entry, "CLERK_") || strings.HasPrefix(entry, "DATABASE_URL")
+		return strings.HasPrefix(entry, "CLERK_") || strings.HasPrefix(entry, "DATABASE_URL") || strings.HasPrefix(entry, "FITUSER_")
 	})
 }
 

@@ -21,7 +21,7 @@ type standIn struct {
 	listener      net.Listener
 }
 
-// people are who has signed up when the script begins. Their ids are the same in every run, so that a database which
+// people are who signs up just before the script begins. Their ids are the same in every run, so that a database which
 // DATABASE_URL names, and which outlives the run, knows them again.
 func people() []clerktest.Person {
 	return []clerktest.Person{
@@ -34,7 +34,20 @@ func people() []clerktest.Person {
 	}
 }
 
-func newStandIn(ctx context.Context, webhookURL string, c *console) (*standIn, error) {
+// crowd is n users who were there before the first webhook was.
+func crowd(n int) []clerktest.Person {
+	people := make([]clerktest.Person, n)
+	for i := range people {
+		people[i] = clerktest.Person{
+			ID: fmt.Sprintf("user_2local%06d", i+1), Email: fmt.Sprintf("user%06d@example.com", i+1),
+			FirstName: "User", LastName: fmt.Sprintf("Number %d", i+1),
+		}
+	}
+	return people
+}
+
+// newStandIn makes a stand-in that already has some users, of whom no webhook tells.
+func newStandIn(ctx context.Context, webhookURL string, users []clerktest.Person, c *console) (*standIn, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	s := &standIn{
@@ -48,6 +61,7 @@ func newStandIn(ctx context.Context, webhookURL string, c *console) (*standIn, e
 	if err != nil {
 		return nil, fmt.Errorf("making the webhook sender: %w", err)
 	}
+	s.signUp(users)
 	s.server.Attach(s.sender)
 	s.listener, err = listen(ctx, standInAddress)
 	return s, err

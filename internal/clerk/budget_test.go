@@ -141,6 +141,27 @@ func TestAPauseWakesThoseWhoWaitForTheirTurn(t *testing.T) {
 	})
 }
 
+func TestWhoIsTurnedAwayByAPauseUsesUpNoTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(0.1)
+		if err := b.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		turnedAway := make(chan error)
+		go func() { turnedAway <- b.acquire(context.Background()) }()
+		synctest.Wait()
+		b.pause(time.Second)
+		if err := <-turnedAway; KindOf(err) != Throttled {
+			t.Errorf("got %v, want kind %q", err, Throttled)
+		}
+		time.Sleep(time.Second)
+		if took, err := waited(acquiring(b)); took != 9*time.Second || err != nil {
+			t.Errorf("the next waited %s, %v; want the rest of the ten seconds", took, err)
+		}
+	})
+}
+
 func TestAContextEndsTheWaitForATurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

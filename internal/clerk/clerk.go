@@ -49,6 +49,9 @@ type Config struct {
 	Timeout time.Duration
 	// Registerer takes the metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
+	// Transport carries the requests; nil means one of the client's own, with bounded connections and waits. Tests count
+	// and disturb requests there.
+	Transport http.RoundTripper
 }
 
 // CheckURL reports whether raw can be the base of Clerk's API. The error names what is wrong, not raw.

@@ -25,22 +25,25 @@ type transport struct {
 }
 
 func newTransport(config Config, budget *budget) *transport {
-	return &transport{
-		next: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			DialContext:       (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			ForceAttemptHTTP2: true,
-			// Without pings a connection whose other end has vanished stays in use, and every request on it times out,
-			// until the kernel gives it up after a quarter of an hour (golang/go#36026).
-			HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
-			TLSHandshakeTimeout: 5 * time.Second,
-			MaxConnsPerHost:     maxConnections,
-			MaxIdleConnsPerHost: maxConnections,
-			IdleConnTimeout:     90 * time.Second,
-		},
-		key:     config.Key,
-		budget:  budget,
-		metrics: newMetrics(config.Registerer),
+	next := config.Transport
+	if next == nil {
+		next = newHTTPTransport()
+	}
+	return &transport{next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer)}
+}
+
+func newHTTPTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		DialContext:       (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2: true,
+		// Without pings a connection whose other end has vanished stays in use, and every request on it times out,
+		// until the kernel gives it up after a quarter of an hour (golang/go#36026).
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxConnsPerHost:     maxConnections,
+		MaxIdleConnsPerHost: maxConnections,
+		IdleConnTimeout:     90 * time.Second,
 	}
 }
 

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/internal/store"
@@ -155,4 +158,50 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("addresses (-want +got):\n%s", diff)
 		}
 	},
+	"all rows are scanned, page by page, each once": func(b *bundle) {
+		b.open()
+		want := map[user.ID]user.Row{}
+		for i := range 7 {
+			row := person(fmt.Sprint("number", i))
+			b.put(row)
+			row.CreatedAt = time.Time{} // not read
+			want[row.ID] = row
+		}
+		got := map[user.ID]user.Row{}
+		for page, after := b.scan("", 3); len(page) > 0; page, after = b.scan(after, 3) {
+			for _, row := range page {
+				if _, twice := got[row.ID]; twice {
+					b.Errorf("%s was read twice", row.ID)
+				}
+				got[row.ID] = row
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			b.Errorf("rows (-want +got):\n%s", diff)
+		}
+	},
+	"rows with ids that are not Clerk's, and without a phone, are scanned too": func(b *bundle) {
+		b.open()
+		jane := person("jane")
+		jane.Phone = ""
+		b.put(jane)
+		b.raw.Exec("UPDATE users SET id = '0c9c-Legacy'")
+		page, _ := b.scan("", 10)
+		if len(page) != 1 || page[0].ID != "0c9c-Legacy" || page[0].Phone != "" {
+			b.Errorf("got %v, want the one row", page)
+		}
+	},
+}
+
+// scan reads one page and returns where the next begins.
+func (b *bundle) scan(after user.ID, limit int) ([]user.Row, user.ID) {
+	b.Helper()
+	page, err := b.db.Scan(b.Context(), after, limit)
+	if err != nil {
+		b.Fatalf("Scan: %v", err)
+	}
+	if len(page) == 0 {
+		return nil, after
+	}
+	return page, page[len(page)-1].ID
 }

@@ -1,0 +1,507 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// stage is what is too slow to be made anew for each of thousands of runs: the API server, the database, the listener in
+// front of Clerk's stand-in. A [scene] is one run on it; there is one at a time.
+type stage struct {
+	testing.TB
+	direct    client.WithWatch // past the gate, as people and Git write
+	raw       *storetest.Raw
+	table     store.Store
+	transport http.RoundTripper
+	clerkURL  string
+	clerk     atomic.Pointer[clerktest.Server]
+	base      time.Time
+
+	scenes, logBytes int
+}
+
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	st := &stage{TB: t, base: time.Now().Truncate(time.Second), transport: http.DefaultTransport.(*http.Transport).Clone()} //nolint:forcetypeassert // documented
+	var err error
+	if st.direct, err = client.NewWithWatch(controlPlane.Get(t).Config, client.Options{Scheme: testScheme(t)}); err != nil {
+		t.Fatal(err)
+	}
+	databaseURL := storetest.SQLite(t)
+	st.raw = storetest.OpenRaw(t, databaseURL)
+	st.raw.Query("PRAGMA journal_mode = WAL") // of the file; it costs fewer flushes
+	table, err := store.Open(databaseURL, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = table.Close() })
+	st.table = table
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { st.clerk.Load().ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	st.clerkURL = server.URL + "/v1"
+	return st
+}
+
+// tester is what a scene needs of a test; a property test has it too.
+type tester interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// scene is the three places, new and empty, and the process that works on them. Its users have ids that are the same in
+// every scene, so that two scenes can end alike.
+type scene struct {
+	tester
+	*stage
+	gate      *gate
+	namespace string
+	clerk     *clerktest.Server
+	clock     *clocktesting.FakeClock
+	ctx       context.Context
+	process   *process
+	said      *said
+	messages  int
+	// blind makes the watch tell nothing until the next sweep.
+	blind bool
+	// eyes, if set, is put between the process and its cache.
+	eyes func(client.WithWatch) client.WithWatch
+	// looks counts reconciles by user.
+	looks map[user.ID]int
+	// maxLooks is how many reconciles may follow upon one thing that happens.
+	maxLooks int
+}
+
+func (st *stage) newScene(t tester) *scene {
+	t.Helper()
+	st.raw.Exec("DELETE FROM users")
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "scene-"}}
+	if err := st.direct.Create(context.Background(), namespace); err != nil {
+		t.Fatalf("%v", err)
+	}
+	s := &scene{
+		tester: t, stage: st, gate: &gate{}, namespace: namespace.Name,
+		clock: clocktesting.NewFakeClock(st.base), said: &said{}, looks: map[user.ID]int{}, maxLooks: 60,
+	}
+	s.clerk = clerktest.NewServer(clerktest.Config{Now: s.clock.Now})
+	st.clerk.Store(s.clerk)
+	st.scenes++
+	s.ctx = logf.IntoContext(context.Background(), funcr.New(s.said.log, funcr.Options{Verbosity: 127}))
+	s.start()
+	return s
+}
+
+// process is one process of the operator, without the manager: its queue is here, so that a test sees what asks for a
+// reconcile and what does not.
+type process struct {
+	*Reconciler
+	life    *life
+	sweeper *Sweeper
+	metrics *prometheus.Registry
+
+	started bool
+	told    map[types.UID]*v1alpha1.FitUser // what the watch has told of
+	queue   []user.ID
+	timers  map[user.ID]time.Time
+	fails   map[user.ID]int
+}
+
+// start starts a process: it has no memory.
+func (s *scene) start() {
+	p := &process{
+		life: &life{}, metrics: prometheus.NewRegistry(), told: map[types.UID]*v1alpha1.FitUser{},
+		timers: map[user.ID]time.Time{}, fails: map[user.ID]int{},
+	}
+	live := s.gate.client(p.life, s.direct)
+	cached := live
+	if s.eyes != nil {
+		cached = s.eyes(live)
+	}
+	api := clerk.New(clerk.Config{
+		URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Timeout: 10 * time.Second,
+		Transport: gatedClerk{s.gate, p.life, s.transport}, Registerer: p.metrics,
+	})
+	notes := &Notes{Client: live, Namespace: s.namespace}
+	metrics := NewMetrics(p.metrics)
+	p.Reconciler = &Reconciler{
+		Client: cached, Live: live, Namespace: s.namespace, Clerk: api, Store: gatedStore{s.gate, p.life, s.table},
+		Recorder: s.said, Metrics: metrics, Profile: ProfileFull, Clock: s.clock,
+		LagTolerance: DefaultLagTolerance, TakeBackGrace: DefaultTakeBackGrace,
+		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: s.clock},
+		Deletions: &Deletions{
+			Notes: notes, Max: MaxDeletions{number: 9999}, Period: 10 * time.Minute, Users: func() int { return 0 },
+			Recorder: s.said, Metrics: metrics, Clock: s.clock, Log: logf.FromContext(s.ctx),
+		},
+	}
+	p.prepare()
+	p.sweeper = &Sweeper{
+		Reconciler: p.Reconciler, Cache: cached, Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, Patience: time.Nanosecond,
+	}
+	s.process = p
+}
+
+// restart ends the process and starts another.
+func (s *scene) restart() {
+	s.process.life.over.Store(true)
+	s.said.metrics(s.process.metrics)
+	s.start()
+}
+
+// revive starts another process if this one has died, and reports whether it had.
+func (s *scene) revive() bool {
+	if !s.process.life.over.Load() {
+		return false
+	}
+	s.restart()
+	return true
+}
+
+// watch tells the process what has happened to FitUsers, as its informer does: of an object that is new to it, changed,
+// or gone. What nobody looked at in between is seen as one change.
+func (s *scene) watch() {
+	p := s.process
+	if s.blind && p.started {
+		return
+	}
+	handler, queue := p.onFitUser(), &recordingQueue{process: p}
+	there := map[types.UID]bool{}
+	for _, object := range s.objects() {
+		before, known := p.told[object.UID]
+		there[object.UID] = true
+		p.told[object.UID] = object
+		switch {
+		case !known:
+			handler.Create(s.ctx, event.TypedCreateEvent[*v1alpha1.FitUser]{Object: object, IsInInitialList: !p.started}, queue)
+		case before.ResourceVersion != object.ResourceVersion:
+			handler.Update(s.ctx, event.TypedUpdateEvent[*v1alpha1.FitUser]{ObjectOld: before, ObjectNew: object}, queue)
+		}
+	}
+	for uid, object := range p.told {
+		if !there[uid] {
+			delete(p.told, uid)
+			handler.Delete(s.ctx, event.TypedDeleteEvent[*v1alpha1.FitUser]{Object: object}, queue)
+		}
+	}
+	p.started = true
+}
+
+// objects are the FitUsers as they are.
+func (s *scene) objects() []*v1alpha1.FitUser {
+	s.Helper()
+	var all v1alpha1.FitUserList
+	if err := s.direct.List(s.ctx, &all, client.InNamespace(s.namespace)); err != nil {
+		s.Fatalf("%v", err)
+	}
+	objects := make([]*v1alpha1.FitUser, len(all.Items))
+	for i := range all.Items {
+		objects[i] = &all.Items[i]
+	}
+	return objects
+}
+
+type recordingQueue struct {
+	workqueue.TypedRateLimitingInterface[user.ID]
+	process *process
+}
+
+func (q *recordingQueue) Add(id user.ID) { q.process.add(id) }
+
+func (p *process) add(id user.ID) {
+	if !slices.Contains(p.queue, id) {
+		p.queue = append(p.queue, id)
+	}
+}
+
+// hear takes over what the process asks itself for.
+func (p *process) hear() {
+	for {
+		select {
+		case wish := <-p.requests:
+			p.add(wish.Object.id)
+		default:
+			return
+		}
+	}
+}
+
+// soon is the longest pause that a scene waits out. What is tried again more slowly waits for somebody else.
+const soon = 2 * time.Minute
+
+// next is the next user to look at. When nobody is, time passes until somebody is.
+func (s *scene) next() (id user.ID, ok bool) {
+	p := s.process
+	if len(p.queue) == 0 {
+		var due time.Time
+		for candidate, at := range p.timers {
+			if due.IsZero() || at.Before(due) || at.Equal(due) && candidate < id {
+				id, due = candidate, at
+			}
+		}
+		if due.IsZero() {
+			return "", false
+		}
+		if due.After(s.clock.Now()) {
+			s.clock.SetTime(due)
+		}
+		delete(p.timers, id)
+		return id, true
+	}
+	id, p.queue = p.queue[0], p.queue[1:]
+	delete(p.timers, id)
+	return id, true
+}
+
+// run lets the process work until it has nothing more to do. One that dies is followed by another.
+func (s *scene) run() {
+	s.Helper()
+	for looks := 0; ; looks++ {
+		s.revive()
+		s.watch()
+		s.process.hear()
+		id, ok := s.next()
+		if !ok {
+			return
+		}
+		if looks == s.maxLooks {
+			s.Fatalf("the operator does not come to rest: %s after %d reconciles\n%s", id, looks, s.said.tail())
+		}
+		s.look(id)
+	}
+}
+
+// look reconciles a user once.
+func (s *scene) look(id user.ID) {
+	p := s.process
+	s.looks[id]++
+	result, err := p.Reconcile(s.ctx, id)
+	switch {
+	case p.life.over.Load():
+	case err != nil:
+		s.said.write(err.Error())
+		p.fails[id]++
+		p.timers[id] = s.clock.Now().Add(minBackoff << min(p.fails[id], 8))
+	default:
+		delete(p.fails, id)
+		if result.RequeueAfter > 0 && result.RequeueAfter < soon {
+			p.timers[id] = s.clock.Now().Add(result.RequeueAfter)
+		}
+	}
+}
+
+// sweep makes a pass, again if it fails, and lets the process work off what it finds.
+func (s *scene) sweep() Report {
+	s.Helper()
+	s.blind = false
+	for range 8 {
+		s.revive()
+		s.watch()
+		report, err := s.process.sweeper.RunOnce(s.ctx)
+		if err == nil && !s.process.life.over.Load() {
+			s.run()
+			return report
+		}
+		if err != nil {
+			s.said.write(err.Error())
+		}
+		s.process.hear()
+	}
+	s.Fatalf("no sweep succeeds\n%s", s.said.tail())
+	return Report{}
+}
+
+// person makes a user in Clerk whose e-mail address, names and phone number must be seen in no log.
+func (s *scene) signUp(name string) user.ID {
+	return user.ID(s.clerk.SignUp(clerktest.Person{
+		ID: "user_" + name, Email: address(name), FirstName: canary + name, LastName: canary + "Doe", Phone: s.phone(),
+	}))
+}
+
+// canary is part of every value that must not be seen where it does not belong.
+const canary = "canary"
+
+func address(name string) string { return canary + "." + name + "@example.com" }
+
+const canaryPhone = "+1555019"
+
+func (s *scene) phone() string { return fmt.Sprintf("%s%04d", canaryPhone, len(s.clerk.Users())) }
+
+// hint does what the receiver does with an event, as Clerk has the user now.
+func (s *scene) hint(id user.ID, eventType v1alpha1.EventType) {
+	s.Helper()
+	s.deliver(id, s.event(id, eventType))
+}
+
+// event is an event that Clerk sends of the user as they are now.
+func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
+	s.messages++
+	now := s.clock.Now().UnixMilli()
+	h := v1alpha1.Hint{Message: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
+	if u, ok := s.clerk.User(string(id)); ok {
+		h.UserUpdatedAt = u.UpdatedAt
+	}
+	return h
+}
+
+func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
+	s.Helper()
+	h.ReceivedAt = s.clock.Now().UnixMilli()
+	theirs := choose(s.objectsOf(id))
+	carrier := theirs.serving
+	if carrier == nil && h.Type == v1alpha1.UserDeleted {
+		if len(theirs.leaving) == 0 {
+			return
+		}
+		carrier = theirs.leaving[0]
+	}
+	if carrier == nil {
+		for attempt := range v1alpha1.MaxNameAttempts {
+			made := v1alpha1.NewFitUser(s.namespace, string(id), attempt)
+			setAnnotation(made, v1alpha1.AnnotationHint, h.Encode())
+			if s.direct.Create(s.ctx, made) == nil {
+				return
+			}
+		}
+		s.Fatalf("no name is free for %s", id)
+	}
+	if old, ok := carrier.Hint(); ok {
+		h = old.Merge(h)
+	}
+	s.edit(carrier, func(u *v1alpha1.FitUser) { setAnnotation(u, v1alpha1.AnnotationHint, h.Encode()) })
+}
+
+func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
+	s.Helper()
+	return slices.DeleteFunc(s.objects(), func(u *v1alpha1.FitUser) bool { return u.Spec.ClerkUserID != string(id) })
+}
+
+// manifest makes a FitUser as a person does.
+func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
+	s.Helper()
+	spec.ClerkUserID = string(id)
+	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
+	if err := s.direct.Create(s.ctx, u); err != nil {
+		s.Fatalf("%v", err)
+	}
+	return u
+}
+
+// edit changes a FitUser as a person does, past the gate.
+func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
+	s.Helper()
+	before := u.DeepCopy()
+	change(u)
+	if err := s.direct.Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
+		s.Fatalf("%v", err)
+	}
+}
+
+// editStatus writes a status as a person with too many rights does.
+func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserStatus)) {
+	s.Helper()
+	before := u.DeepCopy()
+	change(&u.Status)
+	if err := s.direct.Status().Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
+		s.Fatalf("%v", err)
+	}
+}
+
+// remove deletes a FitUser as a person does.
+func (s *scene) remove(name string) {
+	s.Helper()
+	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
+	if err := s.direct.Delete(s.ctx, u); err != nil {
+		s.Fatalf("%v", err)
+	}
+}
+
+// named is a FitUser by its name.
+func (s *scene) named(name string) *v1alpha1.FitUser {
+	s.Helper()
+	u := &v1alpha1.FitUser{}
+	if err := s.direct.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, u); err != nil {
+		s.Fatalf("%v", err)
+	}
+	return u
+}
+
+// said is all that the operator says where people without a right to see users may read: logs at the highest verbosity,
+// events, errors, metrics.
+type said struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (s *said) write(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all.WriteString(text)
+	s.all.WriteByte('\n')
+}
+
+func (s *said) log(_, arguments string) { s.write(arguments) }
+
+// Eventf implements events.EventRecorder.
+func (s *said) Eventf(_, _ runtime.Object, _, reason, action, note string, args ...any) {
+	s.write(reason + " " + action + " " + fmt.Sprintf(note, args...))
+}
+
+func (s *said) metrics(registry *prometheus.Registry) {
+	families, err := registry.Gather()
+	s.write(fmt.Sprint(families, err))
+}
+
+func (s *said) tail() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const enough = 4000
+	return s.all.String()[max(0, s.all.Len()-enough):]
+}
+
+// secrets looks for what must not be seen in all that was said in this scene, conditions and annotations included.
+func (s *scene) secrets() {
+	s.Helper()
+	s.said.metrics(s.process.metrics)
+	for _, u := range s.objects() {
+		for _, condition := range u.Status.Conditions {
+			s.said.write(condition.Message)
+		}
+		s.said.write(fmt.Sprint(u.Annotations))
+	}
+	text := s.said.all.String()
+	s.logBytes += len(text)
+	for _, secret := range []string{canary, canaryPhone, testKey()} {
+		if at := strings.Index(text, secret); at >= 0 {
+			s.Errorf("%q is said: %s", secret, text[max(0, at-200):min(len(text), at+100)])
+		}
+	}
+}
