@@ -124,7 +124,7 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	pause := defaultPause
 	// A number that is out of range is a long time, not garbage: ParseUint gives the largest there is.
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
-		pause = time.Duration(seconds) * time.Second //nolint:gosec // G115: 32 bits
+		pause = time.Duration(seconds) * time.Second
 	} else if date, err := http.ParseTime(value); err == nil {
 		pause = date.Sub(now)
 	}

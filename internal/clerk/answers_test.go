@@ -195,9 +195,7 @@ func TestABodyLargerThanAPageIsNotReadToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.fails(tooLarge)
-	config := s.config()
-	config.Timeout = time.Hour
-	_, err := clerk.New(config).Get(t.Context(), s.jane)
+	_, err := s.client().Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unavailable)
 	if !strings.Contains(err.Error(), "larger than a page") {
 		t.Errorf("the error does not say what is wrong: %v", err)
@@ -315,8 +313,7 @@ func TestACertificateThatIsNotTrusted(t *testing.T) {
 	t.Cleanup(server.Close)
 	_, err := clerk.New(standIn{url: server.URL + "/v1"}.config()).Get(t.Context(), "user_jane")
 	wantKind(t, err, clerk.Unavailable)
-	var certificate *tls.CertificateVerificationError
-	if !errors.As(err, &certificate) {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		t.Errorf("got %v, want the certificate as the cause", err)
 	}
 }

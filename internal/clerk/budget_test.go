@@ -24,16 +24,17 @@ func acquiring(b *budget) func() error {
 func TestBudgetSpendsItsBurstAtOnceAndThenItsRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const turn = 50 * time.Millisecond
 		b := newBudget(20)
-		for i, want := range []time.Duration{0, 0, 0, 0, 0, 50, 50, 50} {
-			if got, err := waited(acquiring(b)); err != nil || got != want*time.Millisecond {
-				t.Errorf("request %d waited %s, %v; want %s", i, got, err, want*time.Millisecond)
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, turn, turn, turn} {
+			if got, err := waited(acquiring(b)); err != nil || got != want {
+				t.Errorf("request %d waited %s, %v; want %s", i, got, err, want)
 			}
 		}
 		time.Sleep(time.Hour)
-		for i, want := range []time.Duration{0, 0, 0, 0, 0, 50} {
-			if got, err := waited(acquiring(b)); err != nil || got != want*time.Millisecond {
-				t.Errorf("after an hour: request %d waited %s, %v; want %s", i, got, err, want*time.Millisecond)
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, turn} {
+			if got, err := waited(acquiring(b)); err != nil || got != want {
+				t.Errorf("after an hour: request %d waited %s, %v; want %s", i, got, err, want)
 			}
 		}
 	})
@@ -184,9 +185,8 @@ func TestAContextEndsTheWaitForATurn(t *testing.T) {
 func TestWriteWindowIsTenInTenSecondsForEachUser(t *testing.T) {
 	t.Parallel()
 	w, start := newWriteWindow(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return start.Add(d) }
 	for i := range 10 {
-		if wait := w.admit("user_jane", at(time.Duration(i)*100*time.Millisecond)); wait != 0 {
+		if wait := w.admit("user_jane", start.Add(time.Duration(i)*100*time.Millisecond)); wait != 0 {
 			t.Fatalf("write %d has to wait %s", i+1, wait)
 		}
 	}
@@ -203,7 +203,7 @@ func TestWriteWindowIsTenInTenSecondsForEachUser(t *testing.T) {
 		{"user_jane", 10*time.Second + 100*time.Millisecond, 0},
 		{"user_jane", time.Hour, 0},
 	} {
-		if got := w.admit(step.id, at(step.at)); got != step.want {
+		if got := w.admit(step.id, start.Add(step.at)); got != step.want {
 			t.Errorf("a write to %s after %s has to wait %s, want %s", step.id, step.at, got, step.want)
 		}
 	}

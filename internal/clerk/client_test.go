@@ -108,6 +108,16 @@ func TestASlashAfterTheBaseDoesNotMatter(t *testing.T) {
 	}
 }
 
+func TestAClientNeedsNoTimeoutOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	config := s.config()
+	config.Timeout = 0
+	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
 	t.Parallel()
 	s := start(t)

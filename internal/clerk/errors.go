@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -46,18 +47,20 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := "clerk: " + string(e.Kind)
+	parts := []string{"clerk", string(e.Kind)}
 	if e.Status != 0 {
-		text += fmt.Sprintf(": status %d", e.Status)
+		parts = append(parts, fmt.Sprintf("status %d", e.Status))
 	}
-	for _, part := range []string{e.Code, e.detail} {
-		if part != "" {
-			text += ": " + part
-		}
+	if e.Code != "" {
+		parts = append(parts, e.Code)
+	}
+	if e.detail != "" {
+		parts = append(parts, e.detail)
 	}
 	if e.cause != nil {
-		text += ": " + e.cause.Error()
+		parts = append(parts, e.cause.Error())
 	}
+	text := strings.Join(parts, ": ")
 	if e.TraceID != "" {
 		text += " (trace " + e.TraceID + ")"
 	}
@@ -72,8 +75,7 @@ func KindOf(err error) Kind {
 	if err == nil {
 		return ""
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Unavailable
@@ -81,8 +83,7 @@ func KindOf(err error) Kind {
 
 // RetryAfter is how long err asks to wait; 0 when it does not say.
 func RetryAfter(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

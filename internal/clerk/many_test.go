@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,6 +25,7 @@ func listening(t *testing.T, n int) (*clerktest.Server, *client, []user.ID) {
 	t.Cleanup(api.Close)
 	c := New(Config{
 		URL: api.URL + "/v1", Key: func() string { return clerktest.DefaultSecretKey }, RequestsPerSecond: 10_000,
+		Timeout: time.Hour,
 	}).(*client)
 	var ids []user.ID
 	for _, id := range server.Import(n) {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -36,9 +37,11 @@ func start(t *testing.T) standIn {
 	return standIn{Server: server, url: listening.URL + "/v1", jane: user.ID(jane)}
 }
 
-// config is a way to the stand-in on which nothing waits.
+// config is a way to the stand-in on which nothing waits, and nothing is given up because the machine is slow.
 func (s standIn) config() clerk.Config {
-	return clerk.Config{URL: s.url, Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 10_000}
+	return clerk.Config{
+		URL: s.url, Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 10_000, Timeout: time.Hour,
+	}
 }
 
 func (s standIn) client() clerk.Client { return clerk.New(s.config()) }

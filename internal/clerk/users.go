@@ -59,8 +59,8 @@ func (c *client) many(ctx context.Context, ids []user.ID) (map[user.ID]user.User
 
 // ofNobody makes the refusal of a listing say nothing about those who were to be in it.
 func ofNobody(err error) error {
-	var refusal *Error
-	if !errors.As(err, &refusal) || refusal.Kind != Rejected {
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok || refusal.Kind != Rejected {
 		return err
 	}
 	failure := *refusal

@@ -57,8 +57,11 @@ func TestWriteRoleTouchesTheRoleAndItsMarkAlone(t *testing.T) {
 		role   user.Role
 		after  metadata
 	}{
-		"give":            {othersMetadata(), user.GiveRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
-		"give to nothing": {metadata{}, user.GiveRole, user.Client, given(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", ours("client"))},
+		"give": {othersMetadata(), user.GiveRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
+		"give to nothing": {
+			metadata{}, user.GiveRole, user.Client,
+			given(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", ours("client")),
+		},
 		"give over another role": {
 			given(othersMetadata(), "admin", ours("admin")), user.GiveRole, user.Trainer,
 			given(othersMetadata(), "trainer", ours("trainer")),

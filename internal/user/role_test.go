@@ -203,7 +203,8 @@ func TestEveryPlan(t *testing.T) {
 		if after.Marked != (facts.Demanded != "") {
 			t.Errorf("%+v: leaves %+v, want a mark where a role is demanded and none elsewhere", facts, after)
 		}
-		if facts.Demanded == "" && after.Held != facts.Held && !(facts.Marked && facts.MarkedRole == facts.Held) {
+		given := facts.Marked && facts.MarkedRole == facts.Held
+		if facts.Demanded == "" && after.Held != facts.Held && !given {
 			t.Errorf("%+v: takes away a role that no manifest gave", facts)
 		}
 		if facts.Demanded == "" && !facts.Marked && plan.Change != user.KeepRole {

@@ -171,7 +171,7 @@ var rowTests = map[string]func(*bundle){
 		for page, after := b.scan("", 3); len(page) > 0; page, after = b.scan(after, 3) {
 			for _, row := range page {
 				if _, twice := got[row.ID]; twice {
-					b.Errorf("%s was read twice", row.ID)
+					b.Fatalf("%s was read twice", row.ID)
 				}
 				got[row.ID] = row
 			}
