@@ -4,7 +4,7 @@ GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 # The API server and etcd that tests start, found or built first so that its progress is seen.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
-.PHONY: help generate manifests fmt vet lint test verify build run bench
+.PHONY: help generate manifests fmt vet lint test verify build run bench image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,3 +39,33 @@ run: ## Run everything on this machine: API server, SQLite, and a stand-in for C
 
 bench: ## Run the benchmarks.
 	$(WITH_CONTROLPLANE) go test -run '^$$' -bench . -benchmem ./...
+
+# The image's name, and where the operator goes: one of config/overlays or your own.
+IMG ?= controller:dev
+ARCH ?= $(shell go env GOARCH)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+OVERLAY ?= config/default
+NAMESPACE ?= fituser-system
+
+image: ## Make the container image IMG as bin/image.tar, without Docker; print its digest.
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags="-s -w" -o bin/linux-$(ARCH)/manager ./cmd
+	@go run -C hack/image . -binary $(CURDIR)/bin/linux-$(ARCH)/manager -tag $(IMG) -version "$(VERSION)" -out $(CURDIR)/bin/image.tar
+
+push: ## Push bin/image.tar as IMG, with the credentials of docker login.
+	go -C hack/image tool crane push $(CURDIR)/bin/image.tar $(IMG)
+
+install: ## Install the CustomResourceDefinition into the cluster of the current kubeconfig.
+	kubectl apply -k config/crd
+
+uninstall: ## Remove the CustomResourceDefinition, and with it all FitUsers. Run undeploy first.
+	kubectl delete -k config/crd --ignore-not-found
+
+deploy: ## Deploy OVERLAY into the cluster of the current kubeconfig.
+	kubectl apply -k $(OVERLAY)
+
+undeploy: ## Remove OVERLAY from NAMESPACE, the processes first, so that they take the rest for no wish; the CRD stays.
+	kubectl -n $(NAMESPACE) delete deployments -l app.kubernetes.io/name=fituser-operator --cascade=foreground --timeout=2m
+	kubectl kustomize $(OVERLAY) | awk 'BEGIN { RS = ORS = "---\n" } !/kind: CustomResourceDefinition/' | kubectl delete --ignore-not-found --timeout=5m -f -
+
+test-e2e: ## Test the image IMG on the cluster of the current kubeconfig, which has it or can pull it.
+	E2E_IMAGE=$(IMG) go test -tags e2e -count=1 -timeout 30m -v ./test/e2e

@@ -119,7 +119,7 @@ func TestWrongSettings(t *testing.T) {
 		"unknown database": {
 			env:  map[string]string{"DATABASE_URL": "mysql://root:hunter2@db/fitai"},
 			args: []string{"--no-receiver"},
-			want: "DATABASE_URL: the database URL must begin with postgres://, postgresql:// or sqlite:",
+			want: "DATABASE_URL: the database URL must begin with sqlite:, postgres:// or postgresql://",
 		},
 		"PostgreSQL at no port": {
 			env:  map[string]string{"DATABASE_URL": "postgres://root:hunter2@db:port/fitai"},

@@ -71,6 +71,9 @@ func newStage(t testing.TB) *stage {
 	return st
 }
 
+// debug is the highest verbosity that the program can be set to.
+const debug = 1
+
 // tester is what a scene needs of a test; a property test has it too.
 type tester interface {
 	Helper()
@@ -88,14 +91,17 @@ type scene struct {
 	namespace string
 	clerk     *clerktest.Server
 	clock     *clocktesting.FakeClock
-	ctx       context.Context
+	ctx, logs context.Context // what the test does, and what the operator does
 	process   *process
 	said      *said
 	messages  int
 	// blind makes the watch tell nothing until the next sweep.
 	blind bool
-	// eyes, if set, is put between the process and its cache.
-	eyes func(client.WithWatch) client.WithWatch
+	// view, if set, is what the process's cache holds, however old it is.
+	view *[]*v1alpha1.FitUser
+	// history are the FitUsers as they were after each change that somebody saw, if recording.
+	history   [][]*v1alpha1.FitUser
+	recording bool
 	// looks counts reconciles by user.
 	looks map[user.ID]int
 	// maxLooks is how many reconciles may follow upon one thing that happens.
@@ -116,7 +122,8 @@ func (st *stage) newScene(t tester) *scene {
 	s.clerk = clerktest.NewServer(clerktest.Config{Now: s.clock.Now})
 	st.clerk.Store(s.clerk)
 	st.scenes++
-	s.ctx = logf.IntoContext(context.Background(), funcr.New(s.said.log, funcr.Options{Verbosity: 127}))
+	s.ctx = context.Background()
+	s.logs = logf.IntoContext(s.ctx, funcr.New(s.said.log, funcr.Options{Verbosity: debug}))
 	s.start()
 	return s
 }
@@ -143,10 +150,7 @@ func (s *scene) start() {
 		timers: map[user.ID]time.Time{}, fails: map[user.ID]int{},
 	}
 	live := s.gate.client(p.life, s.direct)
-	cached := live
-	if s.eyes != nil {
-		cached = s.eyes(live)
-	}
+	cached := s.eyes(live)
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Timeout: 10 * time.Second,
 		Transport: gatedClerk{s.gate, p.life, s.transport}, Registerer: p.metrics,
@@ -160,7 +164,7 @@ func (s *scene) start() {
 		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: s.clock},
 		Deletions: &Deletions{
 			Notes: notes, Max: MaxDeletions{number: 9999}, Period: 10 * time.Minute, Users: func() int { return 0 },
-			Recorder: s.said, Metrics: metrics, Clock: s.clock, Log: logf.FromContext(s.ctx),
+			Recorder: s.said, Metrics: metrics, Clock: s.clock, Log: logf.FromContext(s.logs),
 		},
 	}
 	p.prepare()
@@ -190,12 +194,14 @@ func (s *scene) revive() bool {
 // or gone. What nobody looked at in between is seen as one change.
 func (s *scene) watch() {
 	p := s.process
-	if s.blind && p.started {
+	if s.blind && p.started || p.started && !s.gate.stirred.Swap(false) {
 		return
 	}
 	handler, queue := p.onFitUser(), &recordingQueue{process: p}
 	there := map[types.UID]bool{}
-	for _, object := range s.objects() {
+	objects := s.objects()
+	s.record()
+	for _, object := range objects {
 		before, known := p.told[object.UID]
 		there[object.UID] = true
 		p.told[object.UID] = object
@@ -216,10 +222,10 @@ func (s *scene) watch() {
 }
 
 // objects are the FitUsers as they are.
-func (s *scene) objects() []*v1alpha1.FitUser {
+func (s *scene) objects(which ...client.ListOption) []*v1alpha1.FitUser {
 	s.Helper()
 	var all v1alpha1.FitUserList
-	if err := s.direct.List(s.ctx, &all, client.InNamespace(s.namespace)); err != nil {
+	if err := s.direct.List(s.ctx, &all, append(which, client.InNamespace(s.namespace))...); err != nil {
 		s.Fatalf("%v", err)
 	}
 	objects := make([]*v1alpha1.FitUser, len(all.Items))
@@ -227,6 +233,11 @@ func (s *scene) objects() []*v1alpha1.FitUser {
 		objects[i] = &all.Items[i]
 	}
 	return objects
+}
+
+func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
+	s.Helper()
+	return s.objects(client.MatchingFields{userIndex: string(id)}) // it is a selectable field, too
 }
 
 type recordingQueue struct {
@@ -303,7 +314,7 @@ func (s *scene) run() {
 func (s *scene) look(id user.ID) {
 	p := s.process
 	s.looks[id]++
-	result, err := p.Reconcile(s.ctx, id)
+	result, err := p.Reconcile(s.logs, id)
 	switch {
 	case p.life.over.Load():
 	case err != nil:
@@ -318,28 +329,28 @@ func (s *scene) look(id user.ID) {
 	}
 }
 
-// sweep makes a pass, again if it fails, and lets the process work off what it finds.
+// sweep makes a pass and lets the process work off what it finds: again if the pass fails, and if the process dies of it.
 func (s *scene) sweep() Report {
 	s.Helper()
 	s.blind = false
 	for range 8 {
 		s.revive()
 		s.watch()
-		report, err := s.process.sweeper.RunOnce(s.ctx)
-		if err == nil && !s.process.life.over.Load() {
-			s.run()
-			return report
-		}
+		before := s.process
+		report, err := before.sweeper.RunOnce(s.logs)
 		if err != nil {
 			s.said.write(err.Error())
 		}
-		s.process.hear()
+		s.run()
+		if err == nil && s.process == before {
+			return report
+		}
 	}
 	s.Fatalf("no sweep succeeds\n%s", s.said.tail())
 	return Report{}
 }
 
-// person makes a user in Clerk whose e-mail address, names and phone number must be seen in no log.
+// signUp makes a user in Clerk whose e-mail address, names and phone number must be seen in no log.
 func (s *scene) signUp(name string) user.ID {
 	return user.ID(s.clerk.SignUp(clerktest.Person{
 		ID: "user_" + name, Email: address(name), FirstName: canary + name, LastName: canary + "Doe", Phone: s.phone(),
@@ -384,10 +395,12 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 		carrier = theirs.leaving[0]
 	}
 	if carrier == nil {
+		s.gate.stirred.Store(true)
 		for attempt := range v1alpha1.MaxNameAttempts {
 			made := v1alpha1.NewFitUser(s.namespace, string(id), attempt)
 			setAnnotation(made, v1alpha1.AnnotationHint, h.Encode())
 			if s.direct.Create(s.ctx, made) == nil {
+				s.record()
 				return
 			}
 		}
@@ -399,35 +412,35 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	s.edit(carrier, func(u *v1alpha1.FitUser) { setAnnotation(u, v1alpha1.AnnotationHint, h.Encode()) })
 }
 
-func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
-	s.Helper()
-	return slices.DeleteFunc(s.objects(), func(u *v1alpha1.FitUser) bool { return u.Spec.ClerkUserID != string(id) })
-}
-
 // manifest makes a FitUser as a person does.
 func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
 	s.Helper()
+	s.gate.stirred.Store(true)
 	spec.ClerkUserID = string(id)
 	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
 	if err := s.direct.Create(s.ctx, u); err != nil {
 		s.Fatalf("%v", err)
 	}
+	s.record()
 	return u
 }
 
 // edit changes a FitUser as a person does, past the gate.
 func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 	s.Helper()
+	s.gate.stirred.Store(true)
 	before := u.DeepCopy()
 	change(u)
 	if err := s.direct.Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
 		s.Fatalf("%v", err)
 	}
+	s.record()
 }
 
 // editStatus writes a status as a person with too many rights does.
 func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserStatus)) {
 	s.Helper()
+	s.gate.stirred.Store(true)
 	before := u.DeepCopy()
 	change(&u.Status)
 	if err := s.direct.Status().Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
@@ -438,10 +451,12 @@ func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserSta
 // remove deletes a FitUser as a person does.
 func (s *scene) remove(name string) {
 	s.Helper()
+	s.gate.stirred.Store(true)
 	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
 	if err := s.direct.Delete(s.ctx, u); err != nil {
 		s.Fatalf("%v", err)
 	}
+	s.record()
 }
 
 // named is a FitUser by its name.

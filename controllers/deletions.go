@@ -2,12 +2,9 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,48 +15,6 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/user"
 )
-
-// What [Deletions] keeps in [Notes].
-const (
-	// AnnotationAllowDeletions, set to "true" on the ConfigMap by a person, lifts the limit for one period. It is removed
-	// with the period.
-	AnnotationAllowDeletions = "identity.fitai.dev/allow-deletions"
-
-	deletionsPeriodKey  = "deletionsPeriodStart" // RFC 3339
-	deletionsGrantedKey = "deletionsGranted"
-	deletionsHeldKey    = "deletionsHeldBack"
-
-	// maxNamed bounds how many of those held back are named in the ConfigMap; the rest are counted.
-	maxNamed = 100
-)
-
-// MaxDeletions is a number of users, or a share of all: "50" or "10%".
-type MaxDeletions struct {
-	number int
-	share  float64
-}
-
-// ParseMaxDeletions reads a number or a share. Empty is the default: ten, or a tenth of all users if that is more.
-func ParseMaxDeletions(s string) (MaxDeletions, error) {
-	if s == "" {
-		return MaxDeletions{number: 10, share: 0.1}, nil
-	}
-	if percent, ok := strings.CutSuffix(s, "%"); ok {
-		value, err := strconv.ParseFloat(percent, 64)
-		if err != nil || value < 0 || value > 100 || math.IsNaN(value) {
-			return MaxDeletions{}, fmt.Errorf("%q is no share: want 0%% to 100%%", s)
-		}
-		return MaxDeletions{share: value / 100}, nil
-	}
-	number, err := strconv.Atoi(s)
-	if err != nil || number < 0 {
-		return MaxDeletions{}, fmt.Errorf("%q is neither a number nor a share: want such as 50 or 10%%", s)
-	}
-	return MaxDeletions{number: number}, nil
-}
-
-// of is the limit where there are so many users.
-func (m MaxDeletions) of(users int) int { return max(m.number, int(m.share*float64(users))) }
 
 // Deletions bounds how many rows are removed, and rights taken back because their FitUser was deleted, in one period,
 // whatever caused them and however often the program starts anew. Whatever is over the limit waits for a person.
@@ -130,23 +85,32 @@ func (d *Deletions) Left(ctx context.Context) (int, error) {
 func (d *Deletions) Released(ctx context.Context) ([]user.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.held) == 0 && len(d.due) == 0 && !d.allowed {
-		return nil, nil
-	}
 	if err := d.turn(ctx); err != nil {
 		return nil, err
 	}
-	if len(d.held) > 0 && !d.allowed {
-		if err := d.noteMore(ctx); err != nil { // which looks for a person's word
+	notes, err := d.Notes.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if d.heed(notes); d.allowed && len(d.held) > 0 {
+		d.letGo()
+		if err := d.unname(ctx); err != nil {
 			return nil, err
 		}
-	}
-	if d.allowed {
-		d.letGo()
 	}
 	released := slices.Collect(maps.Keys(d.due))
 	d.due = nil
 	return released, nil
+}
+
+// Drop forgets a user that was held back and is no longer to go.
+func (d *Deletions) Drop(id user.ID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held[id] {
+		delete(d.held, id)
+		d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	}
 }
 
 // letGo makes all that are held back due.
@@ -182,41 +146,11 @@ func (d *Deletions) begin(ctx context.Context) error {
 	d.start, d.noted, d.used, d.allowed = d.Clock.Now(), 0, 0, false
 	d.granted = map[user.ID]bool{}
 	d.limit = d.Max.of(d.Users())
-	if !wasAllowed && len(d.held) == 0 {
-		return nil
-	}
 	d.letGo()
-	_, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
-		if wasAllowed {
-			delete(notes.Annotations, AnnotationAllowDeletions)
-		}
-		delete(notes.Data, deletionsHeldKey)
-		d.write(notes, d.noted)
-		return true
-	})
-	return err
-}
-
-// noteMore notes some more grants, up to the limit, and looks whether a person has lifted it.
-func (d *Deletions) noteMore(ctx context.Context) error {
-	more := d.noted + max(0, min(d.limit-d.noted, max(1, d.limit/10)))
-	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
-		if more <= d.noted || notes.Annotations[AnnotationAllowDeletions] == "true" {
-			return false
-		}
-		d.write(notes, more)
-		return true
-	})
-	if err != nil {
-		return err
+	if wasAllowed {
+		return d.unname(ctx, AnnotationAllowDeletions)
 	}
-	if notes.Annotations[AnnotationAllowDeletions] != "true" {
-		d.noted = more
-	} else {
-		d.allowed = true
-		d.Log.Info("A person has lifted the limit of deletions for this period", "period", d.Period)
-	}
-	return nil
+	return d.unname(ctx)
 }
 
 // HoldBack holds back users without asking Clerk whether they are gone: more of them than may be deleted would have to be
@@ -256,35 +190,4 @@ func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
 		"more than %d deletions in %s; the rest waits: %s names them, the annotation %s: \"true\" lets them go",
 		d.limit, d.Period, deletionsHeldKey, AnnotationAllowDeletions)
 	return nil
-}
-
-func (d *Deletions) describeHeld() string {
-	ids := make([]string, 0, len(d.held))
-	for id := range d.held {
-		ids = append(ids, string(id))
-	}
-	slices.Sort(ids)
-	named := ids[:min(len(ids), maxNamed)]
-	text := fmt.Sprintf("%d: %s", len(ids), strings.Join(named, " "))
-	if len(named) < len(ids) {
-		text += " …"
-	}
-	return text
-}
-
-func (d *Deletions) write(notes *corev1.ConfigMap, granted int) {
-	notes.Data[deletionsPeriodKey] = d.start.UTC().Format(time.RFC3339)
-	notes.Data[deletionsGrantedKey] = strconv.Itoa(granted)
-}
-
-func (d *Deletions) take(notes *corev1.ConfigMap) {
-	start, err := time.Parse(time.RFC3339, notes.Data[deletionsPeriodKey])
-	if err != nil {
-		return // nothing noted: the first deletion begins a period
-	}
-	d.start = start
-	d.noted, _ = strconv.Atoi(notes.Data[deletionsGrantedKey]) // garbage counts as none
-	d.used = d.noted
-	d.limit = d.Max.of(d.Users())
-	d.allowed = notes.Annotations[AnnotationAllowDeletions] == "true"
 }

@@ -15,6 +15,7 @@ import (
 // the operator has seen the user in Clerk; the operator's own FitUsers go; a person's stays and says what is so.
 func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, error) {
 	r.Metrics.forget(k.id)
+	r.lastWords.forget(k.id)
 	if k.serving == nil {
 		return reconcile.Result{}, nil
 	}

@@ -49,6 +49,7 @@ type Reconciler struct {
 	TakeBackGrace time.Duration
 
 	removals  removals
+	lastWords lastWords
 	handovers *handovers
 	// deleted are the UIDs of FitUsers that a reconcile has deleted and of which the watch has not told yet.
 	deleted sync.Map
@@ -83,6 +84,8 @@ type known struct {
 	heldRole, rowRole user.Role
 	// tookBack is true when this look took a role back.
 	tookBack bool
+	// lastWord is what a FitUser of the user said of their right before it was deleted.
+	lastWord v1alpha1.FitUserStatus
 
 	// clerkTrouble and rowTrouble are why the two sides are not in agreement; nil when they are.
 	clerkTrouble, rowTrouble *trouble

@@ -127,7 +127,7 @@ func TestRowInUseStays(t *testing.T) {
 	w.table.Exec("INSERT INTO workouts VALUES ($1)", string(jane))
 	w.clerk.Delete(string(jane))
 	w.settle(jane)
-	w.wantReason(jane, v1alpha1.ReasonUserNotFound)
+	w.wantReason(jane, v1alpha1.ReasonRowInUse)
 	if w.table.Row(jane) == nil {
 		t.Fatal("the row is gone")
 	}

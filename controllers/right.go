@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,19 +41,56 @@ func (k *known) rightChange(status v1alpha1.FitUserStatus) *rightChange {
 	return change
 }
 
-// rightSoFar is the role that was in force before this look. The status of one of the user's FitUsers says it; where a
-// deleted FitUser took its status with it, the row still does, which is written last. Of a user who is looked at for the
-// first time only Clerk tells: a sign-up is no change of a right.
+// rightSoFar is the role that was in force before this look. The status of one of the user's FitUsers says it, or the last
+// word of a deleted one. A process that has not seen the deletion goes by the row, which is written last. Of a user who is
+// looked at for the first time only Clerk tells: a sign-up is no change of a right.
 func (k *known) rightSoFar() (v1alpha1.Role, v1alpha1.RoleSource) {
 	for _, object := range append([]*v1alpha1.FitUser{k.serving}, k.all()...) {
 		if object.Status.Role != "" {
 			return object.Status.Role, object.Status.RoleSource
 		}
 	}
+	if k.lastWord.Role != "" {
+		return k.lastWord.Role, k.lastWord.RoleSource
+	}
 	if role, ok := user.ParseRole(string(k.rowRole)); ok {
 		return v1alpha1.Role(role), ""
 	}
 	return v1alpha1.Role(k.heldRole), ""
+}
+
+// lastWords are the statuses of deleted FitUsers, until another one of the same user has a status. They may be lost: see
+// rightSoFar.
+type lastWords struct {
+	mu   sync.Mutex
+	said map[user.ID]v1alpha1.FitUserStatus
+}
+
+// note keeps what a deleted FitUser said of its user's right. One that did not serve said nothing.
+func (w *lastWords) note(deleted *v1alpha1.FitUser) {
+	if deleted.Status.Role == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.said == nil {
+		w.said = map[user.ID]v1alpha1.FitUserStatus{}
+	}
+	w.said[user.ID(deleted.Spec.ClerkUserID)] = v1alpha1.FitUserStatus{
+		Role: deleted.Status.Role, RoleSource: deleted.Status.RoleSource,
+	}
+}
+
+func (w *lastWords) of(id user.ID) v1alpha1.FitUserStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.said[id]
+}
+
+func (w *lastWords) forget(id user.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.said, id)
 }
 
 // announceRight tells of a right that has changed, once it has: one log line, one event.

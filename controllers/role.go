@@ -34,6 +34,9 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 		}
 	}
 	plan := facts.Plan()
+	if plan.Change != user.TakeBackRole {
+		r.Deletions.Drop(k.id)
+	}
 	switch {
 	case plan.Change == user.KeepRole:
 		k.role = plan

@@ -138,6 +138,7 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 			if _, ours := r.deleted.LoadAndDelete(e.Object.UID); ours {
 				return // whoever deleted it knows what comes next
 			}
+			r.lastWords.note(e.Object)
 			id := user.ID(e.Object.Spec.ClerkUserID)
 			if e.Object.Spec.Role != "" {
 				r.removals.add(id, r.Clock.Now(), r.TakeBackGrace)

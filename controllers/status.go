@@ -21,10 +21,12 @@ func (r *Reconciler) report(ctx context.Context, k *known, except []*v1alpha1.Fi
 	}
 	if !slices.Contains(except, k.serving) && !k.brieflyThrottled() {
 		status := k.status(r.Profile)
+		k.lastWord = r.lastWords.of(k.id)
 		change := k.rightChange(status)
 		if err := r.patchStatus(ctx, k, k.serving, status); err != nil {
 			return err
 		}
+		r.lastWords.forget(k.id)
 		r.announceRight(ctx, k, change)
 	}
 	for _, other := range k.others {
@@ -127,7 +129,7 @@ func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
 		})
 	}
 	ready := k.clerkTrouble
-	if ready == nil {
+	if ready == nil || k.gone && k.rowTrouble != nil { // that the user is gone is no news where the row cannot go
 		ready = k.rowTrouble
 	}
 	set(v1alpha1.ConditionReady, ready.status(), ready.reasonOr(v1alpha1.ReasonSynced),

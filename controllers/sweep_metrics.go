@@ -92,8 +92,8 @@ func (m *sweepMetrics) sweepTook(took time.Duration, r Report, err error) {
 		m.sweepFailures.Inc()
 		return
 	}
-	m.strangers.Set(float64(r.Strangers))
-	if r.Whole {
+	if r.Whole { // of a listing that lacks somebody nothing can be said about who is missing
+		m.strangers.Set(float64(r.Strangers))
 		m.sweepSuccess.SetToCurrentTime()
 	}
 }

@@ -400,6 +400,32 @@ func TestDeletionsAreHeldBack(t *testing.T) {
 	}
 }
 
+// A word that nobody needed goes with its period too: it must not let a flood through a year later.
+func TestUnusedReleaseGoesWithItsPeriod(t *testing.T) {
+	w := newWorld(t)
+	w.release()
+	notes, err := w.Deletions.Notes.read(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes.Annotations = map[string]string{AnnotationAllowDeletions: "true"}
+	if err := w.live().Update(w.ctx, notes); err != nil {
+		t.Fatal(err)
+	}
+	w.release()
+	if left, err := w.Deletions.Left(w.ctx); err != nil || left < 1000 {
+		t.Errorf("%d deletions are left, %v: nobody listens", left, err)
+	}
+	w.clock.Step(w.Deletions.Period)
+	w.release()
+	if left, err := w.Deletions.Left(w.ctx); err != nil || left != 10 {
+		t.Errorf("%d deletions are left in the next period, %v", left, err)
+	}
+	if notes, err := w.Deletions.Notes.read(w.ctx); err != nil || len(notes.Annotations) != 0 {
+		t.Errorf("the word is still there: %v, %v", notes.Annotations, err)
+	}
+}
+
 // release does what the schedule does when it looks for a person's word.
 func (w *world) release() {
 	w.Helper()

@@ -9,7 +9,8 @@ import (
 // +kubebuilder:validation:Enum=admin;trainer;client
 type Role string
 
-// DeletionPolicy says what becomes of the row once Clerk no longer has the user.
+// DeletionPolicy says what becomes of the row once Clerk no longer has the
+// user.
 //
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
@@ -22,10 +23,11 @@ const (
 	DeletionPolicyRetain DeletionPolicy = "Retain"
 )
 
-// FitUserSpec is what people want. Only people write it: the operator never does.
+// FitUserSpec is what people want. Only people write it: the operator never
+// does.
 type FitUserSpec struct {
-	// clerkUserID is the user's id in Clerk, such as user_2abc123. It cannot be changed: make another FitUser for
-	// another user.
+	// clerkUserID is the user's id in Clerk, such as user_2abc123. It cannot be
+	// changed: make another FitUser for another user.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=6
@@ -34,21 +36,23 @@ type FitUserSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a FitUser stays with one Clerk user; make another FitUser for another user"
 	ClerkUserID string `json:"clerkUserID"`
 
-	// role is the role this user has while the line stands here: it is written to Clerk's public_metadata.role and to
-	// the row. Removing the line takes the role away again. Without it, the role set in Clerk counts, or client.
+	// role is the role this user has while the line stands here: it is written to
+	// Clerk's public_metadata.role and to the row. Removing the line takes the
+	// role away again. Without it, the role set in Clerk counts, or client.
 	//
 	// +optional
 	Role Role `json:"role,omitempty"`
 
-	// deletionPolicy says what becomes of the row in the users table once Clerk no longer has the user: Delete removes
-	// it, Retain keeps it. Deleting the FitUser itself never removes a row.
+	// deletionPolicy says what becomes of the row in the users table once Clerk no
+	// longer has the user: Delete removes it, Retain keeps it. Deleting the
+	// FitUser itself never removes a row.
 	//
 	// +optional
 	// +kubebuilder:default=Delete
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend set to true stops all writes for this user, to Clerk and to the row, whatever happens. The status goes on
-	// saying what is observed.
+	// suspend set to true stops all writes for this user, to Clerk and to the row,
+	// whatever happens. The status goes on saying what is observed.
 	//
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
@@ -59,7 +63,8 @@ type FitUserSpec struct {
 // +kubebuilder:validation:Enum=Manifest;Clerk;Default
 type RoleSource string
 
-// Profile is the person, as Clerk last said. How much of it is shown is the operator's --status-profile setting.
+// Profile is the person, as Clerk last said. How much of it is shown is the
+// operator's --status-profile setting.
 type Profile struct {
 	// email is the primary e-mail address.
 	//
@@ -86,16 +91,18 @@ type Profile struct {
 	Phone string `json:"phone,omitempty"`
 }
 
-// AccountState is what Clerk says about the account apart from the person. It changes neither the row nor the role.
+// AccountState is what Clerk says about the account apart from the person. It
+// changes neither the row nor the role.
 type AccountState struct {
-	// createdAt is when Clerk created the user. It is here exactly when the operator has seen the user in Clerk: without
-	// it, no row is ever removed for this FitUser.
+	// createdAt is when Clerk created the user. It is here exactly when the
+	// operator has seen the user in Clerk: without it, no row is ever removed for
+	// this FitUser.
 	//
 	// +optional
 	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
 
-	// role is Clerk's own public_metadata.role where it is not the role in force, such as a role this operator does not
-	// know.
+	// role is Clerk's own public_metadata.role where it is not the role in force,
+	// such as a role this operator does not know.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -117,7 +124,8 @@ type AccountState struct {
 	Deprovisioned bool `json:"deprovisioned,omitempty"`
 }
 
-// FitUserStatus is what was observed. Only the operator writes it, and only when something has changed.
+// FitUserStatus is what was observed. Only the operator writes it, and only
+// when something has changed.
 type FitUserStatus struct {
 	// observedGeneration is the generation of the spec that this status answers.
 	//
@@ -131,7 +139,8 @@ type FitUserStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Role Role `json:"role,omitempty"`
 
-	// roleSource says where the role in force comes from: a Manifest, Clerk, or Default when neither sets one.
+	// roleSource says where the role in force comes from: a Manifest, Clerk, or
+	// Default when neither sets one.
 	//
 	// +optional
 	RoleSource RoleSource `json:"roleSource,omitempty"`
@@ -146,7 +155,8 @@ type FitUserStatus struct {
 	// +optional
 	Clerk *AccountState `json:"clerk,omitempty"`
 
-	// observedHint is the id of the last webhook message that led to a change of this status.
+	// observedHint is the id of the last webhook message that led to a change of
+	// this status.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
@@ -157,7 +167,8 @@ type FitUserStatus struct {
 	// +optional
 	LastChangeTime *metav1.Time `json:"lastChangeTime,omitempty"`
 
-	// conditions are Ready, ClerkSynced and DatabaseSynced, and, while they are true, Reconciling and Stalled.
+	// conditions are Ready, ClerkSynced and DatabaseSynced, and, while they are
+	// true, Reconciling and Stalled.
 	//
 	// +optional
 	// +listType=map
@@ -166,8 +177,9 @@ type FitUserStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// FitUser is one user of the application: their Clerk account, their row in the users table, and the role that Git
-// gives them. `kubectl get fitusers` shows whether the three agree.
+// FitUser is one user of the application: their Clerk account, their row in
+// the users table, and the role that Git gives them. `kubectl get fitusers`
+// shows whether the three agree.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -2,7 +2,9 @@ package v1alpha1_test
 
 import (
 	"os"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
@@ -62,12 +64,25 @@ func TestEveryFieldIsDescribedAndBounded(t *testing.T) {
 	}
 }
 
+// explainWidth is what kubectl explain shows of a line before it breaks it.
+const explainWidth = 76
+
+func widest(text string) int {
+	width := 0
+	for line := range strings.Lines(text) {
+		width = max(width, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")))
+	}
+	return width
+}
+
 // checkField checks a field and those in it, and counts them.
 func checkField(t *testing.T, path string, s schema) (fields int) {
 	t.Helper()
 	switch {
 	case s.Description == "":
 		t.Errorf("%s has no description", path)
+	case widest(s.Description) > explainWidth && !strings.Contains(path, "conditions[]"):
+		t.Errorf("%s: kubectl explain breaks the lines of its description, which has more than %d characters in one", path, explainWidth)
 	case s.AdditionalProperties != nil:
 		t.Errorf("%s takes any number of unknown keys", path)
 	case s.Type == "string" && s.MaxLength == nil && s.Enum == nil && s.Format == "":

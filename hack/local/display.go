@@ -63,7 +63,7 @@ func (b *bar) show(p progress) {
 	// How it looks is no reason to fail.
 	b.bar.ChangeMax(p.expected)
 	_ = b.bar.Set(min(p.made, p.expected))
-	b.bar.Describe(fmt.Sprintf("FitUsers; %d users seen, %d rows written", p.seen, p.rows))
+	b.bar.Describe(fmt.Sprintf("%d seen, %d rows", p.seen, p.rows))
 }
 
 func (b *bar) end() {

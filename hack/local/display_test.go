@@ -52,7 +52,7 @@ func TestImportOnATerminal(t *testing.T) {
 	}
 	b.end()
 	got := out.String()
-	for _, want := range []string{" 24% ", "(1200/5000)", "FitUsers; 2500 users seen, 1190 rows written", "100% "} {
+	for _, want := range []string{" 24% ", "(1200/5000)", "2500 seen, 1190 rows", "100% "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}

@@ -78,32 +78,37 @@ func sumOf(family *dto.MetricFamily, labels []string) int {
 }
 
 // followImport shows the first sweep until all whom it has found are dealt with, and returns how far it came: to the
-// end, unless it stands still.
+// end, unless it stands still. That the operator does not answer counts as that: why it ended is for [operator.run] to say.
 func (s *sandbox) followImport(ctx context.Context) (progress, error) {
 	display := s.console.display()
 	defer display.end()
 	var last progress
 	moved := time.Now()
 	for tick := time.Tick(progressInterval); ; {
-		metrics, err := fetch(ctx, s.addresses.metricsURL())
-		if err != nil {
-			return last, err
-		}
-		p, err := readProgress(metrics)
-		if err != nil {
-			return last, err
-		}
-		if p != last {
+		p, err := s.progress(ctx)
+		if err == nil && p != last {
 			last, moved = p, time.Now()
 		}
-		if p.settled() || time.Since(moved) > stallTimeout {
-			return p, nil
+		switch {
+		case ctx.Err() != nil:
+			return last, ctx.Err()
+		case err == nil && p.settled():
+			return last, nil
+		case time.Since(moved) > stallTimeout:
+			return last, err
 		}
-		display.show(p)
+		display.show(last)
 		select {
 		case <-ctx.Done():
-			return p, ctx.Err()
 		case <-tick:
 		}
 	}
+}
+
+func (s *sandbox) progress(ctx context.Context) (progress, error) {
+	metrics, err := fetch(ctx, s.addresses.metricsURL())
+	if err != nil {
+		return progress{}, err
+	}
+	return readProgress(metrics)
 }

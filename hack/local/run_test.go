@@ -106,7 +106,7 @@ func TestClerkItself(t *testing.T) {
 	}
 	tryOut(t, open(t), blocks, []see{
 		{},
-		{want: []string{`eve@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `user00001@`},
+		{want: []string{`user000..@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `user00001@`},
 		{want: []string{`eve@example.com +Eve +Ito +trainer`}},
 		{want: []string{`eve@example.com +Eve +Ito +client`}},
 	})
@@ -121,7 +121,7 @@ func TestClerkItself(t *testing.T) {
 		}
 	}
 	code, _ := s.wait()
-	if said := s.stderr.String(); code != 1 || !strings.Contains(said, "ended by itself (signal: killed)") || !strings.Contains(said, "Starting workers") {
+	if said := s.stderr.String(); code != 1 || !strings.Contains(said, "ended by itself (signal: killed)") || !strings.Contains(said, `"source":"TakenBack"`) {
 		t.Errorf("after the operator was killed, the run ended with %d and said\n%s", code, said)
 	}
 	if left := s.processes(""); len(left) > 0 {

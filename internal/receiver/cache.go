@@ -17,7 +17,8 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-// indexClerkUserID is the field by which the cache finds a user's FitUsers.
+// indexClerkUserID is the field by which the cache finds a user's FitUsers, other than the one with the name that the
+// operator gives. That one is nearly all of them, is found by its name, and in the index would cost a third more memory.
 const indexClerkUserID = "spec.clerkUserID"
 
 // NewCluster makes the receiver's view of the API server: a client, and a cache of its own that holds of each FitUser in
@@ -86,7 +87,7 @@ func keptAnnotations(u *v1alpha1.FitUser) map[string]string {
 
 func clerkUserID(object client.Object) []string {
 	u, ok := object.(*v1alpha1.FitUser)
-	if !ok {
+	if !ok || u.Name == v1alpha1.NameFor(u.Spec.ClerkUserID, 0) {
 		return nil
 	}
 	return []string{u.Spec.ClerkUserID}

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,14 +90,16 @@ func read(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, error)
 	if req.ContentLength > limit {
 		return nil, rejectedSize
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
+	var body bytes.Buffer
+	body.Grow(int(max(req.ContentLength, 0)) + bytes.MinRead) // growing step by step would take several times the memory
+	_, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, rejectedSize
 	}
 	if err != nil {
 		return nil, rejectedBody
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // isPlainJSON reports whether the body is JSON in UTF-8 as it stands. Nothing is ever decompressed.

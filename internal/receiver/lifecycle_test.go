@@ -52,7 +52,7 @@ func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	eventually(t, "it takes no connections", func() bool {
 		conn, err := net.Dial("tcp", e.addr)
 		if err == nil {
-			conn.Close()
+			hangUp(conn)
 		}
 		return err != nil
 	})
@@ -60,8 +60,8 @@ func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	mustAccept(t, readReply(t, conn))
 	<-stopped
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
-	conn.Close()
-	idle.Close()
+	hangUp(conn)
+	hangUp(idle)
 	goleak.VerifyNone(t, before)
 }
 

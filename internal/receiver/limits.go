@@ -42,7 +42,7 @@ func DefaultLimits() Limits {
 		BodyBytes:   1 << 20,
 		HeaderBytes: 16 << 10,
 		Connections: 512,
-		Bodies:      64,
+		Bodies:      32,
 		Queue:       time.Second,
 		Read:        5 * time.Second,
 		Record:      8 * time.Second,

@@ -9,7 +9,7 @@ import (
 //
 // It is also the error by which a step ends the request: a step without an error hands on to the next one, and when
 // there is no more step, the event is recorded.
-type outcome string //nolint:errname // most outcomes are no errors
+type outcome string
 
 func (o outcome) Error() string { return string(o) }
 

@@ -78,12 +78,22 @@ func (r *recorder) try(ctx context.Context, look lookup, id user.ID, hint v1alph
 	return r.create(ctx, id, hint)
 }
 
-// cached looks into the cache. Nobody may write to what it returns.
+// cached looks into the cache: for an object under the name that the operator gives, and for those under other names,
+// which alone are in the index. Nobody may write to what it returns.
 func (r *recorder) cached(ctx context.Context, id user.ID) ([]v1alpha1.FitUser, error) {
 	var list v1alpha1.FitUserList
 	err := r.cache.List(ctx, &list, client.InNamespace(r.namespace),
 		client.MatchingFields{indexClerkUserID: string(id)}, client.UnsafeDisableDeepCopy)
-	return list.Items, err
+	if err != nil {
+		return nil, err
+	}
+	var u v1alpha1.FitUser
+	name := client.ObjectKey{Namespace: r.namespace, Name: v1alpha1.NameFor(string(id), 0)}
+	err = r.cache.Get(ctx, name, &u, client.UnsafeDisableDeepCopy)
+	if err == nil && u.Spec.ClerkUserID == string(id) {
+		list.Items = append(list.Items, u)
+	}
+	return list.Items, client.IgnoreNotFound(err)
 }
 
 // reread asks the API server for what the cache has.

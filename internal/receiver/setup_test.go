@@ -295,7 +295,7 @@ func (e *endpoint) raw(t *testing.T, wire string) reply {
 		t.Error(err)
 		return reply{}
 	}
-	defer conn.Close()
+	defer hangUp(conn)
 	go func() { _, _ = io.Copy(conn, strings.NewReader(wire)) }() // the answer may come before the end
 	return readReply(t, conn)
 }
@@ -307,9 +307,12 @@ func (e *endpoint) dial(t *testing.T) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { hangUp(conn) })
 	return conn
 }
+
+// hangUp closes conn, which the receiver may have done already.
+func hangUp(conn net.Conn) { _ = conn.Close() }
 
 func send(t *testing.T, conn net.Conn, wire string) {
 	t.Helper()
@@ -327,7 +330,7 @@ func readReply(t *testing.T, conn net.Conn) reply {
 	if err != nil {
 		return reply{}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var text bytes.Buffer
 	_, _ = io.Copy(&text, resp.Body) // breaks off where the receiver closed before it had read all
 	return reply{resp.StatusCode, resp.Header, text.String(), resp.Close}

@@ -77,7 +77,7 @@ func Open(rawURL string, options Options) (*DB, error) {
 	return db, nil
 }
 
-var errScheme = errors.New("the database URL must begin with postgres://, postgresql:// or sqlite:")
+var errScheme = errors.New("the database URL must begin with sqlite:, postgres:// or postgresql://")
 
 func dialectOf(rawURL string) (*dialect, error) {
 	switch scheme, _, _ := strings.Cut(rawURL, ":"); scheme {
@@ -112,11 +112,11 @@ func (db *DB) untilDone(ctx context.Context, work func(context.Context, *stateme
 		switch {
 		case !errors.As(err, &refusal):
 			return err
-		case refusal.Class == errStale && !rechecked:
+		case errors.Is(refusal, errStale) && !rechecked:
 			// The table was altered since the check. Another check makes statements that fit, or says all that is wrong.
 			db.statements.Store(nil)
 			rechecked = true
-		case refusal.Class == errStale:
+		case errors.Is(refusal, errStale):
 			return &SchemaError{Problems: []string{"a statement names what the database does not have (" + refusal.Code + ")"}}
 		case !refusal.retry || !pause(ctx):
 			return err
@@ -146,7 +146,7 @@ func (db *DB) dropIdle() {
 // pause keeps two transactions that were in each other's way from meeting again at once. It reports whether there is
 // time left.
 func pause(ctx context.Context) bool {
-	timer := time.NewTimer(5*time.Millisecond + rand.N(45*time.Millisecond))
+	timer := time.NewTimer(5*time.Millisecond + rand.N(45*time.Millisecond)) //nolint:gosec // nobody gains by guessing it
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -32,7 +32,7 @@ func TestPostgresCodes(t *testing.T) {
 	} {
 		for _, code := range codes {
 			got := classifyPostgres(fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code, Message: "canary", Detail: "canary"}))
-			if got.Class != class {
+			if !errors.Is(got, class) {
 				t.Errorf("%s is %v, want %v", code, got.Class, class)
 			}
 		}
@@ -60,7 +60,7 @@ func TestSQLiteCodes(t *testing.T) {
 		},
 	} {
 		for _, code := range codes {
-			if got := sqliteRefusal(code); got.Class != class {
+			if got := sqliteRefusal(code); !errors.Is(&got, class) {
 				t.Errorf("%d is %v, want %v", code, got.Class, class)
 			}
 		}

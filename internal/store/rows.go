@@ -45,7 +45,7 @@ func (db *DB) Delete(ctx context.Context, id user.ID) (removed bool, err error) 
 		return err
 	})
 	var refusal *Error
-	if errors.As(err, &refusal) && refusal.Class == errRefused {
+	if errors.As(err, &refusal) && errors.Is(refusal, errRefused) {
 		err = refusal.as(ErrRowInUse)
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ const writeAttempts = 3
 // settled says what a refusal that is about this row's values means for the caller.
 func settled(err error) error {
 	var refusal *Error
-	if errors.As(err, &refusal) && (refusal.Class == errUnique || refusal.Class == errRefused) {
+	if errors.As(err, &refusal) && (errors.Is(refusal, errUnique) || errors.Is(refusal, errRefused)) {
 		return refusal.as(ErrInvalidData)
 	}
 	return err

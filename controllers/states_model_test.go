@@ -1,0 +1,212 @@
+package controllers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// model is one user in the three places, and the rules by which they must agree: the rules of the documentation, written
+// down a second time and as plainly as can be, so that the operator is not compared with itself.
+type model struct {
+	id      user.ID
+	account *clerktest.User // nil: Clerk has no such user
+	objects []*v1alpha1.FitUser
+	row     map[string]any // nil: there is none
+	// holder is the row that has the address which the user has in Clerk, if it is another's; empty if there is none.
+	holder string
+	// heldBy are the FitUsers of the holder, and holderAccount its account.
+	heldBy        []*v1alpha1.FitUser
+	holderAccount *clerktest.User
+
+	serving *v1alpha1.FitUser
+	reason  string // of Ready
+}
+
+func (s *scene) modelOf(id user.ID) *model {
+	s.Helper()
+	m := &model{id: id, objects: s.objectsOf(id), row: s.raw.Row(id)}
+	if u, ok := s.clerk.User(string(id)); ok {
+		m.account = &u
+		holders := s.raw.Query("SELECT id FROM users WHERE email = $1 AND id <> $2", u.PrimaryEmail(), string(id))
+		if len(holders) > 0 {
+			m.holder = fmt.Sprint(holders[0]["id"])
+			m.heldBy = s.objectsOf(user.ID(m.holder))
+			if h, ok := s.clerk.User(m.holder); ok {
+				m.holderAccount = &h
+			}
+		}
+	}
+	m.serving = first(m.objects)
+	if m.serving != nil {
+		m.reason = readyReason(m.serving)
+	}
+	return m
+}
+
+// first is the FitUser that serves: not leaving; a person's before the operator's; then the older; then the smaller UID.
+func first(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
+	staying := slices.DeleteFunc(slices.Clone(objects), func(u *v1alpha1.FitUser) bool { return u.DeletionTimestamp != nil })
+	rank := func(u *v1alpha1.FitUser) int {
+		if u.MadeByOperator() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(staying, func(a, b *v1alpha1.FitUser) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID))
+	})
+	if len(staying) == 0 {
+		return nil
+	}
+	return staying[0]
+}
+
+// role is the role that must be in force once all agree, and the mark that Clerk must then hold.
+func (m *model) role() (role, mark string) {
+	if m.serving != nil && m.serving.Spec.Role != "" {
+		return string(m.serving.Spec.Role), string(m.serving.Spec.Role)
+	}
+	switch held := m.held(); held {
+	case "admin", "trainer", "client":
+		return held, ""
+	default:
+		return "client", ""
+	}
+}
+
+// held is the role as Clerk holds it.
+func (m *model) held() string {
+	held, _ := m.account.PublicMetadata["role"].(string)
+	return held
+}
+
+// mark is the role of which Clerk holds the mark, "none" of a mark without a role; empty without a mark.
+func (m *model) mark() string {
+	mark, ok := m.account.PrivateMetadata["fituser"]
+	if !ok || mark == nil {
+		return ""
+	}
+	fields, _ := mark.(map[string]any)
+	if role, _ := fields["role"].(string); role != "" {
+		return role
+	}
+	return "none"
+}
+
+// judge says what is wrong with how a user ended; empty when nothing is.
+func (m *model) judge() string {
+	for _, object := range m.objects {
+		if object != m.serving && object.DeletionTimestamp == nil && (object.MadeByOperator() || readyReason(object) != v1alpha1.ReasonDuplicateUser) {
+			return fmt.Sprintf("FitUser %s is left beside %s and says %q", object.Name, m.serving.Name, readyReason(object))
+		}
+	}
+	if m.account == nil {
+		return m.judgeGone()
+	}
+	if m.serving == nil {
+		return "there is no FitUser"
+	}
+	if m.serving.Status.ObservedGeneration != m.serving.Generation {
+		return "the status answers another generation"
+	}
+	switch m.reason {
+	case v1alpha1.ReasonSynced:
+		return m.judgeAgreement()
+	case v1alpha1.ReasonSuspended:
+		if !m.serving.Spec.Suspend || m.judgeAgreement() == "" {
+			return "it says Suspended without a reason"
+		}
+	case v1alpha1.ReasonEmailMissing:
+		return m.judgeWithoutAddress()
+	case v1alpha1.ReasonEmailConflict:
+		return m.judgeConflict()
+	default:
+		return fmt.Sprintf("it says %q", m.reason)
+	}
+	return m.judgeConditions()
+}
+
+func (m *model) judgeConditions() string {
+	stalled := meta.IsStatusConditionTrue(m.serving.Status.Conditions, v1alpha1.ConditionStalled)
+	busy := meta.IsStatusConditionTrue(m.serving.Status.Conditions, v1alpha1.ConditionReconciling)
+	if (m.reason == v1alpha1.ReasonSynced) == (stalled || busy) {
+		return fmt.Sprintf("%s with Stalled %v and Reconciling %v", m.reason, stalled, busy)
+	}
+	return ""
+}
+
+// judgeAgreement says in what the three places differ.
+func (m *model) judgeAgreement() string {
+	role, mark := m.role()
+	want := map[string]any{
+		"email": m.account.PrimaryEmail(), "first_name": deref(m.account.FirstName), "last_name": deref(m.account.LastName),
+		"role": role,
+	}
+	for column, value := range want {
+		if m.row == nil || m.row[column] != value {
+			return fmt.Sprintf("the row's %s is not as it must be", column)
+		}
+	}
+	if m.mark() != mark || mark != "" && m.held() != role {
+		return fmt.Sprintf("Clerk holds role %q, mark %q; want %q, %q", m.held(), m.mark(), role, mark)
+	}
+	if string(m.serving.Status.Role) != role || m.serving.Status.Profile == nil ||
+		m.serving.Status.Profile.Email != m.account.PrimaryEmail() || m.serving.Status.Clerk.Banned != m.account.Banned {
+		return "the status is not what is so"
+	}
+	return m.judgeConditions()
+}
+
+// judgeWithoutAddress judges a user who has no address in Clerk: no row, or one that keeps its address and follows in all
+// else.
+func (m *model) judgeWithoutAddress() string {
+	role, mark := m.role()
+	switch {
+	case m.account.PrimaryEmail() != "":
+		return "it says EmailMissing, and Clerk has an address"
+	case m.row != nil && m.row["role"] != role:
+		return fmt.Sprintf("the row's role is %v, want %s", m.row["role"], role)
+	case m.mark() != mark:
+		return "the mark is not as it must be"
+	}
+	return m.judgeConditions()
+}
+
+// judgeConflict judges a user whose address another row holds: one that nobody may change.
+func (m *model) judgeConflict() string {
+	holder := first(m.heldBy)
+	switch {
+	case m.holder == "":
+		return "it says EmailConflict, and the address is free"
+	case m.holderAccount == nil && holder == nil, // nobody's
+		m.holderAccount == nil && holder.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain,
+		m.holderAccount == nil && holder.Status.Clerk == nil,
+		holder != nil && holder.Spec.Suspend,
+		m.holderAccount != nil && m.holderAccount.PrimaryEmail() == "":
+		return m.judgeConditions()
+	default:
+		return fmt.Sprintf("it says EmailConflict, and the row of %s could give way", m.holder)
+	}
+}
+
+// judgeGone judges a user whom Clerk does not have. A row that is left must be one that nobody may remove.
+func (m *model) judgeGone() string {
+	switch {
+	case m.serving == nil:
+		return ""
+	case m.serving.MadeByOperator():
+		return "the operator's FitUser is left"
+	case m.reason != v1alpha1.ReasonUserNotFound:
+		return fmt.Sprintf("it says %q, and Clerk has no such user", m.reason)
+	case m.row != nil && m.serving.Status.Clerk != nil && !m.serving.Spec.Suspend && m.serving.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:
+		return "the row is left"
+	}
+	return m.judgeConditions()
+}

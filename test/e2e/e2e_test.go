@@ -1,0 +1,313 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+)
+
+// TestTheLifeOfADeployment goes through it in order: each step needs the one before.
+func TestTheLifeOfADeployment(t *testing.T) {
+	w := newWorld(t)
+	t.Cleanup(w.removeEverything)
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"deployed", w.deploy},
+		{"a first user", w.firstUser},
+		{"a role", w.role},
+		{"drift", w.drift},
+		{"pods killed", w.podsKilled},
+		{"the leader evicted", w.leaderEvicted},
+		{"rolled out under load", w.rolledOut},
+		{"the controller rolled out", w.controllerRolledOut},
+		{"metrics", w.metrics},
+		{"the CRD removed while it runs", w.crdRemoved},
+		{"the namespace removed while it runs", w.namespaceRemoved},
+		{"undeployed", w.undeployed},
+	} {
+		outer := w.T
+		passed := t.Run(step.name, func(t *testing.T) {
+			w.T = t
+			defer func() { w.T = outer }()
+			step.do()
+		})
+		if !passed {
+			w.explain()
+			t.FailNow()
+		}
+	}
+}
+
+// explain prints what helps to see why.
+func (w *world) explain() {
+	for _, args := range [][]string{
+		{"get", "pods,fitusers,events", "-o", "wide"}, {"describe", "pods"},
+		{"logs", "-l", "app.kubernetes.io/component=controller", "--tail=40"},
+		{"logs", "-l", "app.kubernetes.io/component=receiver", "--tail=40"},
+	} {
+		out, err := w.try("", args...)
+		w.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (w *world) removeEverything() {
+	if out, err := w.try("", "delete", "-k", w.overlay, "--ignore-not-found", "--wait=false", "-l", "app.kubernetes.io/name=fituser-operator"); err != nil {
+		w.Logf("removing what is left: %v\n%s", err, out)
+	}
+	_, _ = w.try("", "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+}
+
+func (w *world) deploy() {
+	database := w.serveDatabase()
+	w.makeSecrets(database)
+	w.apply()
+	w.attach(true)
+	w.Logf("kubectl get pods -o wide\n%s", w.kubectl("get", "pods", "-o", "wide"))
+}
+
+func (w *world) makeSecrets(database string) {
+	w.Helper()
+	w.kubectl("create", "namespace", namespace)
+	w.kubectl("create", "secret", "generic", "fituser-receiver", "--from-literal=CLERK_WEBHOOK_SECRET="+webhookSecret)
+	w.kubectl("create", "secret", "generic", "fituser-controller",
+		"--from-literal=CLERK_SECRET_KEY="+clerktest.DefaultSecretKey, "--from-literal=DATABASE_URL="+database)
+	w.Setenv("E2E_DATABASE_URL", database)
+}
+
+func (w *world) apply() {
+	w.Helper()
+	w.Log(w.kubectl("apply", "--server-side", "-k", w.overlay))
+	w.ready()
+}
+
+func (w *world) ready() {
+	w.Helper()
+	for _, component := range []string{"receiver", "controller"} {
+		w.Log(w.kubectl("rollout", "status", "deployment/"+prefix+"fituser-"+component, "--timeout=3m"))
+	}
+}
+
+func (w *world) signUp(name string) string {
+	return w.clerk.SignUp(clerktest.Person{Email: strings.ToLower(name) + "@example.com", FirstName: name})
+}
+
+func (w *world) firstUser() {
+	jane := w.signUp("Jane")
+	w.deliver()
+	w.eventually("the row is there", func() error { return w.row(jane, "first_name", "Jane") })
+	w.kubectl("wait", "--for=condition=Ready", "fituser/"+v1alpha1.NameFor(jane, 0), "--timeout=60s")
+	w.Logf("kubectl get fitusers -o wide\n%s", w.kubectl("get", "fitusers", "-o", "wide"))
+	w.Logf("SELECT * FROM users: %v", w.table.Query("SELECT id, email, first_name, role FROM users"))
+}
+
+// coach is a manifest that gives a role.
+func coach(id string) string {
+	return fmt.Sprintf(`
+apiVersion: identity.fitai.dev/v1alpha1
+kind: FitUser
+metadata: {name: coach}
+spec: {clerkUserID: %s, role: trainer}
+`, id)
+}
+
+func (w *world) role() {
+	id := w.clerk.Users()[0].ID
+	w.kubectlWith(coach(id), "apply", "-f", "-")
+	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=60s")
+	if err := w.holds(id, "trainer"); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// holds is nil when Clerk and the row both have the role.
+func (w *world) holds(id, role string) error {
+	user, _ := w.clerk.User(id)
+	if got := fmt.Sprint(user.PublicMetadata["role"]); got != role {
+		return fmt.Errorf("the role in Clerk is %s", got)
+	}
+	return w.row(id, "role", role)
+}
+
+func (w *world) drift() {
+	id := w.clerk.Users()[0].ID
+	w.table.Exec("UPDATE users SET first_name = 'Nobody' WHERE id = $1", id)
+	w.eventually("the row is as Clerk says", func() error { return w.row(id, "first_name", "Jane") })
+	w.table.Exec("DELETE FROM users WHERE id = $1", id)
+	w.eventually("the row is there again", func() error { return w.row(id, "role", "trainer") })
+	w.clerk.SetPublicMetadata(id, clerktest.Metadata{"role": "admin"})
+	w.eventually("the manifest's role rules", func() error { return w.holds(id, "trainer") })
+}
+
+func (w *world) leader() string {
+	w.Helper()
+	holder := w.kubectl("get", "lease", "fituser-operator", "-o", "jsonpath={.spec.holderIdentity}")
+	pod, _, _ := strings.Cut(holder, "_")
+	return pod
+}
+
+func (w *world) podsKilled() {
+	receiver := strings.Fields(w.kubectl("get", "pods", "-l", "app.kubernetes.io/component=receiver", "-o", "name"))[0]
+	leader := w.leader()
+	w.kubectl("delete", "--force", "--grace-period=0", receiver, "pod/"+leader)
+	joe := w.signUp("Joe")
+	w.deliver()
+	w.eventually("another leads, and the row is there", func() error { return w.row(joe, "first_name", "Joe") })
+	w.ready()
+	w.Logf("%s and %s were killed, %s leads\n%s", receiver, leader, w.leader(), w.kubectl("get", "pods", "-o", "wide"))
+}
+
+// leaderEvicted does to the leader what kubectl drain does. The node itself is left alone: it may be the only one.
+func (w *world) leaderEvicted() {
+	leader := w.leader()
+	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, leader, namespace)
+	w.kubectlWith(eviction, "create", "--raw", "/api/v1/namespaces/"+namespace+"/pods/"+leader+"/eviction", "-f", "-")
+	ann := w.signUp("Ann")
+	w.deliver()
+	w.eventually("another leads, and the row is there", func() error { return w.row(ann, "first_name", "Ann") })
+	if next := w.leader(); next == leader {
+		w.Errorf("%s still leads", leader)
+	}
+	w.ready()
+}
+
+// rolledOut restarts the receivers while webhooks come in, once over connections that are kept and once over new ones.
+func (w *world) rolledOut() {
+	for _, keepAlive := range []bool{true, false} {
+		w.attach(keepAlive)
+		answers := w.underLoad(func() {
+			w.kubectl("rollout", "restart", "deployment/"+prefix+"fituser-receiver")
+			w.kubectl("rollout", "status", "deployment/"+prefix+"fituser-receiver", "--timeout=3m")
+			w.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=receiver,pod-template-hash!="+w.templateHash(), "--timeout=2m")
+		})
+		w.Logf("connections kept: %t: answers: %v", keepAlive, answers)
+		for answer, count := range answers {
+			if answer != "200" {
+				w.Errorf("%d deliveries ended with %s", count, answer)
+			}
+		}
+	}
+	w.attach(true)
+}
+
+// templateHash is that of the receivers which are to stay.
+func (w *world) templateHash() string {
+	w.Helper()
+	return w.kubectl("get", "replicasets", "-l", "app.kubernetes.io/component=receiver", "--sort-by=.metadata.creationTimestamp",
+		"-o", "jsonpath={.items[-1:].metadata.labels.pod-template-hash}")
+}
+
+// underLoad delivers some hundred webhooks per second until do returns, and counts how they were answered.
+func (w *world) underLoad(do func()) map[string]int {
+	w.Helper()
+	answers := map[string]int{}
+	user := w.clerk.Users()[0]
+	var mu sync.Mutex
+	var done atomic.Bool
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			pace := time.NewTicker(50 * time.Millisecond)
+			defer pace.Stop()
+			for ; !done.Load(); <-pace.C {
+				message := w.sender.Message(clerktest.Event{Type: "user.updated", Data: user, InstanceID: clerktest.DefaultInstanceID})
+				status, err := w.sender.Deliver(context.Background(), message)
+				answer := fmt.Sprint(status)
+				if err != nil {
+					answer = err.Error()
+				}
+				mu.Lock()
+				answers[answer]++
+				mu.Unlock()
+			}
+		})
+	}
+	defer senders.Wait()
+	defer done.Store(true)
+	do()
+	mu.Lock()
+	defer mu.Unlock()
+	return answers
+}
+
+func (w *world) controllerRolledOut() {
+	w.kubectl("rollout", "restart", "deployment/"+prefix+"fituser-controller")
+	w.ready()
+	sue := w.signUp("Sue")
+	w.deliver()
+	w.eventually("the row is there", func() error { return w.row(sue, "first_name", "Sue") })
+	w.kubectl("rollout", "undo", "deployment/"+prefix+"fituser-controller")
+	w.ready()
+}
+
+// crdRemoved takes the definition of FitUsers away under the running operator: no row and no right may go.
+func (w *world) crdRemoved() {
+	if w.hadCRD {
+		w.Skip("the CRD was there before this test: other operators may need it")
+	}
+	w.kubectl("delete", "crd", "fitusers.identity.fitai.dev", "--timeout=2m")
+	w.nothingGoes()
+	w.apply()
+	w.kubectlWith(coach(w.clerk.Users()[0].ID), "apply", "-f", "-")
+	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
+}
+
+// namespaceRemoved takes everything away at once.
+func (w *world) namespaceRemoved() {
+	w.kubectl("delete", "namespace", namespace, "--timeout=3m")
+	w.nothingGoes()
+	w.makeSecrets(os.Getenv("E2E_DATABASE_URL"))
+	w.apply()
+	w.kubectlWith(coach(w.clerk.Users()[0].ID), "apply", "-f", "-")
+	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
+}
+
+// nothingGoes watches, for longer than the operator waits before it takes a role back, that rows and rights stay.
+func (w *world) nothingGoes() {
+	w.Helper()
+	users := w.clerk.Users()
+	watch := time.NewTimer(15 * time.Second)
+	defer watch.Stop()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := w.holds(users[0].ID, "trainer"); err != nil {
+			w.Fatalf("a right has gone: %v", err)
+		}
+		if rows := len(w.table.Query("SELECT id FROM users")); rows != len(users) {
+			w.Fatalf("%d rows for %d users", rows, len(users))
+		}
+		select {
+		case <-tick.C:
+		case <-watch.C:
+			return
+		}
+	}
+}
+
+func (w *world) undeployed() {
+	command := exec.Command("make", "-C", "../..", "undeploy", "OVERLAY="+w.overlay, "NAMESPACE="+namespace)
+	out, err := command.CombinedOutput()
+	w.Logf("%s", out)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.nothingGoes()
+	left := w.kubectl("get", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+	if slices.ContainsFunc(strings.Fields(left), func(name string) bool { return strings.Contains(name, "/"+prefix+"fituser") }) {
+		w.Errorf("something is left: %s", left)
+	}
+}

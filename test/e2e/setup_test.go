@@ -1,0 +1,280 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+)
+
+const (
+	namespace     = "fituser-e2e"
+	prefix        = "e2e-" // of everything, so that an operator that is there already is left alone
+	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	patience      = 4 * time.Minute // for anything that the cluster does by itself
+)
+
+// world is the cluster with the operator on it, and what is around it on this machine.
+type world struct {
+	*testing.T
+	host    string // this machine's address, as the pods see it
+	overlay string
+	clerk   *clerktest.Server
+	sender  *clerktest.Sender
+	table   *storetest.Raw
+	hadCRD  bool
+}
+
+var postgres storetest.Postgres
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t}
+	nodes := w.kubectl("get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
+	w.host = facing(t, nodes)
+	_, err := w.try("", "get", "crd", "fitusers.identity.fitai.dev")
+	w.hadCRD = err == nil
+	w.startClerk()
+	w.writeOverlay()
+	return w
+}
+
+// facing is the address of this machine that a node sees. E2E_HOST overrides it.
+func facing(t *testing.T, node string) string {
+	t.Helper()
+	if host := os.Getenv("E2E_HOST"); host != "" {
+		return host
+	}
+	connection, err := net.Dial("udp", net.JoinHostPort(node, "9")) // sends nothing
+	if err != nil {
+		t.Fatalf("finding this machine's address as node %s sees it (E2E_HOST sets it): %v", node, err)
+	}
+	defer func() { _ = connection.Close() }()
+	return connection.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
+func (w *world) startClerk() {
+	w.Helper()
+	w.clerk = clerktest.NewServer(clerktest.Config{})
+}
+
+// serveClerk lets the pods reach the stand-in, and returns its address.
+func (w *world) serveClerk() string {
+	w.Helper()
+	listener := w.listen()
+	server := &http.Server{Handler: w.clerk}
+	go func() { _ = server.Serve(listener) }()
+	w.Cleanup(func() { _ = server.Close() })
+	return "http://" + listener.Addr().String() + "/v1"
+}
+
+func (w *world) listen() net.Listener {
+	w.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(w.host, "0"))
+	if err != nil {
+		w.Fatalf("listening where the pods can reach it (E2E_HOST sets the address): %v", err)
+	}
+	return listener
+}
+
+// serveDatabase lets the pods reach PostgreSQL, which itself listens on a socket only, and returns its address.
+func (w *world) serveDatabase() string {
+	w.Helper()
+	location := postgres.URL(w.T)
+	w.table = storetest.OpenRaw(w.T, location)
+	address, err := url.Parse(location)
+	if err != nil {
+		w.Fatal(err)
+	}
+	socket := filepath.Join(address.Query().Get("host"), ".s.PGSQL.5432")
+	listener := w.listen()
+	w.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			near, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go join(near, socket)
+		}
+	}()
+	address.Host, address.RawQuery = listener.Addr().String(), "sslmode=disable"
+	return address.String()
+}
+
+func join(near net.Conn, socket string) {
+	defer func() { _ = near.Close() }()
+	far, err := net.Dial("unix", socket)
+	if err != nil {
+		return
+	}
+	defer func() { _ = far.Close() }()
+	go func() {
+		_, _ = io.Copy(far, near)
+		_ = far.Close()
+	}()
+	_, _ = io.Copy(near, far)
+}
+
+// writeOverlay makes an overlay as docs/deploy.md describes, with the image under test.
+func (w *world) writeOverlay() {
+	w.Helper()
+	image := os.Getenv("E2E_IMAGE")
+	if image == "" {
+		w.Fatal("E2E_IMAGE is not set: name an image that the cluster has or can pull, see make test-e2e")
+	}
+	name, tag, _ := strings.Cut(image, ":")
+	if at := strings.LastIndex(image, ":"); at > strings.LastIndex(image, "/") {
+		name, tag = image[:at], image[at+1:]
+	}
+	dir, err := filepath.EvalSymlinks(w.TempDir())
+	if err != nil {
+		w.Fatal(err)
+	}
+	config, err := filepath.Abs("../../config/default")
+	if err != nil {
+		w.Fatal(err)
+	}
+	relative, err := filepath.Rel(dir, config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	content := fmt.Sprintf(`
+namespace: %s
+namePrefix: %s
+resources: [%s]
+images: [{name: controller, newName: %q, newTag: %q}]
+configMapGenerator:
+  - name: fituser-settings
+    literals: [CLERK_API_URL=%s, FITUSER_SYNC_PERIOD=10s, FITUSER_CLERK_RATE_LIMIT=100]
+`, namespace, prefix, relative, name, tag, w.serveClerk())
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	w.overlay = dir
+}
+
+// kubectl runs kubectl in the operator's namespace and returns what it prints.
+func (w *world) kubectl(args ...string) string {
+	w.Helper()
+	return w.kubectlWith("", args...)
+}
+
+// kubectlWith is kubectl with something on its standard input.
+func (w *world) kubectlWith(stdin string, args ...string) string {
+	w.Helper()
+	out, err := w.try(stdin, args...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) try(stdin string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, "kubectl", append([]string{"-n", namespace}, args...)...)
+	command.Stdin = strings.NewReader(stdin)
+	var out, complaints bytes.Buffer
+	command.Stdout, command.Stderr = &out, &complaints
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, complaints.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+// eventually waits for a state of the world.
+func (w *world) eventually(what string, check func() error) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	started := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		last := check()
+		if last == nil {
+			w.Logf("%s (%.1f s)", what, time.Since(started).Seconds())
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			w.Fatalf("waiting until %s: %v", what, last)
+		}
+	}
+}
+
+// attach makes Clerk's webhooks go to the Service: straight to its address where this machine reaches it, else through
+// the API server.
+func (w *world) attach(keepAlive bool) {
+	w.Helper()
+	address := w.kubectl("get", "service", prefix+"fituser-webhook", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
+	config := clerktest.SenderConfig{URL: "http://" + address + "/api/webhooks", Secrets: []string{webhookSecret}}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives, transport.MaxIdleConnsPerHost = !keepAlive, 16
+	config.Transport = transport
+	if connection, err := net.DialTimeout("tcp", address, 3*time.Second); err == nil {
+		_ = connection.Close()
+	} else {
+		w.Logf("the Service's address cannot be reached from here: webhooks go through the API server")
+		config.URL, config.Transport = w.throughAPIServer()
+	}
+	sender, err := clerktest.NewSender(config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.sender = sender
+	w.clerk.Attach(sender)
+}
+
+func (w *world) throughAPIServer() (address string, transport http.RoundTripper) {
+	w.Helper()
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		w.Fatal(err)
+	}
+	transport, err = rest.TransportFor(config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	path := "/api/v1/namespaces/" + namespace + "/services/" + prefix + "fituser-webhook:http/proxy/api/webhooks"
+	return strings.TrimSuffix(config.Host, "/") + path, transport
+}
+
+// deliver delivers what waits, again and again until it is taken, as Svix does.
+func (w *world) deliver() {
+	w.Helper()
+	w.eventually("the webhooks are taken", func() error { return w.sender.DeliverAll(context.Background()) })
+}
+
+// row is nil when the table says this of a user.
+func (w *world) row(id, column, want string) error {
+	rows := w.table.Query("SELECT * FROM users WHERE id = $1", id)
+	if len(rows) == 0 {
+		return errors.New("there is no row")
+	}
+	if got := fmt.Sprint(rows[0][column]); got != want {
+		return fmt.Errorf("%s is %q, want %q", column, got, want)
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+package manifests_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// warnings keeps what the API server warns of.
+type warnings struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said = append(w.said, text)
+}
+
+// foreign are the kinds whose definitions are other projects'.
+var foreign = []string{"ServiceMonitor", "HTTPRoute"}
+
+func TestTheAPIServerTakesEverythingWithoutAWarning(t *testing.T) {
+	t.Parallel()
+	env := cluster(t)
+	for name, objects := range rendered(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said warnings
+			config := rest.CopyConfig(env.config)
+			config.WarningHandler = &said
+			c := clientFor(t, config)
+			for _, object := range objects {
+				if slices.Contains(foreign, object.GetKind()) {
+					continue
+				}
+				if err := dryRun(t, c, object); err != nil {
+					t.Errorf("%s: %v", identity(object), err)
+				}
+			}
+			if len(said.said) > 0 {
+				t.Errorf("warnings: %s", strings.Join(said.said, "\n"))
+			}
+		})
+	}
+}
+
+// dryRun lets the API server judge an object as kubectl apply --server-side --dry-run=server --validate=strict does, in a
+// namespace with the manifest's own labels.
+func dryRun(t *testing.T, c client.Client, object *unstructured.Unstructured) error {
+	t.Helper()
+	object = object.DeepCopy()
+	if object.GetNamespace() != "" {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: "dry-" + object.GetNamespace(), Labels: restrictedLabels(t),
+		}}
+		if err := c.Create(t.Context(), namespace); client.IgnoreAlreadyExists(err) != nil {
+			t.Fatal(err)
+		}
+		object.SetNamespace(namespace.Name)
+	}
+	return c.Patch(t.Context(), object, client.Apply, client.DryRunAll, //nolint:staticcheck // of an unstructured object
+		client.FieldOwner("test"), client.ForceOwnership, client.FieldValidation(metav1.FieldValidationStrict))
+}
+
+// restrictedLabels are those of the manifests' namespace.
+func restrictedLabels(t *testing.T) map[string]string {
+	t.Helper()
+	labels := find(t, rendered(t)["default"], "Namespace", "fituser").GetLabels()
+	for _, mode := range []string{"enforce", "warn", "audit"} {
+		if labels["pod-security.kubernetes.io/"+mode] != "restricted" || labels["pod-security.kubernetes.io/"+mode+"-version"] == "" {
+			t.Fatalf("the namespace does not %s a version of restricted: %v", mode, labels)
+		}
+	}
+	return labels
+}
+
+// The official verdict on the pods themselves; the API server only warns of a Deployment's.
+func TestPodSecurityRestricted(t *testing.T) {
+	t.Parallel()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, objects := range rendered(t) {
+		for _, deployment := range deployments(t, objects) {
+			pod := deployment.Spec.Template
+			restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+			for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+				if !result.Allowed {
+					t.Errorf("%s: %s: %s (%s)", name, deployment.Name, result.ForbiddenReason, result.ForbiddenDetail)
+				}
+			}
+			for _, problem := range hardening(pod.Spec) {
+				t.Errorf("%s: %s: %s", name, deployment.Name, problem)
+			}
+		}
+	}
+}
+
+func deployments(t *testing.T, objects []*unstructured.Unstructured) []appsv1.Deployment {
+	t.Helper()
+	var all []appsv1.Deployment
+	for _, object := range ofKind(objects, "Deployment") {
+		var deployment appsv1.Deployment
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &deployment); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, deployment)
+	}
+	return all
+}
+
+// hardening is what Pod Security does not ask for and this project does.
+func hardening(pod corev1.PodSpec) (problems []string) {
+	if pod.ServiceAccountName == "" {
+		problems = append(problems, "no account of its own")
+	}
+	for _, c := range pod.Containers {
+		s := c.SecurityContext
+		if s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem || *s.RunAsUser < 10000 || *s.RunAsGroup < 10000 {
+			problems = append(problems, "the root file system can be written to, or the user is one of the node's")
+		}
+		for _, resource := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+			if c.Resources.Limits[resource] == (c.Resources.Limits["none"]) || c.Resources.Requests[resource] == (c.Resources.Requests["none"]) {
+				problems = append(problems, fmt.Sprintf("no limit of or request for %s", resource))
+			}
+		}
+		if c.ReadinessProbe.HTTPGet.Path == c.LivenessProbe.HTTPGet.Path {
+			problems = append(problems, "readiness and liveness are one")
+		}
+		problems = append(problems, environment(c)...)
+	}
+	return problems
+}
+
+// environment holds no credentials, and a Go memory limit below the container's.
+func environment(c corev1.Container) (problems []string) {
+	limited := false
+	for _, variable := range c.Env {
+		if variable.Name == "GOMEMLIMIT" {
+			var mebibytes int64
+			_, err := fmt.Sscanf(variable.Value, "%dMiB", &mebibytes)
+			share := float64(mebibytes<<20) / float64(c.Resources.Limits.Memory().Value())
+			limited = err == nil && share > 0.8 && share < 0.95
+		}
+		if variable.ValueFrom != nil && variable.ValueFrom.SecretKeyRef != nil {
+			problems = append(problems, variable.Name+" holds a secret in the environment")
+		}
+	}
+	if !limited {
+		problems = append(problems, "GOMEMLIMIT is not nine tenths of the memory limit")
+	}
+	return problems
+}

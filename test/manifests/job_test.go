@@ -1,0 +1,310 @@
+package manifests_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	authv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+)
+
+const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// job is the operator's two processes with all that is around them.
+type job struct {
+	*testing.T
+	env       controlPlane
+	namespace string
+	admin     client.Client
+	clerk     *clerktest.Server
+	clerkURL  string
+	sender    *clerktest.Sender
+	table     *storetest.Raw
+	database  string
+	binary    string
+}
+
+// doTheWholeJob makes both components do everything they ever do.
+func doTheWholeJob(t *testing.T, env controlPlane, namespace string) {
+	t.Helper()
+	j := &job{T: t, env: env, namespace: namespace, admin: fitUserClient(t, env.config), database: storetest.SQLite(t)}
+	j.table = storetest.OpenRaw(t, j.database)
+	j.binary = filepath.Join(t.TempDir(), "manager")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", j.binary, "./cmd")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the operator: %v\n%s", err, out)
+	}
+	webhooks := freeAddress(t)
+	j.startClerk(webhooks)
+	receiver := j.start("granted-fituser-receiver", "--controller=false", "--webhook-bind-address="+webhooks)
+	controller := j.start("granted-fituser-controller", "--receiver=false", "--leader-elect", "--sync-period=10s", "--max-deletions=1")
+
+	j.peopleComeAndGo()
+	j.rolesAreGivenAndTaken()
+	j.deletionsAreHeldBack()
+	j.wantMetrics(receiver, controller)
+}
+
+func (j *job) startClerk(webhooks string) {
+	j.Helper()
+	sender, err := clerktest.NewSender(clerktest.SenderConfig{URL: "http://" + webhooks + "/api/webhooks", Secrets: []string{webhookSecret}})
+	if err != nil {
+		j.Fatal(err)
+	}
+	j.sender, j.clerk = sender, clerktest.NewServer(clerktest.Config{})
+	j.clerk.Attach(sender)
+	server := httptest.NewServer(j.clerk)
+	j.Cleanup(server.Close)
+	j.clerkURL = server.URL + "/v1"
+}
+
+// start starts a component as an account, waits until it is ready and returns where its metrics are.
+func (j *job) start(account string, args ...string) (metrics string) {
+	j.Helper()
+	metrics, health := freeAddress(j.T), freeAddress(j.T)
+	log, err := os.Create(filepath.Join(j.TempDir(), "log"))
+	if err != nil {
+		j.Fatal(err)
+	}
+	process := exec.Command(j.binary, append(args, "--kubeconfig="+j.kubeconfig(account), "--namespace="+j.namespace,
+		"--metrics-bind-address="+metrics, "--health-probe-bind-address="+health, "--clerk-rate-limit=100")...)
+	process.Env = []string{
+		"CLERK_WEBHOOK_SECRET=" + webhookSecret, "CLERK_SECRET_KEY=" + clerktest.DefaultSecretKey,
+		"DATABASE_URL=" + j.database, "CLERK_API_URL=" + j.clerkURL,
+		"KUBE_FEATURE_WatchListClient=false", // as against an API server that cannot send a list as a watch: caches list
+	}
+	process.Stdout, process.Stderr = log, log
+	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := process.Start(); err != nil {
+		j.Fatal(err)
+	}
+	j.Cleanup(func() {
+		_ = process.Process.Signal(syscall.SIGTERM)
+		_ = process.Wait()
+		if said, _ := os.ReadFile(log.Name()); j.Failed() {
+			j.Logf("%s said:\n%s", account, said)
+		}
+	})
+	eventually(j.T, account+" is ready", func() error { return answers("http://"+health+"/readyz", "") })
+	return metrics
+}
+
+// kubeconfig is a file with the account's own token, as the kubelet mounts it.
+func (j *job) kubeconfig(account string) string {
+	j.Helper()
+	cluster := j.env.config
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: cluster.Host, CertificateAuthorityData: cluster.CAData}
+	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token(j.T, j.env.config, j.namespace, account)}
+	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
+	config.CurrentContext = "x"
+	file := filepath.Join(j.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		j.Fatal(err)
+	}
+	return file
+}
+
+func token(t *testing.T, admin *rest.Config, namespace, account string) string {
+	t.Helper()
+	request := &authv1.TokenRequest{}
+	serviceAccount := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	if err := clientFor(t, admin).SubResource("token").Create(t.Context(), serviceAccount, request); err != nil {
+		t.Fatalf("getting a token of %s: %v", account, err)
+	}
+	return request.Status.Token
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// answers is nil when a GET is answered with 200.
+func answers(url, bearer string) error {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	if bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	own := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true, // each process signs its own
+	}}
+	response, err := own.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("%s answers %d: %.200s", url, response.StatusCode, body), err)
+	}
+	return err
+}
+
+func (j *job) deliver() {
+	j.Helper()
+	if err := j.sender.DeliverAll(j.Context()); err != nil {
+		j.Fatal(err)
+	}
+}
+
+func (j *job) settled() {
+	j.Helper()
+	eventually(j.T, "Clerk, the FitUsers and the table agree", func() error {
+		var all v1alpha1.FitUserList
+		if err := j.admin.List(context.Background(), &all, client.InNamespace(j.namespace)); err != nil {
+			return err
+		}
+		users, rows := len(j.clerk.Users()), len(j.table.Query("SELECT id FROM users"))
+		if len(all.Items) != users || rows != users {
+			return fmt.Errorf("%d users, %d FitUsers, %d rows", users, len(all.Items), rows)
+		}
+		for _, u := range all.Items {
+			if u.Status.ObservedGeneration != u.Generation || u.Status.Role == "" {
+				return fmt.Errorf("%s has status %+v", u.Name, u.Status)
+			}
+		}
+		return nil
+	})
+}
+
+func (j *job) peopleComeAndGo() {
+	j.Helper()
+	jane := j.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
+	j.deliver()
+	j.settled()
+	j.clerk.SetNames(jane, "Janet", "Doe") // a hint on a FitUser that is there
+	j.deliver()
+	j.sender.Send(clerktest.ExampleDeleted()) // of somebody nobody knows
+	j.deliver()
+	j.clerk.Import(3) // whom only the sweep finds
+	j.settled()
+	j.clerk.Delete(jane)
+	j.deliver()
+	j.settled()
+}
+
+func (j *job) rolesAreGivenAndTaken() {
+	j.Helper()
+	id := j.clerk.Users()[0].ID
+	u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: id, Role: "trainer"}}
+	u.Namespace, u.Name = j.namespace, "coach"
+	if err := j.admin.Create(j.Context(), u); err != nil {
+		j.Fatal(err)
+	}
+	for _, role := range []v1alpha1.Role{"trainer", "admin", ""} {
+		patch := fmt.Sprintf(`{"spec":{"role":%q}}`, role)
+		if role == "" {
+			patch = `{"spec":{"role":null}}`
+		}
+		if err := j.admin.Patch(j.Context(), u, merge(patch)); err != nil {
+			j.Fatal(err)
+		}
+		eventually(j.T, fmt.Sprintf("the role is %q", role), func() error {
+			user, _ := j.clerk.User(id)
+			if held, _ := user.PublicMetadata["role"].(string); held != string(role) {
+				return fmt.Errorf("it is %q in Clerk", held)
+			}
+			return nil
+		})
+		j.settled()
+	}
+}
+
+// deletionsAreHeldBack lets one user more go than may go in a period.
+func (j *job) deletionsAreHeldBack() {
+	j.Helper()
+	for range 3 {
+		j.clerk.SignUp(clerktest.Person{Email: fmt.Sprintf("gone%d@example.com", len(j.clerk.Users())), FirstName: "Gone"})
+	}
+	j.deliver()
+	j.settled()
+	for _, u := range j.clerk.Users() {
+		if strings.HasPrefix(u.PrimaryEmail(), "gone") {
+			j.clerk.Delete(u.ID)
+		}
+	}
+	j.deliver()
+	eventually(j.T, "an event tells of deletions held back", func() error {
+		var events corev1.EventList
+		if err := j.env.client(j.T).List(context.Background(), &events, client.InNamespace(j.namespace)); err != nil {
+			return err
+		}
+		for _, event := range events.Items {
+			if event.Reason == "DeletionsHeldBack" {
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %d others", len(events.Items))
+	})
+}
+
+// wantMetrics reads the metrics as Prometheus does, and as somebody who may not.
+func (j *job) wantMetrics(addresses ...string) {
+	j.Helper()
+	const account = "prometheus"
+	c := j.env.client(j.T)
+	reader := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: j.namespace, Name: account}}
+	if err := c.Create(j.Context(), reader); err != nil {
+		j.Fatal(err)
+	}
+	bearer := token(j.T, j.env.config, j.namespace, account)
+	for _, address := range addresses {
+		url := "https://" + address + "/metrics"
+		if err := answers(url, ""); err == nil || !strings.Contains(err.Error(), "401") {
+			j.Errorf("without a token: %v", err)
+		}
+		if err := answers(url, bearer); err == nil || !strings.Contains(err.Error(), "403") {
+			j.Errorf("without the right: %v", err)
+		}
+	}
+	j.bind(account)
+	for _, address := range addresses {
+		eventually(j.T, "metrics are shown", func() error { return answers("https://"+address+"/metrics", bearer) })
+	}
+}
+
+// bind gives an account the right that Prometheus needs.
+func (j *job) bind(account string) {
+	j.Helper()
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "granted-prometheus"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "granted-fituser-metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: j.namespace, Name: account}},
+	}
+	if err := j.env.client(j.T).Create(j.Context(), binding); err != nil {
+		j.Fatal(err)
+	}
+}

@@ -1,0 +1,189 @@
+package manifests_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// second is an operator with other names than the manifests', which the policy must not need to know.
+const second = `
+namespace: %s
+namePrefix: a-
+nameSuffix: -z
+resources: [CONFIG/default]
+`
+
+func fitUserClient(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// as is the access of an account, by impersonation.
+func (c controlPlane) as(namespace, account string) *rest.Config {
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: fmt.Sprintf("system:serviceaccount:%s:%s", namespace, account),
+		Groups:   []string{"system:authenticated", "system:serviceaccounts", "system:serviceaccounts:" + namespace},
+	}
+	return config
+}
+
+func TestWhatTheReceiversAccountCanWrite(t *testing.T) {
+	t.Parallel()
+	const namespace = "policy-test"
+	env := cluster(t)
+	objects := render(t, overlay(t, fmt.Sprintf(second, namespace)))
+	install(t, env.client(t), objects, "Namespace", "ServiceAccount", "Role", "RoleBinding",
+		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+	admin := fitUserClient(t, env.config)
+	receiver := fitUserClient(t, env.as(namespace, find(t, objects, "ServiceAccount", "receiver").GetName()))
+	awaitPolicy(t, receiver, namespace)
+
+	t.Run("create", func(t *testing.T) { wantCreations(t, receiver, namespace) })
+	t.Run("change", func(t *testing.T) { wantChanges(t, admin, receiver, namespace) })
+	t.Run("the rest", func(t *testing.T) {
+		u := bare(namespace, "user_2rest")
+		if err := admin.Create(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{
+			"delete":        receiver.Delete(t.Context(), u.DeepCopy()),
+			"update":        receiver.Update(t.Context(), u.DeepCopy()),
+			"status":        receiver.Status().Patch(t.Context(), u.DeepCopy(), merge(`{"status":{"role":"admin"}}`)),
+			"all at once":   receiver.DeleteAllOf(t.Context(), &v1alpha1.FitUser{}, client.InNamespace(namespace)),
+			"elsewhere":     receiver.Create(t.Context(), bare("default", "user_2rest")),
+			"list anywhere": receiver.List(t.Context(), &v1alpha1.FitUserList{}),
+		} {
+			if !apierrors.IsForbidden(err) {
+				t.Errorf("%s: want a refusal, got %v", what, err)
+			}
+		}
+	})
+}
+
+// awaitPolicy waits until the API server goes by the policy, which takes it a moment.
+func awaitPolicy(t *testing.T, c client.Client, namespace string) {
+	t.Helper()
+	eventually(t, "the policy is in force", func() error {
+		u := bare(namespace, "user_2probe")
+		u.Spec.Role = "admin"
+		if err := c.Create(context.Background(), u, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "nothing but the id") {
+			return fmt.Errorf("the answer is %w", err)
+		}
+		return nil
+	})
+}
+
+func bare(namespace, id string) *v1alpha1.FitUser {
+	u := v1alpha1.NewFitUser(namespace, id, 0)
+	u.Annotations[v1alpha1.AnnotationHint] = hint("msg_1")
+	return u
+}
+
+func hint(message string) string {
+	return v1alpha1.Hint{Message: message, Type: v1alpha1.UserCreated, ReceivedAt: 1}.Encode()
+}
+
+func merge(patch string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(patch)) }
+
+func wantCreations(t *testing.T, receiver client.Client, namespace string) {
+	refused := map[string]func(*v1alpha1.FitUser){
+		"a role":               func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" },
+		"even the lowest role": func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
+		"suspended":            func(u *v1alpha1.FitUser) { u.Spec.Suspend = true },
+		"retained":             func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain },
+		"a label":              func(u *v1alpha1.FitUser) { u.Labels = map[string]string{"a": "b"} },
+		"an annotation":        func(u *v1alpha1.FitUser) { u.Annotations["a"] = "b" },
+		"a person's":           func(u *v1alpha1.FitUser) { delete(u.Annotations, v1alpha1.AnnotationMadeBy) },
+		"somebody else's":      func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationMadeBy] = "me" },
+		"a long hint":          func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationHint] = strings.Repeat("x", 513) },
+		"a finalizer":          func(u *v1alpha1.FitUser) { u.Finalizers = []string{"example.com/hold"} },
+		"an owner": func(u *v1alpha1.FitUser) {
+			u.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "1"}}
+		},
+		"another's name": func(u *v1alpha1.FitUser) { u.Name = "coach-jane" },
+		"no name":        func(u *v1alpha1.FitUser) { u.Name, u.GenerateName = "", "user-" },
+	}
+	for name, change := range refused {
+		u := bare(namespace, "user_2Refused")
+		change(u)
+		if err := receiver.Create(t.Context(), u); !denied(err) {
+			t.Errorf("%s: want the policy's refusal, got %v", name, err)
+		}
+	}
+	for attempt := range v1alpha1.MaxNameAttempts {
+		u := v1alpha1.NewFitUser(namespace, "user_2Taken0AZ", attempt)
+		u.Annotations[v1alpha1.AnnotationHint] = hint("msg_1")
+		if err := receiver.Create(t.Context(), u); err != nil {
+			t.Errorf("a bare FitUser: %v", err)
+		}
+	}
+}
+
+// denied reports whether it was the policy that refused.
+func denied(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy")
+}
+
+func wantChanges(t *testing.T, admin, receiver client.Client, namespace string) {
+	manifest := bare(namespace, "user_2Manifest")
+	manifest.Name, manifest.Labels = "coach-jane", map[string]string{"team": "coaches"}
+	manifest.Annotations = map[string]string{"a": "b"}
+	manifest.Spec.Role = "trainer"
+	if err := admin.Create(t.Context(), manifest); err != nil {
+		t.Fatal(err)
+	}
+	for name, patch := range map[string]string{
+		"a role":                  `{"spec":{"role":"admin"}}`,
+		"no role":                 `{"spec":{"role":null}}`,
+		"suspended":               `{"spec":{"suspend":true}}`,
+		"retained":                `{"spec":{"deletionPolicy":"Retain"}}`,
+		"a label":                 `{"metadata":{"labels":{"team":"none"}}}`,
+		"no label":                `{"metadata":{"labels":null}}`,
+		"an annotation":           `{"metadata":{"annotations":{"a":"c"}}}`,
+		"no annotation":           `{"metadata":{"annotations":{"a":null}}}`,
+		"a new annotation":        `{"metadata":{"annotations":{"c":"d"}}}`,
+		"made by the operator":    `{"metadata":{"annotations":{"identity.fitai.dev/made-by":"fituser-operator"}}}`,
+		"a finalizer":             `{"metadata":{"finalizers":["example.com/hold"]}}`,
+		"an owner":                `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"1"}]}}`,
+		"a role beside the hint":  fmt.Sprintf(`{"metadata":{"annotations":{%q:"x"}},"spec":{"role":"admin"}}`, v1alpha1.AnnotationHint),
+		"a label beside the hint": fmt.Sprintf(`{"metadata":{"annotations":{%q:"x"},"labels":{"x":"y"}}}`, v1alpha1.AnnotationHint),
+	} {
+		if err := receiver.Patch(t.Context(), manifest.DeepCopy(), merge(patch)); !denied(err) {
+			t.Errorf("%s: want the policy's refusal, got %v", name, err)
+		}
+	}
+	want := maps.Clone(manifest.Annotations)
+	for _, message := range []string{"msg_2", "msg_3"} {
+		want[v1alpha1.AnnotationHint] = hint(message)
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationHint, hint(message))
+		if err := receiver.Patch(t.Context(), manifest, merge(patch)); err != nil {
+			t.Errorf("a hint: %v", err)
+		}
+	}
+	if !maps.Equal(manifest.Annotations, want) || manifest.Spec.Role != "trainer" {
+		t.Errorf("after the hints it is %+v", manifest)
+	}
+}
