@@ -46,6 +46,9 @@ type stage struct {
 	clerk     atomic.Pointer[clerktest.Server]
 	base      time.Time
 
+	// calm is how an undisturbed run of the workload ends.
+	calm *ending
+
 	scenes, logBytes int
 }
 

@@ -58,7 +58,7 @@ type run struct {
 	died             bool
 }
 
-// perform makes a run with these mishaps.
+// perform makes a run with these mishaps. The sweep is left out where it would find what it found undisturbed: nothing.
 func (st *stage) perform(w workload, atWrite, atRead map[int]mishap) run {
 	st.Helper()
 	s := st.newScene(st)
@@ -71,11 +71,12 @@ func (st *stage) perform(w workload, atWrite, atRead map[int]mishap) run {
 	w.happens(s)
 	s.run()
 	r := run{early: s.ending()}
-	s.sweep()
+	if r.end = r.early; st.calm == nil || s.gate.waits() || cmp.Diff(*st.calm, r.early) != "" {
+		s.sweep()
+		r.end = s.ending()
+	}
 	r.writes, r.reads = s.gate.counts()
 	r.toClerk, r.toTable, r.died = s.gate.made(clerkAPI), s.gate.made(database), s.process != first
-	s.gate.arm(nil, nil)
-	r.end = s.ending()
 	s.secrets()
 	return r
 }
@@ -101,6 +102,7 @@ func TestMishapAtEveryCall(t *testing.T) {
 			if again := st.perform(w, nil, nil); cmp.Diff(undisturbed.end, again.end) != "" {
 				t.Fatalf("two undisturbed runs differ:\n%s", cmp.Diff(undisturbed.end, again.end))
 			}
+			st.calm = &undisturbed.end
 			everyWrite(st, w, undisturbed, &done)
 			everyRead(st, w, undisturbed, &done)
 			everyPair(st, w, undisturbed, &done)

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -75,6 +76,16 @@ func (g *gate) arm(atWrite, atRead map[int]mishap) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.writes, g.reads, g.applied, g.atWrite, g.atRead = 0, 0, nil, atWrite, atRead
+}
+
+// waits reports whether a call that is to go wrong has not come yet.
+func (g *gate) waits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	later := func(at map[int]mishap, than int) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Keys(at)), func(n int) bool { return n > than })
+	}
+	return later(g.atWrite, g.writes) || later(g.atRead, g.reads)
 }
 
 // counts are the reads and writes since the last arm.

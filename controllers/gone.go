@@ -23,7 +23,9 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 		reason: v1alpha1.ReasonUserNotFound, stalled: true,
 		message: "Clerk has no user with this id; waiting until it has",
 	}
-	k.rowTrouble = r.settleGoneRow(ctx, k)
+	if k.rowTrouble = r.settleGoneRow(ctx, k); k.outdated != nil {
+		return r.retry(k.outdated)
+	}
 	return r.conclude(ctx, k)
 }
 
@@ -41,6 +43,9 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 		return nil
 	} else if err != nil {
 		return storeTrouble(err)
+	}
+	if k.outdated = r.confirm(ctx, k); k.outdated != nil {
+		return nil
 	}
 	if t := r.allowDeletion(ctx, k, "the user is gone from Clerk, and the row"); t != nil {
 		return t

@@ -87,6 +87,8 @@ type known struct {
 	// lastWord is what a FitUser of the user said of their right before it was deleted.
 	lastWord v1alpha1.FitUserStatus
 
+	// outdated is why this look ends at once: the FitUsers are not as they were read.
+	outdated error
 	// clerkTrouble and rowTrouble are why the two sides are not in agreement; nil when they are.
 	clerkTrouble, rowTrouble *trouble
 	// retained is true when the row outlives the user because the FitUser says so.
@@ -119,19 +121,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	if err := r.makeFitUser(ctx, k); err != nil {
 		return r.retry(err)
 	}
-	k.clerkTrouble = r.settleRole(ctx, k)
+	if k.clerkTrouble = r.settleRole(ctx, k); k.outdated != nil {
+		return r.retry(k.outdated)
+	}
 	k.rowTrouble = r.settleRow(ctx, k)
 	return r.conclude(ctx, k)
 }
 
-// askClerk reads the user, unless the sweep has just done so. Only Clerk's own word for this very id makes a user gone.
+// askClerk reads the user, unless the sweep has done so. The page that it read may be minutes old by now, so a right is not
+// changed on its word. Only Clerk's own word for this very id makes a user gone.
 func (r *Reconciler) askClerk(ctx context.Context, k *known) *trouble {
 	if trouble := r.Instance.check(ctx); trouble != nil {
 		return trouble
 	}
-	if k.clerk = r.handovers.usable(k.handed, k.all()); k.clerk != nil {
+	if k.clerk = r.handovers.usable(k.handed, k.all()); k.clerk != nil && k.roleStays() {
 		return nil
 	}
+	k.clerk = nil
 	u, err := r.Clerk.Get(ctx, k.id)
 	switch {
 	case err == nil:
@@ -178,6 +184,11 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 // FitUser that takes over has then noted that the user was seen before the one that noted it so far goes.
 func (r *Reconciler) conclude(ctx context.Context, k *known) (reconcile.Result, error) {
 	expendable := k.expendable()
+	if len(expendable) > 0 && !k.gone { // for a user who is gone none of the operator's is needed, whatever else there is
+		if err := r.confirm(ctx, k); err != nil {
+			return r.retry(err)
+		}
+	}
 	if err := r.report(ctx, k, expendable); err != nil {
 		return r.retry(err)
 	}

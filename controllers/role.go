@@ -48,6 +48,9 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 			return nil
 		}
 	}
+	if k.outdated = r.confirm(ctx, k); k.outdated != nil {
+		return nil
+	}
 	if plan.Change == user.TakeBackRole && k.serving.MadeByOperator() {
 		if t := r.allowDeletion(ctx, k, fmt.Sprintf("the FitUser that gave %s was deleted, and taking the role back", k.role.Role)); t != nil {
 			return t
@@ -77,6 +80,15 @@ func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan
 	k.role = after.Plan()
 	r.Metrics.repairedDrift(k, "clerk", "role")
 	return nil
+}
+
+// roleStays reports whether Clerk, as far as it was heard, holds the role in force and its mark.
+func (k *known) roleStays() bool {
+	var demanded user.Role
+	if k.serving != nil {
+		demanded = user.Role(k.serving.Spec.Role)
+	}
+	return k.clerk.RoleFacts(demanded).Plan().Change == user.KeepRole
 }
 
 // noteTakeBackDue says that a right still stands which no manifest gives any more, although Clerk was not heard: the

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
@@ -122,6 +125,37 @@ func (r *Reconciler) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.Fi
 	}
 	return objects, nil
 }
+
+// confirm makes sure, before a row or a right goes or a right is given, that the FitUsers of k.id are as the cache showed
+// them: it may be behind, and what was done on an old view could be put right only after somebody has noticed. The error
+// is a conflict when they are not.
+func (r *Reconciler) confirm(ctx context.Context, k *known) error {
+	var live v1alpha1.FitUserList
+	err := r.Live.List(ctx, &live, client.InNamespace(r.Namespace), client.MatchingFields{userIndex: string(k.id)})
+	if err != nil {
+		return fmt.Errorf("making sure of the FitUsers of %s: %w", k.id, err)
+	}
+	wishes := map[types.UID]wish{}
+	for i := range live.Items {
+		wishes[live.Items[i].UID] = wishOf(&live.Items[i])
+	}
+	shown := map[types.UID]wish{}
+	for _, object := range k.all() {
+		shown[object.UID] = wishOf(object)
+	}
+	if !maps.Equal(shown, wishes) {
+		return apierrors.NewConflict(resource(), string(k.id), errSeenLate)
+	}
+	return nil
+}
+
+// wish is what of a FitUser decides what is done.
+type wish struct {
+	generation     int64 // counts changes of the spec, and the beginning of the deletion
+	madeByOperator bool
+}
+
+func wishOf(object *v1alpha1.FitUser) wish { return wish{object.Generation, object.MadeByOperator()} }
 
 // expendable are the operator's own FitUsers that nobody needs: those that do not serve, and the one that does once its
 // user is gone from Clerk and the row is settled. What a person made is never among them, and nothing is while Clerk was

@@ -203,6 +203,8 @@ func (m *model) judgeGone() string {
 		return ""
 	case m.serving.MadeByOperator():
 		return "the operator's FitUser is left"
+	case m.reason == v1alpha1.ReasonSuspended && m.serving.Spec.Suspend && m.row != nil:
+		return m.judgeConditions()
 	case m.reason != v1alpha1.ReasonUserNotFound:
 		return fmt.Sprintf("it says %q, and Clerk has no such user", m.reason)
 	case m.row != nil && m.serving.Status.Clerk != nil && !m.serving.Spec.Suspend && m.serving.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:

@@ -5,7 +5,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -72,20 +71,18 @@ func (w *world) removeEverything() {
 }
 
 func (w *world) deploy() {
-	database := w.serveDatabase()
-	w.makeSecrets(database)
+	w.makeSecrets()
 	w.apply()
 	w.attach(true)
 	w.Logf("kubectl get pods -o wide\n%s", w.kubectl("get", "pods", "-o", "wide"))
 }
 
-func (w *world) makeSecrets(database string) {
+func (w *world) makeSecrets() {
 	w.Helper()
 	w.kubectl("create", "namespace", namespace)
 	w.kubectl("create", "secret", "generic", "fituser-receiver", "--from-literal=CLERK_WEBHOOK_SECRET="+webhookSecret)
 	w.kubectl("create", "secret", "generic", "fituser-controller",
-		"--from-literal=CLERK_SECRET_KEY="+clerktest.DefaultSecretKey, "--from-literal=DATABASE_URL="+database)
-	w.Setenv("E2E_DATABASE_URL", database)
+		"--from-literal=CLERK_SECRET_KEY="+clerktest.DefaultSecretKey, "--from-literal=DATABASE_URL="+w.database)
 }
 
 func (w *world) apply() {
@@ -269,7 +266,7 @@ func (w *world) crdRemoved() {
 func (w *world) namespaceRemoved() {
 	w.kubectl("delete", "namespace", namespace, "--timeout=3m")
 	w.nothingGoes()
-	w.makeSecrets(os.Getenv("E2E_DATABASE_URL"))
+	w.makeSecrets()
 	w.apply()
 	w.kubectlWith(coach(w.clerk.Users()[0].ID), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")

@@ -35,12 +35,13 @@ const (
 // world is the cluster with the operator on it, and what is around it on this machine.
 type world struct {
 	*testing.T
-	host    string // this machine's address, as the pods see it
-	overlay string
-	clerk   *clerktest.Server
-	sender  *clerktest.Sender
-	table   *storetest.Raw
-	hadCRD  bool
+	host     string // this machine's address, as the pods see it
+	overlay  string
+	database string // its address, as the pods see it
+	clerk    *clerktest.Server
+	sender   *clerktest.Sender
+	table    *storetest.Raw
+	hadCRD   bool
 }
 
 var postgres storetest.Postgres
@@ -52,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	w.host = facing(t, nodes)
 	_, err := w.try("", "get", "crd", "fitusers.identity.fitai.dev")
 	w.hadCRD = err == nil
-	w.startClerk()
+	w.clerk, w.database = clerktest.NewServer(clerktest.Config{}), w.serveDatabase()
 	w.writeOverlay()
 	return w
 }
@@ -69,11 +70,6 @@ func facing(t *testing.T, node string) string {
 	}
 	defer func() { _ = connection.Close() }()
 	return connection.LocalAddr().(*net.UDPAddr).IP.String()
-}
-
-func (w *world) startClerk() {
-	w.Helper()
-	w.clerk = clerktest.NewServer(clerktest.Config{})
 }
 
 // serveClerk lets the pods reach the stand-in, and returns its address.
