@@ -308,7 +308,7 @@ func (p *script) judgeRows() {
 // In whatever order things happen in Clerk, in Git, in the table and on the wire, and whatever the operator does meanwhile:
 // no write takes away what it must not, and once the faults are over the three places agree with the model.
 func TestAnyOrder(t *testing.T) {
-	const parts = 4
+	const parts = 10 // of a hundred each, side by side
 	var sequences atomic.Int64
 	t.Cleanup(func() { t.Logf("order: %d sequences", sequences.Load()) })
 	for part := range parts {

@@ -139,15 +139,19 @@ func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
 	row := k.rowCondition()
 	set(v1alpha1.ConditionDatabaseSynced, row.status, row.reason, row.message)
 
-	for conditionType, t := range map[string]*trouble{
-		v1alpha1.ConditionReconciling: k.first(func(t *trouble) bool { return !t.stalled }),
-		v1alpha1.ConditionStalled:     k.first(func(t *trouble) bool { return t.stalled }),
+	// Stalled first: readers of kstatus stop at the first of the two that is true, and what needs a person is the news.
+	for _, abnormal := range []struct {
+		conditionType string
+		trouble       *trouble
+	}{
+		{v1alpha1.ConditionStalled, k.first(func(t *trouble) bool { return t.stalled })},
+		{v1alpha1.ConditionReconciling, k.first(func(t *trouble) bool { return !t.stalled })},
 	} {
-		if t == nil {
-			meta.RemoveStatusCondition(&s.Conditions, conditionType)
+		if abnormal.trouble == nil {
+			meta.RemoveStatusCondition(&s.Conditions, abnormal.conditionType)
 			continue
 		}
-		set(conditionType, metav1.ConditionTrue, t.reason, t.message)
+		set(abnormal.conditionType, metav1.ConditionTrue, abnormal.trouble.reason, abnormal.trouble.message)
 	}
 }
 

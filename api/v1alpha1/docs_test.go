@@ -103,6 +103,16 @@ func TestFitUsersInTheDocuments(t *testing.T) {
 	}
 }
 
+func TestTheReadmeLeadsToEveryPage(t *testing.T) {
+	t.Parallel()
+	pages := documents(t)
+	for page := range pages {
+		if link := strings.TrimPrefix(page, "../../"); link != "README.md" && !strings.Contains(pages["../../README.md"], "]("+link) {
+			t.Errorf("README.md does not lead to %s", link)
+		}
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	pages := documents(t)
