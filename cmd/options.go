@@ -176,5 +176,5 @@ func (o options) logger(stderr io.Writer) logr.Logger {
 		encoder = zapcore.NewConsoleEncoder(config)
 	}
 	core := zapcore.NewCore(&kubezap.KubeAwareEncoder{Encoder: encoder}, zapcore.Lock(zapcore.AddSync(stderr)), level)
-	return zapr.NewLogger(zap.New(core, zap.AddStacktrace(zapcore.ErrorLevel)))
+	return zapr.NewLogger(zap.New(core)) // no stack traces: an error says what it was about, and panics bring their own
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 // Whoever was there before the first webhook is imported by the first sweep; a process killed in the middle of it is
@@ -55,7 +56,7 @@ func TestCostOfAnImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, most := len(writes), 2*n+1; got > most { // and the ConfigMap with the instance
-		t.Errorf("%d writes to the API server, want %d at most", got, most)
+		t.Errorf("%d writes to the API server, want %d at most: %v", got, most, tally(writes))
 	}
 }
 
@@ -86,4 +87,12 @@ func (s *system) annotate(object client.Object, key, value string) {
 	if err != nil {
 		s.Fatal(err)
 	}
+}
+
+func tally(writes []testenv.Write) map[string]int {
+	counts := map[string]int{}
+	for _, w := range writes {
+		counts[w.Verb+" "+w.Resource+"/"+w.Subresource]++
+	}
+	return counts
 }

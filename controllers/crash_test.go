@@ -173,3 +173,27 @@ func (st *stage) compare(what string, w workload, undisturbed, disturbed run) {
 			disturbed.toClerk, disturbed.toTable, undisturbed.toClerk, undisturbed.toTable)
 	}
 }
+
+// Somebody signs up and deletes the account at once, and the first look at them fails in the middle: nothing is left of
+// them. That a row was written is known to the process alone until a status says that the user was seen.
+func TestDeletedAmidTheFirstLook(t *testing.T) {
+	t.Parallel()
+	st := newStage(t)
+	for at, more := 1, true; more; at++ {
+		for _, mode := range []mishap{fails, inDoubt} {
+			s := st.newScene(t)
+			s.hint(s.signUp("jane"), v1alpha1.UserCreated)
+			s.gate.arm(map[int]mishap{at: mode}, nil)
+			s.watch()
+			s.look(jane)
+			more = !s.gate.waits()
+			s.clerk.Delete(string(jane))
+			s.hint(jane, v1alpha1.UserDeleted)
+			s.run()
+			s.sweep()
+			if end := s.ending(); len(end.FitUsers) > 0 || len(end.Rows) > 0 {
+				t.Errorf("write %d %s: %d FitUsers and %d rows are left", at, mode, len(end.FitUsers), len(end.Rows))
+			}
+		}
+	}
+}

@@ -146,7 +146,9 @@ func roleWorkloads() map[string]workload {
 		"manifest made and deleted": {prepare: arrive("jane"), happens: func(s *scene) {
 			s.manifest("coach", jane, admin)
 			s.remove("coach")
-		}, swept: true},
+			s.clerk.SetNames(string(jane), canary+"Janet", "")
+			s.hint(jane, v1alpha1.UserUpdated)
+		}},
 		"role overwritten in Clerk": {prepare: coached(admin), happens: func(s *scene) {
 			s.clerk.SetPublicMetadata(string(jane), clerktest.Metadata{"role": "client", "theme": "light"})
 			s.hint(jane, v1alpha1.UserUpdated)

@@ -16,7 +16,8 @@ const (
 // does, or when the event is too old to wait for any longer.
 func (r *Reconciler) lag(k *known) time.Duration {
 	age := k.now.Sub(k.hint.Since())
-	if !contradicts(k.hint, k.clerk) || age >= r.LagTolerance {
+	// An event from the future is a clock that is wrong, or somebody's joke: nobody waits for its time to come.
+	if !contradicts(k.hint, k.clerk) || age.Abs() >= r.LagTolerance {
 		return 0
 	}
 	return min(max(age, minLagPause), maxLagPause, r.LagTolerance-age+time.Millisecond)

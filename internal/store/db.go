@@ -20,8 +20,8 @@ type Options struct {
 	Now func() time.Time
 	// MaxConns bounds the connections to PostgreSQL; 0 means 8. SQLite always has one.
 	MaxConns int
-	// StatementTimeout bounds every call, the wait for a connection included; 0 means 10 s. PostgreSQL is told it too,
-	// so that a statement does not outlive a process that was killed.
+	// StatementTimeout bounds every call from its turn on; 0 means 10 s. The wait for a turn is bounded by the caller.
+	// PostgreSQL is told it too, so that a statement does not outlive a process that was killed.
 	StatementTimeout time.Duration
 }
 
@@ -47,6 +47,9 @@ type DB struct {
 	now         func() time.Time
 	timeout     time.Duration
 	conns       int
+	// turns has a place for each connection. Who waits for one is served in order; the pool itself picks anybody, and
+	// of a hundred who wait for SQLite's one connection somebody would wait too long.
+	turns chan struct{}
 
 	// statements is what the last check made; nil before one succeeded.
 	statements atomic.Pointer[statements]
@@ -71,6 +74,7 @@ func Open(rawURL string, options Options) (*DB, error) {
 	if dialect.oneConn {
 		db.conns = 1
 	}
+	db.turns = make(chan struct{}, db.conns)
 	pool.SetMaxOpenConns(db.conns)
 	pool.SetMaxIdleConns(db.conns)
 	pool.SetConnMaxLifetime(dialect.connLifetime)
@@ -95,6 +99,12 @@ func (db *DB) Close() error { return db.pool.Close() }
 
 // call does work within the time limit, again where the database asks for it, and classifies what it returns.
 func (db *DB) call(parent context.Context, work func(context.Context, *statements) error) error {
+	select {
+	case db.turns <- struct{}{}:
+		defer func() { <-db.turns }()
+	case <-parent.Done():
+		return parent.Err()
+	}
 	ctx, cancel := context.WithTimeout(parent, db.timeout)
 	defer cancel()
 	err := db.untilDone(ctx, work)
