@@ -25,7 +25,7 @@ lint: ## Run golangci-lint (.golangci.yml); its first compile takes some minutes
 	$(GOLANGCI_LINT) run
 
 test: ## Run all tests against a real API server, with the race detector.
-	$(WITH_CONTROLPLANE) go test -race ./...
+	$(WITH_CONTROLPLANE) go test -race -timeout 30m ./...
 
 verify: ## Fail where a generated file, the formatting or go.mod is not up to date.
 	hack/verify.sh
