@@ -4,7 +4,7 @@ GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 # The API server and etcd that tests start, found or built first so that its progress is seen.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
-.PHONY: help generate manifests fmt vet lint test verify build run bench image push install uninstall deploy undeploy test-e2e
+.PHONY: help generate manifests fmt vet lint test test-thorough verify build run bench image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lint: ## Run golangci-lint (.golangci.yml); its first compile takes some minutes
 
 test: ## Run all tests against a real API server, with the race detector.
 	$(WITH_CONTROLPLANE) go test -race -timeout 30m ./...
+
+test-thorough: ## Run the tests of crashes at every call and pair of calls too; takes minutes more.
+	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers
 
 verify: ## Fail where a generated file, the formatting or go.mod is not up to date.
 	hack/verify.sh

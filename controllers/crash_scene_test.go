@@ -54,7 +54,7 @@ type stage struct {
 
 func newStage(t testing.TB) *stage {
 	t.Helper()
-	st := &stage{TB: t, base: time.Now().Truncate(time.Second), transport: http.DefaultTransport.(*http.Transport).Clone()} //nolint:forcetypeassert // documented
+	st := &stage{TB: t, base: time.Now().Truncate(time.Second), transport: http.DefaultTransport.(*http.Transport).Clone()}
 	var err error
 	if st.direct, err = client.NewWithWatch(controlPlane.Get(t).Config, client.Options{Scheme: testScheme(t)}); err != nil {
 		t.Fatal(err)

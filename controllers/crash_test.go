@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -104,8 +105,10 @@ func TestMishapAtEveryCall(t *testing.T) {
 			}
 			st.calm = &undisturbed.end
 			everyWrite(st, w, undisturbed, &done)
-			everyRead(st, w, undisturbed, &done)
-			everyPair(st, w, undisturbed, &done)
+			if os.Getenv("FITUSER_TEST_THOROUGH") != "" { // minutes: make test-thorough
+				everyRead(st, w, undisturbed, &done)
+				everyPair(st, w, undisturbed, &done)
+			}
 			done.scenes.Add(int64(st.scenes))
 			done.logBytes.Add(int64(st.logBytes))
 		})

@@ -40,7 +40,7 @@ func coached(spec v1alpha1.FitUserSpec) func(*scene) {
 	}
 }
 
-var admin = v1alpha1.FitUserSpec{Role: "admin"} //nolint:gochecknoglobals // a constant
+var admin = v1alpha1.FitUserSpec{Role: "admin"}
 
 func workloads() map[string]workload {
 	all := map[string]workload{}

@@ -56,7 +56,9 @@ func TestEmailMoves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			st := newStage(t)
-			for turn := 0; st.moveEmails(t, move, turn); turn++ {
+			turn := 0
+			for st.moveEmails(t, move, turn) {
+				turn++
 			}
 		})
 	}

@@ -17,6 +17,7 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 	r.Metrics.forget(k.id)
 	r.lastWords.forget(k.id)
 	if k.serving == nil {
+		r.unnoted.Delete(k.id)
 		return reconcile.Result{}, nil
 	}
 	k.clerkTrouble = &trouble{
@@ -31,11 +32,9 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 
 func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 	switch {
-	case !k.seen():
+	case !r.sawInClerk(k.id, &k.fitUsers):
 		return nil
-	case k.serving.Spec.Suspend:
-		return suspended("the row would be removed")
-	case k.serving.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+	case !k.serving.Spec.Suspend && k.serving.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
 		k.retained = true
 		return nil
 	}
@@ -44,6 +43,14 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 	} else if err != nil {
 		return storeTrouble(err)
 	}
+	if k.serving.Spec.Suspend {
+		return suspended("the row would be removed")
+	}
+	return r.removeRow(ctx, k)
+}
+
+// removeRow removes the row, if the FitUsers are still as they were read and one more row may go.
+func (r *Reconciler) removeRow(ctx context.Context, k *known) *trouble {
 	if k.outdated = r.confirm(ctx, k); k.outdated != nil {
 		return nil
 	}
@@ -54,6 +61,7 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 	if err != nil {
 		return storeTrouble(err)
 	}
+	r.unnoted.Delete(k.id)
 	if removed {
 		k.log.Info("User deleted in database")
 		r.Metrics.rowWrites.WithLabelValues("delete").Inc()

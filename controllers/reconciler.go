@@ -53,6 +53,8 @@ type Reconciler struct {
 	handovers *handovers
 	// deleted are the UIDs of FitUsers that a reconcile has deleted and of which the watch has not told yet.
 	deleted sync.Map
+	// unnoted are the users whose row was written before any status could say that they were seen in Clerk.
+	unnoted sync.Map
 	// newest is the newest resourceVersion of a FitUser that the watch has told of.
 	newest   atomic.Uint64
 	requests chan event.TypedGenericEvent[request]

@@ -49,6 +49,9 @@ func (r *Reconciler) settleRow(ctx context.Context, k *known) *trouble {
 	if t := r.writeRow(ctx, desired); t != nil {
 		return t
 	}
+	if !k.seen() {
+		r.unnoted.Store(k.id, true)
+	}
 	for _, field := range drift {
 		r.Metrics.repairedDrift(k, "table", field)
 	}
@@ -148,7 +151,7 @@ func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, *t
 // goneHolder lets a holder who is gone from Clerk be reconciled first, under their own FitUser's policy. The row of
 // somebody without a FitUser, or one that is to stay, is in the way until a person decides.
 func (r *Reconciler) goneHolder(ctx context.Context, holder user.ID, theirs fitUsers) *trouble {
-	if theirs.serving == nil || !theirs.seen() {
+	if theirs.serving == nil || !r.sawInClerk(holder, &theirs) {
 		return emailConflict(holder, "which belongs to nobody any more: no Clerk user, no FitUser")
 	}
 	if theirs.serving.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain {

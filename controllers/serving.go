@@ -48,6 +48,13 @@ func (f *fitUsers) seen() bool {
 	})
 }
 
+// sawInClerk reports whether the operator has seen the user in Clerk. The status says so; between the row and the status it
+// is only remembered, as that write may be refused: the user may be leaving at that moment.
+func (r *Reconciler) sawInClerk(id user.ID, f *fitUsers) bool {
+	_, unnoted := r.unnoted.Load(id)
+	return unnoted || f.seen()
+}
+
 // choose says which of a user's FitUsers serves: one that a person made goes before one that the operator made, then
 // the older, then the smaller UID.
 func choose(objects []*v1alpha1.FitUser) fitUsers {
@@ -159,13 +166,13 @@ func wishOf(object *v1alpha1.FitUser) wish { return wish{object.Generation, obje
 
 // expendable are the operator's own FitUsers that nobody needs: those that do not serve, and the one that does once its
 // user is gone from Clerk and the row is settled. What a person made is never among them, and nothing is while Clerk was
-// not heard or the only word that the user was ever seen would go before the row.
+// not heard. The word that the user was ever seen stays as long as the row: whoever serves has noted it before the others go.
 func (k *known) expendable() []*v1alpha1.FitUser {
 	var candidates []*v1alpha1.FitUser
 	switch {
 	case k.gone && k.rowTrouble == nil:
 		candidates = append([]*v1alpha1.FitUser{k.serving}, k.others...)
-	case k.clerk != nil:
+	case k.gone, k.clerk != nil:
 		candidates = k.others
 	}
 	return slices.DeleteFunc(slices.Clone(candidates), func(u *v1alpha1.FitUser) bool { return !u.MadeByOperator() })

@@ -26,6 +26,9 @@ func (r *Reconciler) report(ctx context.Context, k *known, except []*v1alpha1.Fi
 		if err := r.patchStatus(ctx, k, k.serving, status); err != nil {
 			return err
 		}
+		if k.clerk != nil {
+			r.unnoted.Delete(k.id)
+		}
 		r.lastWords.forget(k.id)
 		r.announceRight(ctx, k, change)
 	}

@@ -37,8 +37,8 @@ exec '%s' "$@"
 `
 
 func newReaper(dir string) (*reaper, error) {
-	cmd := exec.Command("/bin/sh", "-c", reaperScript, "reaper", dir) //nolint:noctx // it outlives every context, and this process
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}             // a Ctrl-C is not for it
+	cmd := exec.Command("/bin/sh", "-c", reaperScript, "reaper", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("making the reaper's pipe: %w", err)

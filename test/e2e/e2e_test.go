@@ -102,10 +102,10 @@ func (w *world) signUp(name string) string {
 }
 
 func (w *world) firstUser() {
-	jane := w.signUp("Jane")
+	w.jane = w.signUp("Jane")
 	w.deliver()
-	w.eventually("the row is there", func() error { return w.row(jane, "first_name", "Jane") })
-	w.kubectl("wait", "--for=condition=Ready", "fituser/"+v1alpha1.NameFor(jane, 0), "--timeout=60s")
+	w.eventually("the row is there", func() error { return w.row(w.jane, "first_name", "Jane") })
+	w.kubectl("wait", "--for=condition=Ready", "fituser/"+v1alpha1.NameFor(w.jane, 0), "--timeout=60s")
 	w.Logf("kubectl get fitusers -o wide\n%s", w.kubectl("get", "fitusers", "-o", "wide"))
 	w.Logf("SELECT * FROM users: %v", w.table.Query("SELECT id, email, first_name, role FROM users"))
 }
@@ -121,10 +121,9 @@ spec: {clerkUserID: %s, role: trainer}
 }
 
 func (w *world) role() {
-	id := w.clerk.Users()[0].ID
-	w.kubectlWith(coach(id), "apply", "-f", "-")
+	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=60s")
-	if err := w.holds(id, "trainer"); err != nil {
+	if err := w.holds(w.jane, "trainer"); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -139,7 +138,7 @@ func (w *world) holds(id, role string) error {
 }
 
 func (w *world) drift() {
-	id := w.clerk.Users()[0].ID
+	id := w.jane
 	w.table.Exec("UPDATE users SET first_name = 'Nobody' WHERE id = $1", id)
 	w.eventually("the row is as Clerk says", func() error { return w.row(id, "first_name", "Jane") })
 	w.table.Exec("DELETE FROM users WHERE id = $1", id)
@@ -185,6 +184,7 @@ func (w *world) leaderEvicted() {
 
 // rolledOut restarts the receivers while webhooks come in, once over connections that are kept and once over new ones.
 func (w *world) rolledOut() {
+	w.clerk.Import(crowd) // each webhook is of another of them: nobody signs in a hundred times a second
 	for _, keepAlive := range []bool{true, false} {
 		w.attach(keepAlive)
 		answers := w.underLoad(func() {
@@ -209,11 +209,15 @@ func (w *world) templateHash() string {
 		"-o", "jsonpath={.items[-1:].metadata.labels.pod-template-hash}")
 }
 
+// crowd is how many users there are under load.
+const crowd = 300
+
 // underLoad delivers some hundred webhooks per second until do returns, and counts how they were answered.
 func (w *world) underLoad(do func()) map[string]int {
 	w.Helper()
 	answers := map[string]int{}
-	user := w.clerk.Users()[0]
+	users := w.clerk.Users()
+	var next atomic.Int64
 	var mu sync.Mutex
 	var done atomic.Bool
 	var senders sync.WaitGroup
@@ -222,6 +226,7 @@ func (w *world) underLoad(do func()) map[string]int {
 			pace := time.NewTicker(50 * time.Millisecond)
 			defer pace.Stop()
 			for ; !done.Load(); <-pace.C {
+				user := users[int(next.Add(1))%len(users)]
 				message := w.sender.Message(clerktest.Event{Type: "user.updated", Data: user, InstanceID: clerktest.DefaultInstanceID})
 				status, err := w.sender.Deliver(context.Background(), message)
 				answer := fmt.Sprint(status)
@@ -260,7 +265,7 @@ func (w *world) crdRemoved() {
 	w.kubectl("delete", "crd", "fitusers.identity.fitai.dev", "--timeout=2m")
 	w.nothingGoes()
 	w.apply()
-	w.kubectlWith(coach(w.clerk.Users()[0].ID), "apply", "-f", "-")
+	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
 }
 
@@ -270,7 +275,7 @@ func (w *world) namespaceRemoved() {
 	w.nothingGoes()
 	w.makeSecrets()
 	w.apply()
-	w.kubectlWith(coach(w.clerk.Users()[0].ID), "apply", "-f", "-")
+	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
 }
 
@@ -283,7 +288,7 @@ func (w *world) nothingGoes() {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err := w.holds(users[0].ID, "trainer"); err != nil {
+		if err := w.holds(w.jane, "trainer"); err != nil {
 			w.Fatalf("a right has gone: %v", err)
 		}
 		if rows := len(w.table.Query("SELECT id FROM users")); rows != len(users) {

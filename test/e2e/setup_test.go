@@ -41,6 +41,7 @@ type world struct {
 	clerk    *clerktest.Server
 	sender   *clerktest.Sender
 	table    *storetest.Raw
+	jane     string // the first user's id
 	hadCRD   bool
 }
 
@@ -228,7 +229,7 @@ func (w *world) attach(keepAlive bool) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives, transport.MaxIdleConnsPerHost = !keepAlive, 16
 	config.Transport = transport
-	if connection, err := net.DialTimeout("tcp", address, 3*time.Second); err == nil {
+	if connection, err := net.DialTimeout("tcp", address, 10*time.Second); err == nil { // its first moments included
 		_ = connection.Close()
 	} else {
 		w.Logf("the Service's address cannot be reached from here: webhooks go through the API server")

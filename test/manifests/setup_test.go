@@ -168,11 +168,11 @@ func overlay(t *testing.T, content string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	relative, err := filepath.Rel(real, config)
+	relative, err := filepath.Rel(resolved, config)
 	if err != nil {
 		t.Fatal(err)
 	}

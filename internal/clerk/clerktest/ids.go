@@ -27,14 +27,14 @@ type idSource struct {
 
 func newIDSource(seed string) *idSource {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(seed))                                        // a hash never fails
-	return &idSource{rng: rand.New(rand.NewPCG(h.Sum64(), ksuidEpoch))} //nolint:gosec // G404: ids are no secrets
+	_, _ = h.Write([]byte(seed)) // a hash never fails
+	return &idSource{rng: rand.New(rand.NewPCG(h.Sum64(), ksuidEpoch))}
 }
 
 // id returns prefix followed by the KSUID of t.
 func (s *idSource) id(prefix string, t time.Time) string {
 	var b [20]byte
-	binary.BigEndian.PutUint32(b[:4], uint32(t.Unix()-ksuidEpoch)) //nolint:gosec // G115: the format is 32 bits wide
+	binary.BigEndian.PutUint32(b[:4], uint32(t.Unix()-ksuidEpoch))
 	s.fill(b[4:])
 	// big.Int and KSUID disagree only in which case of letter comes first.
 	text := strings.Map(swapCase, new(big.Int).SetBytes(b[:]).Text(62))

@@ -97,7 +97,7 @@ func (s *Sender) try(ctx context.Context, d *delivery) {
 	d.attempts++
 	var retry time.Duration
 	if (err != nil || !got.delivered()) && d.attempts <= len(s.config.Schedule) {
-		retry = retryDelay(s.config.Schedule[d.attempts-1], got, err, rand.Float64()) //nolint:gosec // G404: no secret
+		retry = retryDelay(s.config.Schedule[d.attempts-1], got, err, rand.Float64())
 		d.due = s.config.Now().Add(retry)
 		s.requeue(d)
 	}
