@@ -43,8 +43,10 @@ type stage struct {
 	table     store.Store
 	transport http.RoundTripper
 	clerkURL  string
-	clerk     atomic.Pointer[clerktest.Server]
-	base      time.Time
+	// databaseURL is the address of table and raw.
+	databaseURL string
+	clerk       atomic.Pointer[clerktest.Server]
+	base        time.Time
 
 	// calm is how an undisturbed run of the workload ends.
 	calm *ending
@@ -59,10 +61,10 @@ func newStage(t testing.TB) *stage {
 	if st.direct, err = client.NewWithWatch(controlPlane.Get(t).Config, client.Options{Scheme: testScheme(t)}); err != nil {
 		t.Fatal(err)
 	}
-	databaseURL := storetest.SQLite(t)
-	st.raw = storetest.OpenRaw(t, databaseURL)
+	st.databaseURL = storetest.SQLite(t)
+	st.raw = storetest.OpenRaw(t, st.databaseURL)
 	st.raw.Query("PRAGMA journal_mode = WAL") // of the file; it costs fewer flushes
-	table, err := store.Open(databaseURL, store.Options{})
+	table, err := store.Open(st.databaseURL, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

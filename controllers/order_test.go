@@ -292,6 +292,9 @@ func (p *script) end() {
 	before := p.versions()
 	p.run()
 	p.sweep()
+	if _, left, err := p.dryRun().Sweep(p.ctx, p.drySweeper()); err != nil || len(left) > 0 {
+		p.Errorf("at the end a dry run says %+v, %v", left, err)
+	}
 	if after := p.versions(); fmt.Sprint(after) != fmt.Sprint(before) {
 		p.Errorf("a sweep of agreement writes:\n%v\n%v", before, after)
 	}

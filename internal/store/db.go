@@ -23,6 +23,9 @@ type Options struct {
 	// StatementTimeout bounds every call from its turn on; 0 means 10 s. The wait for a turn is bounded by the caller.
 	// PostgreSQL is told it too, so that a statement does not outlive a process that was killed.
 	StatementTimeout time.Duration
+	// DryRun carries out every write in a transaction that is rolled back: the database says what it would say, and nothing
+	// changes. No table is made then.
+	DryRun bool
 }
 
 func (o Options) withDefaults() Options {
@@ -44,6 +47,7 @@ type DB struct {
 	pool        *sql.DB
 	dialect     *dialect
 	createTable bool
+	dryRun      bool
 	now         func() time.Time
 	timeout     time.Duration
 	conns       int
@@ -69,7 +73,7 @@ func Open(rawURL string, options Options) (*DB, error) {
 	}
 	db := &DB{
 		pool: pool, dialect: dialect, conns: options.MaxConns,
-		createTable: options.CreateTable, now: options.Now, timeout: options.StatementTimeout,
+		createTable: options.CreateTable && !options.DryRun, dryRun: options.DryRun, now: options.Now, timeout: options.StatementTimeout,
 	}
 	if dialect.oneConn {
 		db.conns = 1
@@ -166,7 +170,31 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// inTx runs work in a transaction that is committed only if work succeeds.
+// exec carries out one writing statement.
+func (db *DB) exec(ctx context.Context, statement string, values ...any) (affected int64, err error) {
+	if !db.dryRun {
+		return exec(ctx, db.pool, statement, values)
+	}
+	err = db.inTx(ctx, func(tx *sql.Tx) error {
+		affected, err = exec(ctx, tx, statement, values)
+		return err
+	})
+	return affected, err
+}
+
+type executor interface {
+	ExecContext(ctx context.Context, statement string, values ...any) (sql.Result, error)
+}
+
+func exec(ctx context.Context, on executor, statement string, values []any) (affected int64, err error) {
+	result, err := on.ExecContext(ctx, statement, values...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// inTx runs work in a transaction that is committed only if work succeeds, and in a dry run never.
 func (db *DB) inTx(ctx context.Context, work func(*sql.Tx) error) error {
 	tx, err := db.pool.BeginTx(ctx, nil)
 	if err != nil {
@@ -175,6 +203,9 @@ func (db *DB) inTx(ctx context.Context, work func(*sql.Tx) error) error {
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 	if err := work(tx); err != nil {
 		return err
+	}
+	if db.dryRun {
+		return nil
 	}
 	return tx.Commit()
 }

@@ -36,11 +36,7 @@ func (db *DB) Get(ctx context.Context, id user.ID) (user.Row, error) {
 // Delete implements [Store] with one statement.
 func (db *DB) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
 	err = db.call(ctx, func(ctx context.Context, s *statements) error {
-		result, err := db.pool.ExecContext(ctx, s.remove, string(id))
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
+		n, err := db.exec(ctx, s.remove, string(id))
 		removed = n > 0
 		return err
 	})
@@ -99,7 +95,7 @@ func (db *DB) write(ctx context.Context, row user.Row, moves []Move) error {
 	return db.call(ctx, func(ctx context.Context, s *statements) error {
 		now := db.now().UnixMilli()
 		if len(moves) == 0 {
-			_, err := db.pool.ExecContext(ctx, s.put, values(row, now)...)
+			_, err := db.exec(ctx, s.put, values(row, now)...)
 			return err
 		}
 		return db.inTx(ctx, func(tx *sql.Tx) error {

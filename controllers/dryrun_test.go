@@ -1,0 +1,121 @@
+package controllers
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"golang.org/x/time/rate"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// dryRun is a dry run in this scene, past the gate.
+func (s *scene) dryRun() *DryRun {
+	s.Helper()
+	table, err := store.Open(s.databaseURL, store.Options{DryRun: true})
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	s.Cleanup(func() { _ = table.Close() })
+	notes := &Notes{Client: s.direct, Namespace: s.namespace}
+	api := clerk.New(clerk.Config{URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Transport: s.transport})
+	return NewDryRun(&Reconciler{
+		Client: s.direct, Live: s.direct, Namespace: s.namespace, Clerk: api, Store: table, Profile: ProfileFull,
+		Clock: s.clock, LagTolerance: DefaultLagTolerance,
+		Instance:  &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: s.clock},
+		Deletions: &Deletions{Notes: notes, Max: MaxDeletions{number: 9999}, Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
+	})
+}
+
+func (s *scene) drySweeper() *Sweeper {
+	return &Sweeper{Cache: s.direct, Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, Patience: time.Nanosecond}
+}
+
+// effects are the places in which something changes for each user, apart from what a FitUser says.
+func effects(outlooks []Outlook) map[user.ID][]string {
+	places := map[user.ID]map[string]bool{}
+	for _, o := range outlooks {
+		for _, change := range o.Changes {
+			if change.Action == "status" {
+				continue
+			}
+			if places[change.User] == nil {
+				places[change.User] = map[string]bool{}
+			}
+			places[change.User][change.Place] = true
+		}
+	}
+	sorted := map[user.ID][]string{}
+	for id, of := range places {
+		sorted[id] = slices.Sorted(maps.Keys(of))
+	}
+	return sorted
+}
+
+// things are what exists of each user in each place; what a FitUser says is not among it.
+func (s *scene) things(all []cell) map[user.ID]map[string]any {
+	s.Helper()
+	things := map[user.ID]map[string]any{}
+	for _, c := range all {
+		names := map[string]bool{}
+		for _, object := range s.objectsOf(c.id) {
+			names[object.Name] = true
+		}
+		account, _ := s.clerk.User(string(c.id))
+		things[c.id] = map[string]any{PlaceFitUser: names, PlaceTable: s.raw.Row(c.id), PlaceClerk: account.UpdatedAt}
+	}
+	return things
+}
+
+// Whatever state a user is in, a dry run changes nothing, says where the operator will write, and once the operator has
+// written says that nothing is left to do.
+func TestDryRunForetells(t *testing.T) {
+	for object := range objectStates() {
+		t.Run(object, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t).newScene(t)
+			all := slices.DeleteFunc(cells(), func(c cell) bool { return c.object != object })
+			for _, c := range all {
+				accountStates()[c.inClerk](s, c)
+				objectStates()[c.object](s, c)
+				rowStates()[c.row](s, c)
+			}
+			s.clock.Step(time.Hour) // past the API server's own time
+			versions, before := s.versions(), s.things(all)
+			dry := s.dryRun()
+			var outlooks []Outlook
+			for _, c := range all {
+				outlooks = append(outlooks, dry.Look(s.ctx, c.id))
+			}
+			if diff := gocmp.Diff(versions, s.versions()); diff != "" {
+				t.Fatalf("the dry run changed something (-before +after):\n%s", diff)
+			}
+
+			s.maxLooks = 20 * len(all)
+			s.restart()
+			s.run()
+			s.sweep()
+			want := map[user.ID][]string{}
+			for id, after := range s.things(all) {
+				for _, place := range []string{PlaceClerk, PlaceFitUser, PlaceTable} {
+					if !gocmp.Equal(before[id][place], after[place]) {
+						want[id] = append(want[id], place)
+					}
+				}
+			}
+			if diff := gocmp.Diff(want, effects(outlooks)); diff != "" {
+				t.Errorf("where it wrote, and where the dry run had said (-wrote +said):\n%s", diff)
+			}
+
+			report, left, err := s.dryRun().Sweep(s.ctx, s.drySweeper())
+			if err != nil || len(left) > 0 {
+				t.Errorf("after the work is done a dry run still says %+v, %+v, %v", report, left, err)
+			}
+		})
+	}
+}
