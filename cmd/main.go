@@ -19,25 +19,27 @@ func main() {
 	}
 }
 
-// run is the whole program: it returns when ctx ends, or with the one sentence that says why it cannot go on.
+// run is the whole program: it returns when ctx ends, when a question is answered, or with the one sentence that says why it cannot go on.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	options, err := parseOptions(args, getenv, stdout)
+	line, err := parseCommandLine(args, getenv, stdout)
 	if errors.Is(err, errHelp) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	settings, err := readSettings(options, getenv)
+	if line.chosen != nil {
+		return line.ask(ctx, getenv, stdout)
+	}
+	settings, err := readSettings(line.options, getenv)
 	if err != nil {
 		return err
 	}
-	config, err := options.restConfig()
+	config, err := line.restConfig()
 	if err != nil {
 		return err
 	}
-	log := options.logger(stderr)
-	program, err := assemble(ctx, config, options, settings, log)
+	program, err := assemble(ctx, config, line.options, settings, line.logger(stderr))
 	if err != nil {
 		return err
 	}

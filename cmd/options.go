@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -58,11 +59,11 @@ var errHelp = errors.New("help was asked for")
 // podNamespaceFile is where Kubernetes tells a pod its namespace.
 const podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// parseOptions reads flags and environment. The error is one sentence that names the setting.
-func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (options, error) {
-	var o options
+// parseCommandLine reads arguments and environment. The error is one sentence that names the setting.
+func parseCommandLine(args []string, getenv func(string) string, stdout io.Writer) (commandLine, error) {
+	var line commandLine
 	helped := false
-	parser, err := kong.New(&o,
+	parser, err := kong.New(&line,
 		kong.Name("manager"),
 		kong.Description("Keeps Clerk's users, FitUser objects and a users table in agreement. Credentials come from the "+
 			"environment: CLERK_WEBHOOK_SECRET for the receiver; CLERK_SECRET_KEY and DATABASE_URL for the controller. Each flag "+
@@ -72,19 +73,22 @@ func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (
 		kong.Resolvers(environment(getenv)),
 	)
 	if err != nil {
-		return options{}, fmt.Errorf("declaring the flags: %w", err)
+		return commandLine{}, fmt.Errorf("declaring the flags: %w", err)
 	}
-	_, err = parser.Parse(args)
+	parsed, err := parser.Parse(args)
 	if helped {
-		return options{}, errHelp
+		return commandLine{}, errHelp
 	}
 	if err != nil {
-		return options{}, fmt.Errorf("%w (see --help)", err)
+		return commandLine{}, fmt.Errorf("%w (see --help)", err)
 	}
-	if o.Namespace == "" {
-		o.Namespace = podNamespace()
+	if line.Namespace == "" {
+		line.Namespace = podNamespace()
 	}
-	return o, o.check()
+	if chosen, ok := reflect.TypeAssert[question](parsed.Selected().Target); ok {
+		line.chosen = chosen
+	}
+	return line, line.check()
 }
 
 // environment finds a flag's value in the environment.

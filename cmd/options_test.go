@@ -225,3 +225,8 @@ func writeKubeconfig(t *testing.T) string {
 	}
 	return file
 }
+
+func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (options, error) {
+	line, err := parseCommandLine(args, getenv, stdout)
+	return line.options, err
+}

@@ -39,9 +39,9 @@ func (p program) run(ctx context.Context) error {
 // assemble puts the parts together that the options ask for. It starts nothing.
 func assemble(ctx context.Context, config *rest.Config, o options, s settings, log logr.Logger) (program, error) {
 	ctrl.SetLogger(log)
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return program{}, fmt.Errorf("registering the API types: %w", err)
+	scheme, err := apiTypes()
+	if err != nil {
+		return program{}, err
 	}
 	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme, log))
 	if err != nil {
@@ -68,6 +68,15 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	return p, addProbes(mgr, ready)
 }
 
+// apiTypes are the types of the API server's objects that are read and written here.
+func apiTypes() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("registering the API types: %w", err)
+	}
+	return scheme, nil
+}
+
 func managerOptions(o options, scheme *runtime.Scheme, log logr.Logger) ctrl.Options {
 	yes := true
 	m := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
@@ -82,7 +91,7 @@ func managerOptions(o options, scheme *runtime.Scheme, log logr.Logger) ctrl.Opt
 		Metrics:                       m,
 		HealthProbeBindAddress:        o.HealthProbeBindAddress,
 		LeaderElection:                o.LeaderElect && o.Controller,
-		LeaderElectionID:              "fituser-operator",
+		LeaderElectionID:              controllers.LeaseName,
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true, // safe: the program ends when the manager does
 	}

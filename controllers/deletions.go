@@ -176,8 +176,8 @@ func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
 	}
 	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
 		held := d.describeHeld()
-		changed := notes.Data[deletionsHeldKey] != held
-		notes.Data[deletionsHeldKey] = held
+		changed := notes.Data[DeletionsHeldKey] != held
+		notes.Data[DeletionsHeldKey] = held
 		d.write(notes, d.noted)
 		return changed
 	})
@@ -188,6 +188,6 @@ func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
 		"release", "kubectl annotate configmap "+ConfigMapName+" "+AnnotationAllowDeletions+"=true")
 	d.Recorder.Eventf(notes, nil, corev1.EventTypeWarning, "DeletionsHeldBack", "HoldBack",
 		"more than %d deletions in %s; the rest waits: %s names them, the annotation %s: \"true\" lets them go",
-		d.limit, d.Period, deletionsHeldKey, AnnotationAllowDeletions)
+		d.limit, d.Period, DeletionsHeldKey, AnnotationAllowDeletions)
 	return nil
 }

@@ -17,9 +17,12 @@ const (
 	// with the period.
 	AnnotationAllowDeletions = "identity.fitai.dev/allow-deletions"
 
-	deletionsPeriodKey  = "deletionsPeriodStart" // RFC 3339
-	deletionsGrantedKey = "deletionsGranted"
-	deletionsHeldKey    = "deletionsHeldBack"
+	// DeletionsPeriodKey is when the period began that was last noted, in RFC 3339.
+	DeletionsPeriodKey = "deletionsPeriodStart"
+	// DeletionsGrantedKey is how many deletions were granted in it.
+	DeletionsGrantedKey = "deletionsGranted"
+	// DeletionsHeldKey names those held back, after their number and a colon.
+	DeletionsHeldKey = "deletionsHeldBack"
 
 	// maxNamed bounds how many of those held back are named in the ConfigMap; the rest are counted.
 	maxNamed = 100
@@ -38,8 +41,8 @@ func (d *Deletions) heed(notes *corev1.ConfigMap) {
 // limit.
 func (d *Deletions) unname(ctx context.Context, over ...string) error {
 	_, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) (changed bool) {
-		if _, named := notes.Data[deletionsHeldKey]; named {
-			delete(notes.Data, deletionsHeldKey)
+		if _, named := notes.Data[DeletionsHeldKey]; named {
+			delete(notes.Data, DeletionsHeldKey)
 			changed = true
 		}
 		for _, annotation := range over {
@@ -88,17 +91,17 @@ func (d *Deletions) describeHeld() string {
 }
 
 func (d *Deletions) write(notes *corev1.ConfigMap, granted int) {
-	notes.Data[deletionsPeriodKey] = d.start.UTC().Format(time.RFC3339)
-	notes.Data[deletionsGrantedKey] = strconv.Itoa(granted)
+	notes.Data[DeletionsPeriodKey] = d.start.UTC().Format(time.RFC3339)
+	notes.Data[DeletionsGrantedKey] = strconv.Itoa(granted)
 }
 
 func (d *Deletions) take(notes *corev1.ConfigMap) {
-	start, err := time.Parse(time.RFC3339, notes.Data[deletionsPeriodKey])
+	start, err := time.Parse(time.RFC3339, notes.Data[DeletionsPeriodKey])
 	if err != nil {
 		return // nothing noted: the first deletion begins a period
 	}
 	d.start = start
-	d.noted, _ = strconv.Atoi(notes.Data[deletionsGrantedKey]) // garbage counts as none
+	d.noted, _ = strconv.Atoi(notes.Data[DeletionsGrantedKey]) // garbage counts as none
 	d.used = d.noted
 	d.limit = d.Max.of(d.Users())
 	if d.Clock.Now().Before(d.start.Add(d.Period)) { // else it is a word for the period that begins now

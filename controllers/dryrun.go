@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,7 +51,7 @@ type Outlook struct {
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 	// Again is after what time it would look once more by itself; 0 when it would not.
-	Again time.Duration `json:"again,omitempty"`
+	Again time.Duration `json:"-"`
 	// Err is why it could not say more.
 	Err error `json:"-"`
 }
@@ -80,9 +79,10 @@ func NewDryRun(r *Reconciler) *DryRun {
 	r.Live = dryReader{r.Live, d}
 	r.Clerk = dryClerk{r.Clerk, d}
 	r.Store = dryStore{r.Store, d}
-	r.Metrics = NewMetrics(prometheus.NewRegistry()) // of what does not happen
+	nobody := &events.FakeRecorder{} // hears of what does not happen
+	r.Metrics = NewMetrics(prometheus.NewRegistry())
 	r.Deletions.Metrics = r.Metrics
-	r.Recorder, r.Deletions.Recorder = nobody{}, nobody{}
+	r.Recorder, r.Deletions.Recorder = nobody, nobody
 	r.TakeBackGrace = 0 // a manifest that is gone now is taken for gone
 	r.prepare()
 	return d
@@ -104,8 +104,8 @@ func (d *DryRun) Look(ctx context.Context, id user.ID) Outlook {
 // lookers is how many users a dry run looks at side by side: they share requests to Clerk.
 const lookers = 32
 
-// Sweep says what a sweep would find, and what the reconciles after it would do, in the order of the users' ids. Users for
-// whom nothing would be done are not among them.
+// Sweep says what a sweep would find, and what the reconciles after it would do, in the order of the users' ids. Users who
+// agree are not among them.
 func (d *DryRun) Sweep(ctx context.Context, s *Sweeper) (Report, []Outlook, error) {
 	s.Reconciler = d.reconciler
 	done := make(chan struct{})
@@ -123,7 +123,9 @@ func (d *DryRun) Sweep(ctx context.Context, s *Sweeper) (Report, []Outlook, erro
 	defer d.mu.Unlock()
 	var found []Outlook
 	for _, id := range slices.Sorted(maps.Keys(d.outlooks)) {
-		if o := d.outlooks[id]; len(o.Changes) > 0 || o.Err != nil {
+		o := d.outlooks[id]
+		waits := o.Again > 0 && o.Again <= d.reconciler.LagTolerance // longer waits are troubles, and the FitUser says them
+		if len(o.Changes) > 0 || o.Err != nil || waits {
 			found = append(found, *o)
 		}
 	}
@@ -177,7 +179,7 @@ type dryClient struct {
 
 func (c dryClient) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
 	if made, ok := object.(*v1alpha1.FitUser); ok {
-		made.UID, made.Generation = types.UID("would-be-"+made.Name), 1
+		made.UID, made.ResourceVersion, made.Generation = types.UID("would-be-"+made.Name), "0", 1
 		c.run.mu.Lock()
 		c.run.made = append(c.run.made, made)
 		c.run.mu.Unlock()
@@ -314,10 +316,3 @@ func (s dryStore) Delete(ctx context.Context, id user.ID) (removed bool, err err
 	}
 	return removed, err
 }
-
-// nobody is told of what does not happen.
-type nobody struct{}
-
-var _ events.EventRecorder = nobody{}
-
-func (nobody) Eventf(_, _ runtime.Object, _, _, _, _ string, _ ...any) {}

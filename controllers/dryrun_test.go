@@ -90,7 +90,11 @@ func TestDryRunForetells(t *testing.T) {
 			dry := s.dryRun()
 			var outlooks []Outlook
 			for _, c := range all {
-				outlooks = append(outlooks, dry.Look(s.ctx, c.id))
+				o := dry.Look(s.ctx, c.id)
+				if o.Err != nil {
+					t.Errorf("%s: %v", c, o.Err)
+				}
+				outlooks = append(outlooks, o)
 			}
 			if diff := gocmp.Diff(versions, s.versions()); diff != "" {
 				t.Fatalf("the dry run changed something (-before +after):\n%s", diff)

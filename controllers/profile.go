@@ -31,7 +31,8 @@ const (
 	maxRole  = 63
 )
 
-func (m ProfileMode) profile(u *user.User) *v1alpha1.Profile {
+// Profile is what a FitUser shows of u; nil when that is nothing.
+func (m ProfileMode) Profile(u *user.User) *v1alpha1.Profile {
 	p := v1alpha1.Profile{
 		Email: truncate(u.Email, maxEmail), FirstName: truncate(u.FirstName, maxName),
 		LastName: truncate(u.LastName, maxName), Phone: truncate(u.Phone, maxPhone),

@@ -79,6 +79,12 @@ func choose(objects []*v1alpha1.FitUser) fitUsers {
 	return f
 }
 
+// Serving says which of a user's FitUsers serves, nil if none does, and which are the others.
+func Serving(objects []*v1alpha1.FitUser) (serving *v1alpha1.FitUser, others []*v1alpha1.FitUser) {
+	f := choose(objects)
+	return f.serving, slices.Concat(f.others, f.leaving)
+}
+
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:

@@ -96,7 +96,7 @@ func (k *known) status(mode ProfileMode) v1alpha1.FitUserStatus {
 
 // describe notes what Clerk says. The role in force is what Clerk and the row both hold, so it waits for the row.
 func (k *known) describe(s *v1alpha1.FitUserStatus, mode ProfileMode) {
-	s.Profile = mode.profile(k.clerk)
+	s.Profile = mode.Profile(k.clerk)
 	if k.rowTrouble == nil || k.rowTrouble.reason == v1alpha1.ReasonEmailMissing {
 		s.Role, s.RoleSource = v1alpha1.Role(k.role.Role), v1alpha1.RoleSource(k.role.Source)
 	}

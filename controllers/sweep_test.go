@@ -366,7 +366,7 @@ func TestDeletionsAreHeldBack(t *testing.T) {
 				t.Error("no metric tells that deletions are held back")
 			}
 			notes, err := w.Deletions.Notes.read(w.ctx)
-			if err != nil || notes.Data[deletionsHeldKey] == "" {
+			if err != nil || notes.Data[DeletionsHeldKey] == "" {
 				t.Errorf("nobody is named: %v, %v", notes.Data, err)
 			}
 
@@ -393,7 +393,7 @@ func TestDeletionsAreHeldBack(t *testing.T) {
 			if _, err := w.Deletions.Left(w.ctx); err != nil {
 				t.Fatal(err)
 			}
-			if notes, err := w.Deletions.Notes.read(w.ctx); err != nil || len(notes.Annotations) != 0 || notes.Data[deletionsHeldKey] != "" {
+			if notes, err := w.Deletions.Notes.read(w.ctx); err != nil || len(notes.Annotations) != 0 || notes.Data[DeletionsHeldKey] != "" {
 				t.Errorf("the release outlives its period: %v, %v, %v", notes.Annotations, notes.Data, err)
 			}
 		})

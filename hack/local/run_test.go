@@ -64,6 +64,7 @@ func TestScript(t *testing.T) {
 		{want: []string{`dora@example.com +client +True`, `dora@example.com +Dora +Weiss +client`}},
 		{want: []string{`coach-dora condition met`}},
 		{want: []string{`"private_metadata":{"fituser":{"role":"trainer"}}`, `"public_metadata":{"role":"trainer"}`, `Weiss +trainer`}},
+		{want: []string{`FITUSERS +4, of which 4 ready`, `FITUSER +coach-dora \(made by a person\), Ready True`, `Everything agrees: nothing would be written`}},
 		{want: []string{`"private_metadata":{}`, `"public_metadata":{}`, `Weiss +client`}},
 		{want: []string{`"deleted":true`, `ben@example.com +client +True`, `ben@example.com +Ben`}, not: `dora@example.com`},
 	})
@@ -108,6 +109,7 @@ func TestClerkItself(t *testing.T) {
 		{},
 		{want: []string{`user000..@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `user00001@`},
 		{want: []string{`eve@example.com +Eve +Ito +trainer`}},
+		{want: []string{`FITUSERS +101, of which 101 ready`, `FITUSER +my-coach \(made by a person\), Ready True`, `Everything agrees: nothing would be written`}},
 		{want: []string{`eve@example.com +Eve +Ito +client`}},
 	})
 	if u, _ := clerk.User(id); len(u.PublicMetadata)+len(u.PrivateMetadata) != 0 {

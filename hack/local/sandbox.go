@@ -77,6 +77,7 @@ func (s *sandbox) furnish() error {
 		s.state.write(kubeconfigFile, s.cluster.Kubeconfig),
 		s.state.linkTool("kubectl", s.cluster.Assets),
 		s.state.writeRows(s.databaseURL()),
+		s.state.writeManager(s.operator(io.Discard)),
 	)
 }
 

@@ -99,8 +99,28 @@ func (s *state) writeRows(databaseURL string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	text := fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(self))
-	return os.WriteFile(s.path(filepath.Join(toolsDir, "rows")), []byte(text), 0o700) //nolint:gosec // G306: it is a program
+	return s.writeTool("rows", fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(self)))
+}
+
+// writeManager makes the command by which the operator is asked how things are, with the settings in its environment.
+func (s *state) writeManager(o operator) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("finding the working directory: %w", err)
+	}
+	text := "#!/bin/sh\ncd " + shellQuote(dir) + " || exit\nunset $(env | sed -nE 's/^((CLERK|FITUSER|DATABASE)_[A-Z_]+)=.*/\\1/p')\n"
+	settingPattern := regexp.MustCompile(`^((?:CLERK|FITUSER|DATABASE)_[A-Z_]+)=(.*)$`)
+	for _, entry := range o.environ {
+		if setting := settingPattern.FindStringSubmatch(entry); setting != nil {
+			text += fmt.Sprintf("export %s=%s\n", setting[1], shellQuote(setting[2]))
+		}
+	}
+	text += fmt.Sprintf("exec %s \"$@\" --namespace=default --kubeconfig=%s\n", shellQuote(o.binary), shellQuote(s.path(kubeconfigFile)))
+	return s.writeTool("manager", text)
+}
+
+func (s *state) writeTool(name, script string) error {
+	return os.WriteFile(s.path(filepath.Join(toolsDir, name)), []byte(script), 0o700) //nolint:gosec // G306: it is a program
 }
 
 // shellQuote makes one word of any text, for sh, bash and zsh.

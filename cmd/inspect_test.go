@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+)
+
+// ask runs the program as a person does who asks it something, with the operator's settings.
+func (s *system) ask(args ...string) string {
+	s.Helper()
+	answer, err := s.tryAsk(s.settings, args...)
+	if err != nil {
+		s.Fatalf("manager %s: %v", strings.Join(args, " "), err)
+	}
+	return answer
+}
+
+func (s *system) tryAsk(settings []string, args ...string) (string, error) {
+	values := map[string]string{}
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		values[name] = value
+	}
+	args = append(args, "--kubeconfig="+values["KUBECONFIG"])
+	var out strings.Builder
+	err := run(s.Context(), args, environmentOf(values), &out, io.Discard)
+	return out.String(), err
+}
+
+func (s *system) create(objects ...client.Object) {
+	s.Helper()
+	for _, object := range objects {
+		if err := s.objects.Create(s.Context(), object); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// troubled is a system with a user in each trouble that a person can cause, settled; then the operator is stopped, and
+// more happens that it does not see.
+func troubled(t *testing.T) *system {
+	s := newSystem(t, storetest.SQLite(t))
+	s.start()
+	person := func(name string) string {
+		return s.clerk.SignUp(clerktest.Person{ID: "user_" + name, Email: name + "@example.com", FirstName: strings.ToUpper(name[:1]) + name[1:]})
+	}
+	for _, name := range []string{"ada", "ben", "chloe", "dora", "emil", "finn"} {
+		person(name)
+	}
+	s.clerk.SignUp(clerktest.Person{ID: "user_nomail", FirstName: "Nomail"})
+	s.deliver()
+	suspended := s.manifest("suspended-dora", "user_dora", "trainer")
+	suspended.Spec.Suspend = true
+	s.create(
+		s.manifest("coach-ada", "user_ada", "trainer"), s.manifest("coach-ada-again", "user_ada", "admin"),
+		suspended, s.manifest("typo", "user_typo", "admin"), s.manifest("coach-ben", "user_ben", "trainer"),
+	)
+	s.table.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)" +
+		" VALUES ('legacy', 'greta@example.com', 'x', 'y', 'client', 1, 1)")
+	person("greta")
+	s.deliver()
+	s.eventually("all have said how they are", func() error {
+		var all v1alpha1.FitUserList
+		if err := s.objects.List(s.Context(), &all, client.InNamespace(s.namespace)); err != nil {
+			return err
+		}
+		for i := range all.Items {
+			if u := &all.Items[i]; u.Status.ObservedGeneration == 0 {
+				return fmt.Errorf("%s has not", u.Name)
+			}
+		}
+		if len(all.Items) != 10 { // two of ada's, and typo's; the operator's own gave way to coach-ben and suspended-dora
+			return fmt.Errorf("%d FitUsers", len(all.Items))
+		}
+		if row := s.table.Row("user_ben"); row == nil || row["role"] != "trainer" {
+			return fmt.Errorf("ben is no trainer yet")
+		}
+		return nil
+	})
+	s.stop()
+	s.clerk.Attach(nil) // these webhooks are lost
+	person("hugo")
+	s.clerk.SetNames("user_chloe", "Cleo", "")
+	s.clerk.Delete("user_emil")
+	s.table.Exec("UPDATE users SET role = 'admin' WHERE id = 'user_finn'")
+	if err := s.objects.Delete(s.Context(), s.manifest("coach-ben", "user_ben", "")); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// What a person asks is answered from the three places as they are, and what the operator will do is foretold; nothing is
+// written anywhere.
+func TestQuestions(t *testing.T) {
+	s := troubled(t)
+	writes, err := s.env.Writes(s.namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, sent := s.table.Query("SELECT * FROM users ORDER BY id"), len(s.clerk.Writes())
+	for question, want := range map[string][]string{
+		"status": {
+			`LEADER +none`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9, of which 4 ready; 4 made by people, 1 suspended`,
+			`GIVEN BY GIT +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*serves this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
+			`(?m)^EmailMissing +1 +1 `, `(?m)^Suspended +1 +1 .*suspended-dora`, `(?m)^UserNotFound +1 +1 +\S+ +typo`,
+		},
+		"why chloe@example.com": {
+			`USER +user_chloe`, `EVENT +user.created, .* dealt with`, `first_name +Clerk +Cleo +Chloe +Chloe +fituser, table`,
+			`update the row of user_chloe \(first_name\)`, `write the status of FitUser \S+ \(profile\)`, `kubectl annotate fituser user-chloe-`,
+		},
+		"why user_ben": {
+			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `make FitUser`,
+			`take the role trainer back`, `update the row of user_ben \(role\)`,
+		},
+		"why typo": {`Ready False .*UserNotFound`, `Clerk has no such user`, `there is no row`, `Nothing, until`},
+		"plan": {
+			`user_ben +make FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
+			`user_hugo +make FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `1 × clerk take back`,
+		},
+	} {
+		answer := s.ask(strings.Fields(question)...)
+		for _, pattern := range want {
+			if !regexp.MustCompile(pattern).MatchString(answer) {
+				t.Errorf("manager %s: nothing in the answer is %q:\n%s", question, pattern, answer)
+			}
+		}
+		t.Logf("$ manager %s\n%s", question, answer)
+	}
+	for _, question := range []string{"status", "why user_ben", "plan"} {
+		var decoded map[string]any
+		if err := json.Unmarshal([]byte(s.ask(append(strings.Fields(question), "-o", "json")...)), &decoded); err != nil {
+			t.Errorf("manager %s -o json: %v", question, err)
+		}
+	}
+	after, err := s.env.Writes(s.namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(after) != len(writes) || len(s.clerk.Writes()) != sent {
+		t.Errorf("questions wrote to the API server %d times and to Clerk %d times", len(after)-len(writes), len(s.clerk.Writes())-sent)
+	}
+	if diff := cmp.Diff(rows, s.table.Query("SELECT * FROM users ORDER BY id")); diff != "" {
+		t.Errorf("questions wrote to the table:\n%s", diff)
+	}
+}
+
+// Somebody who has a kubeconfig and no credentials sees what the FitUsers say.
+func TestQuestionsWithoutCredentials(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	s.create(s.manifest("coach-ada", "user_ada", "trainer"))
+	settings := slices.DeleteFunc(slices.Clone(s.settings), func(s string) bool { return strings.HasPrefix(s, "DATABASE_URL") })
+	answer, err := s.tryAsk(settings, "status")
+	if err != nil || !strings.Contains(answer, "not asked: DATABASE_URL is not set") || !strings.Contains(answer, "NotLookedAt") {
+		t.Errorf("status: %v\n%s", err, answer)
+	}
+	for _, question := range [][]string{{"why", "coach-ada"}, {"plan"}} {
+		if _, err := s.tryAsk(settings, question...); err == nil || !strings.Contains(err.Error(), "DATABASE_URL is not set") {
+			t.Errorf("%v: %v", question, err)
+		}
+	}
+	if _, err := s.tryAsk(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "no FitUser") {
+		t.Errorf("why nobody: %v", err)
+	}
+}

@@ -1,0 +1,98 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/controllers"
+)
+
+// Plan is what a sweep would find now, and what the operator would then write.
+type Plan struct {
+	controllers.Report
+
+	Outlooks []controllers.Outlook `json:"outlooks"`
+	// Writes counts the changes by place and action, such as "table update".
+	Writes map[string]int `json:"writes"`
+	// Undecided are the users of whom it cannot be said yet, with the reason.
+	Undecided map[string]string `json:"undecided"`
+}
+
+// Plan makes a sweep that changes nothing. FitUsers are read from cache, which has the index of [controllers.IndexUsers].
+func (p *Places) Plan(ctx context.Context, cache client.Reader, cached client.Client) (Plan, error) {
+	if err := p.errUnasked(); err != nil {
+		return Plan{}, err
+	}
+	dry := p.dryRun(cached, controllers.CountFitUsers(cache, p.Namespace))
+	report, outlooks, err := dry.Sweep(ctx, &controllers.Sweeper{Cache: cache, Pages: unlimited(), Clock: p.Clock})
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{Report: report, Writes: map[string]int{}, Undecided: map[string]string{}}
+	for _, o := range outlooks {
+		switch {
+		case o.Err != nil:
+			plan.Undecided[string(o.User)] = o.Err.Error()
+		case len(o.Changes) == 0:
+			plan.Undecided[string(o.User)] = fmt.Sprintf("Clerk's answer does not contain its own last event yet; it looks again after %s", o.Again.Round(time.Millisecond))
+		}
+		if len(o.Changes) > 0 {
+			plan.Outlooks = append(plan.Outlooks, o)
+		}
+		for _, change := range o.Changes {
+			plan.Writes[change.Place+" "+change.Action]++
+		}
+	}
+	return plan, nil
+}
+
+// Text writes the plan for a person; of the users at most limit.
+func (plan Plan) Text(w io.Writer, limit int) error {
+	t := newTable(w)
+	for _, o := range plan.Outlooks[:min(limit, len(plan.Outlooks))] {
+		for i, sentence := range sentences(o.Changes) {
+			name := string(o.User)
+			if i > 0 {
+				name = ""
+			}
+			t.row(name, sentence)
+		}
+		if o.Reason != "" && o.Reason != "Synced" {
+			t.row("", "and it would say "+o.Reason+": "+o.Message)
+		}
+	}
+	if more := len(plan.Outlooks) - limit; more > 0 {
+		t.line("… and %d users more (--all shows them)", more)
+	}
+	for _, id := range slices.Sorted(maps.Keys(plan.Undecided)) {
+		t.row(id, "cannot be said yet: "+plan.Undecided[id])
+	}
+	if len(plan.Outlooks)+len(plan.Undecided) > 0 {
+		t.line("")
+	}
+	t.line("Clerk lists %d users%s.", plan.Users, plan.wholeness())
+	t.line("Without a FitUser %d, differing %d, missing in Clerk %d, rows of nobody %d (never touched).",
+		plan.New, plan.Differing, plan.Gone, plan.Strangers)
+	if plan.HeldBack > 0 {
+		t.line("Held back, because more would go than --max-deletions allows: %d.", plan.HeldBack)
+	}
+	if len(plan.Writes) == 0 {
+		t.line("Everything agrees: nothing would be written.")
+	} else {
+		t.line("Would be written: %s. Nothing was.", counted(plan.Writes))
+	}
+	return t.flush()
+}
+
+func (plan Plan) wholeness() string {
+	if plan.Whole {
+		return ""
+	}
+	return fmt.Sprintf(", but says to have %d: nobody would be taken for gone", plan.Expected)
+}

@@ -1,0 +1,265 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Status is the whole picture.
+type Status struct {
+	Namespace string `json:"namespace"`
+	// Instance is the Clerk instance that this namespace was made for; empty before the first key was checked.
+	Instance string  `json:"instance,omitempty"`
+	Leader   *Leader `json:"leader,omitempty"`
+
+	// FitUsers counts them all, Ready those whose three places agree, ByHand those that a person made, Leaving those
+	// being deleted.
+	FitUsers  int `json:"fitUsers"`
+	Ready     int `json:"ready"`
+	ByHand    int `json:"byHand"`
+	Suspended int `json:"suspended"`
+	Leaving   int `json:"leaving"`
+	// Roles counts FitUsers by the role in force, Given those roles that a manifest gives.
+	Roles map[string]int `json:"roles"`
+	Given map[string]int `json:"given"`
+	// Troubles are the reasons why FitUsers are not ready, the most frequent first.
+	Troubles []Trouble `json:"troubles"`
+
+	Clerk     Side      `json:"clerk"`
+	Table     Side      `json:"table"`
+	Deletions Deletions `json:"deletions"`
+}
+
+// Leader is the process that works.
+type Leader struct {
+	Holder  string    `json:"holder"`
+	Renewed time.Time `json:"renewed"`
+}
+
+// Trouble is a reason for which FitUsers are not ready.
+type Trouble struct {
+	Reason string `json:"reason"`
+	Users  int    `json:"users"`
+	// Stalled counts those that need a person.
+	Stalled int `json:"stalled"`
+	// Since is when the first of them got into it; Example is its FitUser, Message what that says.
+	Since   time.Time `json:"since"`
+	Example string    `json:"example"`
+	Message string    `json:"message"`
+}
+
+// Side is Clerk or the table.
+type Side struct {
+	// Users is how many users or rows there are.
+	Users int `json:"users"`
+	// Seconds is how long the answer took.
+	Seconds float64 `json:"seconds"`
+	// Problem is why there is none; empty when there is.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Deletions is the bound on deletions, as the ConfigMap has it.
+type Deletions struct {
+	PeriodStart string `json:"periodStart,omitempty"`
+	Granted     string `json:"granted,omitempty"`
+	// HeldBack names those held back, with their number before.
+	HeldBack string `json:"heldBack,omitempty"`
+	// Allowed is true when a person has lifted the limit for this period.
+	Allowed bool `json:"allowed,omitempty"`
+}
+
+// Status looks at everything once. A place that does not answer is no error: that is what is said of it.
+func (p *Places) Status(ctx context.Context) (Status, error) {
+	s := Status{Namespace: p.Namespace, Roles: map[string]int{}, Given: map[string]int{}}
+	troubles := map[string]*Trouble{}
+	err := p.eachFitUser(ctx, func(u *v1alpha1.FitUser) { s.count(u, troubles) })
+	if err != nil {
+		return Status{}, err
+	}
+	for _, trouble := range troubles {
+		s.Troubles = append(s.Troubles, *trouble)
+	}
+	slices.SortFunc(s.Troubles, func(a, b Trouble) int { return cmp.Or(b.Users-a.Users, strings.Compare(a.Reason, b.Reason)) })
+	if err := errors.Join(p.readNotes(ctx, &s), p.readLease(ctx, &s)); err != nil {
+		return Status{}, err
+	}
+	s.Clerk = p.side(p.Clerk != nil, func() (int, error) { return p.Clerk.Count(ctx) })
+	s.Table = p.side(p.Table != nil, func() (int, error) { return p.countRows(ctx) })
+	return s, nil
+}
+
+func (s *Status) count(u *v1alpha1.FitUser, troubles map[string]*Trouble) {
+	s.FitUsers++
+	if !u.MadeByOperator() {
+		s.ByHand++
+	}
+	if u.Spec.Suspend {
+		s.Suspended++
+	}
+	if !u.DeletionTimestamp.IsZero() {
+		s.Leaving++
+	}
+	s.Roles[cmp.Or(string(u.Status.Role), "none")]++
+	if u.Status.RoleSource == v1alpha1.RoleSource(user.FromManifest) {
+		s.Given[string(u.Status.Role)]++
+	}
+	ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case ready == nil:
+		ready = &metav1.Condition{
+			Reason: "NotLookedAt", Message: "the operator has not looked at it yet: is a controller running?",
+			LastTransitionTime: u.CreationTimestamp,
+		}
+	case ready.Status == metav1.ConditionTrue:
+		s.Ready++
+		return
+	}
+	t := troubles[ready.Reason]
+	if t == nil {
+		t = &Trouble{Reason: ready.Reason}
+		troubles[ready.Reason] = t
+	}
+	t.Users++
+	if meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionStalled) {
+		t.Stalled++
+	}
+	if t.Since.IsZero() || ready.LastTransitionTime.Time.Before(t.Since) {
+		t.Since, t.Example, t.Message = ready.LastTransitionTime.Time, u.Name, ready.Message
+	}
+}
+
+func (p *Places) readNotes(ctx context.Context, s *Status) error {
+	var notes corev1.ConfigMap
+	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: controllers.ConfigMapName}, &notes)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading ConfigMap %s: %w", controllers.ConfigMapName, err)
+	}
+	s.Instance = notes.Data[controllers.InstanceKey]
+	s.Deletions = Deletions{
+		PeriodStart: notes.Data[controllers.DeletionsPeriodKey], Granted: notes.Data[controllers.DeletionsGrantedKey],
+		HeldBack: notes.Data[controllers.DeletionsHeldKey],
+		Allowed:  notes.Annotations[controllers.AnnotationAllowDeletions] == "true",
+	}
+	return nil
+}
+
+func (p *Places) readLease(ctx context.Context, s *Status) error {
+	var lease coordinationv1.Lease
+	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: controllers.LeaseName}, &lease)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading Lease %s: %w", controllers.LeaseName, err)
+	}
+	if err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" && lease.Spec.RenewTime != nil {
+		s.Leader = &Leader{Holder: *lease.Spec.HolderIdentity, Renewed: lease.Spec.RenewTime.Time}
+	}
+	return nil
+}
+
+func (p *Places) side(asked bool, count func() (int, error)) Side {
+	if !asked {
+		return Side{Problem: "not asked: " + p.Unasked.Error()}
+	}
+	start := p.Clock.Now()
+	users, err := count()
+	side := Side{Users: users, Seconds: p.Clock.Since(start).Seconds()}
+	if err != nil {
+		side.Problem = err.Error()
+	}
+	return side
+}
+
+// rowsPage is how many rows are read at a time.
+const rowsPage = 1000
+
+func (p *Places) countRows(ctx context.Context) (n int, err error) {
+	for after := user.ID(""); ; {
+		rows, err := p.Table.Scan(ctx, after, rowsPage)
+		if err != nil {
+			return n, err
+		}
+		if n += len(rows); len(rows) < rowsPage {
+			return n, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+// Text writes the picture for a person.
+func (s Status) Text(w io.Writer, now time.Time) error {
+	t := newTable(w)
+	t.row("NAMESPACE", s.Namespace)
+	t.row("CLERK INSTANCE", cmp.Or(s.Instance, "not known yet: no secret key was checked so far"))
+	leader := "none: no process with --leader-elect has worked here"
+	if s.Leader != nil {
+		leader = fmt.Sprintf("%s, heard %s ago", s.Leader.Holder, age(now, s.Leader.Renewed))
+	}
+	t.row("LEADER", leader)
+	t.row("CLERK", s.Clerk.text("users"))
+	t.row("TABLE", s.Table.text("rows"))
+	t.row("FITUSERS", fmt.Sprintf("%d, of which %d ready; %d made by people, %d suspended, %d being deleted",
+		s.FitUsers, s.Ready, s.ByHand, s.Suspended, s.Leaving))
+	t.row("ROLES", list(s.Roles))
+	t.row("GIVEN BY GIT", list(s.Given))
+	t.row("DELETIONS", s.Deletions.text())
+	t.line("")
+	if len(s.Troubles) == 0 {
+		t.line("All FitUsers are ready.")
+		return t.flush()
+	}
+	t.row("NOT READY", "USERS", "STALLED", "SINCE", "FOR EXAMPLE", "WHICH SAYS")
+	for _, trouble := range s.Troubles {
+		t.row(trouble.Reason, fmt.Sprint(trouble.Users), fmt.Sprint(trouble.Stalled), age(now, trouble.Since), trouble.Example, trouble.Message)
+	}
+	t.line("")
+	t.line("Stalled ones wait for a person; docs/conditions.md says what to do. One of them in detail: manager why %s", s.Troubles[0].Example)
+	return t.flush()
+}
+
+func (s Side) text(things string) string {
+	if s.Problem != "" {
+		return s.Problem
+	}
+	return fmt.Sprintf("%d %s, counted in %s", s.Users, things, time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond))
+}
+
+func (d Deletions) text() string {
+	switch {
+	case d.HeldBack != "":
+		return fmt.Sprintf("HELD BACK %s. If that is right: kubectl annotate configmap %s %s=true", d.HeldBack,
+			controllers.ConfigMapName, controllers.AnnotationAllowDeletions)
+	case d.Allowed:
+		return "not limited in this period: a person said so"
+	case d.PeriodStart != "":
+		return fmt.Sprintf("none held back; %s granted in the period that began at %s", d.Granted, d.PeriodStart)
+	default:
+		return "none held back"
+	}
+}
+
+func list(counts map[string]int) string {
+	if len(counts) == 0 {
+		return "none"
+	}
+	parts := make([]string, 0, len(counts))
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", what, counts[what]))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,330 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Why is one user in the three places, side by side, and what the operator would do about what differs.
+type Why struct {
+	User     user.ID   `json:"user"`
+	FitUsers []FitUser `json:"fitUsers"`
+	Fields   []Field   `json:"fields"`
+	// Clerk and Table say what is wrong with the place itself, such as that the user is not there; empty when nothing is.
+	Clerk string `json:"clerk,omitempty"`
+	Table string `json:"table,omitempty"`
+	// Event is the last event that told of this user.
+	Event   *Event              `json:"event,omitempty"`
+	Outlook controllers.Outlook `json:"outlook"`
+	// When says when the operator does that.
+	When string `json:"when"`
+}
+
+// FitUser is one of the user's FitUsers.
+type FitUser struct {
+	Name    string `json:"name"`
+	MadeBy  string `json:"madeBy"` // operator or person
+	Serves  bool   `json:"serves"`
+	Leaving bool   `json:"leaving,omitempty"`
+	// Ready, Reason and Message are the Ready condition, Since when it became so.
+	Ready   string    `json:"ready,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+}
+
+// Field is one fact in the three places. Values of a person are shown as --status-profile says.
+type Field struct {
+	Name string `json:"name"`
+	// Owner is whose word counts: Clerk, a manifest, or nobody's (default).
+	Owner   string `json:"owner"`
+	Clerk   string `json:"clerk"`
+	FitUser string `json:"fitUser"`
+	Row     string `json:"row"`
+	// Differs names the places that are not as the owner says.
+	Differs []string `json:"differs,omitempty"`
+}
+
+// Event is the last hint.
+type Event struct {
+	Type    v1alpha1.EventType `json:"type"`
+	Message string             `json:"message"`
+	At      time.Time          `json:"at"`
+	// Done is true once the status shows what came of it.
+	Done bool `json:"done"`
+}
+
+// Why explains the user whom who names: by Clerk's id, a FitUser's name, or an e-mail address that a FitUser shows.
+func (p *Places) Why(ctx context.Context, who string) (Why, error) {
+	if err := p.errUnasked(); err != nil {
+		return Why{}, err
+	}
+	id, err := p.find(ctx, who)
+	if err != nil {
+		return Why{}, err
+	}
+	var mine v1alpha1.FitUserList
+	err = p.Cluster.List(ctx, &mine, client.InNamespace(p.Namespace), client.MatchingFields{"spec.clerkUserID": string(id)})
+	if err != nil {
+		return Why{}, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
+	}
+	w := Why{User: id}
+	serving := w.describe(mine.Items)
+	account := p.askClerk(ctx, id, &w)
+	row := p.askTable(ctx, id, &w)
+	w.compare(p.Profile, serving, account, row)
+	w.Outlook = p.dryRun(p.Cluster, func() int { return p.countFitUsers(ctx) }).Look(ctx, id)
+	w.When = w.when(serving, p.SyncPeriod)
+	return w, nil
+}
+
+// describe notes the FitUsers, the one that serves first, and returns it.
+func (w *Why) describe(objects []v1alpha1.FitUser) *v1alpha1.FitUser {
+	all := make([]*v1alpha1.FitUser, len(objects))
+	for i := range objects {
+		all[i] = &objects[i]
+	}
+	serving, rest := controllers.Serving(all)
+	if serving != nil {
+		rest = slices.Insert(rest, 0, serving)
+	}
+	for _, u := range rest {
+		seen := FitUser{Name: u.Name, MadeBy: "person", Serves: u == serving, Leaving: !u.DeletionTimestamp.IsZero()}
+		if u.MadeByOperator() {
+			seen.MadeBy = "operator"
+		}
+		if ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+			seen.Ready, seen.Reason, seen.Message = string(ready.Status), ready.Reason, ready.Message
+			seen.Since = ready.LastTransitionTime.Time
+		}
+		w.FitUsers = append(w.FitUsers, seen)
+		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.Since().After(w.Event.At)) {
+			w.Event = &Event{Type: hint.Type, Message: hint.Message, At: hint.Since(), Done: hint.Message == u.Status.ObservedHint}
+		}
+	}
+	return serving
+}
+
+func (p *Places) askClerk(ctx context.Context, id user.ID, w *Why) *user.User {
+	account, err := p.Clerk.Get(ctx, id)
+	switch {
+	case err == nil:
+		return &account
+	case clerk.KindOf(err) == clerk.NotFound:
+		w.Clerk = "Clerk has no such user"
+	default:
+		w.Clerk = err.Error()
+	}
+	return nil
+}
+
+func (p *Places) askTable(ctx context.Context, id user.ID, w *Why) *user.Row {
+	row, err := p.Table.Get(ctx, id)
+	switch {
+	case err == nil:
+		return &row
+	case errors.Is(err, store.ErrNotFound):
+		w.Table = "there is no row"
+	default:
+		w.Table = err.Error()
+	}
+	return nil
+}
+
+// compare lays the facts side by side.
+func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
+	if account != nil {
+		inClerk = cmp.Or(mode.Profile(account), inClerk)
+	}
+	if row != nil {
+		inRow = cmp.Or(mode.Profile(&user.User{
+			Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Phone: row.Phone,
+		}), inRow)
+	}
+	if serving != nil {
+		inStatus = cmp.Or(serving.Status.Profile, inStatus)
+	}
+	var wrong []user.Column
+	if account != nil && row != nil {
+		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
+	}
+	for _, f := range []struct {
+		column             user.Column
+		clerk, status, row string
+	}{
+		{user.ColumnEmail, inClerk.Email, inStatus.Email, inRow.Email},
+		{user.ColumnFirstName, inClerk.FirstName, inStatus.FirstName, inRow.FirstName},
+		{user.ColumnLastName, inClerk.LastName, inStatus.LastName, inRow.LastName},
+		{user.ColumnPhone, inClerk.Phone, inStatus.Phone, inRow.Phone},
+	} {
+		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
+		if account != nil && serving != nil && f.clerk != f.status {
+			field.Differs = append(field.Differs, controllers.PlaceFitUser)
+		}
+		if slices.Contains(wrong, f.column) {
+			field.Differs = append(field.Differs, controllers.PlaceTable)
+		}
+		w.Fields = append(w.Fields, field)
+	}
+	w.Fields = append(w.Fields, roleField(serving, account, row))
+}
+
+// roleField lays the role side by side: as Clerk holds it, as the manifest demands it or else as the status says, and as
+// the row holds it.
+func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
+	f := Field{Name: "role", Owner: "default"}
+	var demanded user.Role
+	if serving != nil {
+		demanded, f.FitUser = user.Role(serving.Spec.Role), string(cmp.Or(serving.Spec.Role, serving.Status.Role))
+	}
+	if row != nil {
+		f.Row = string(row.Role)
+	}
+	if account == nil {
+		return f
+	}
+	f.Clerk = account.Role
+	if account.Marked {
+		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkedRole + ")")
+	}
+	plan := account.RoleFacts(demanded).Plan()
+	f.Owner = map[user.RoleSource]string{
+		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
+	}[plan.Source]
+	if plan.Change != user.KeepRole {
+		f.Differs = append(f.Differs, controllers.PlaceClerk)
+	}
+	if serving != nil && f.FitUser != string(plan.Role) {
+		f.Differs = append(f.Differs, controllers.PlaceFitUser)
+	}
+	if row != nil && row.Role != plan.Role {
+		f.Differs = append(f.Differs, controllers.PlaceTable)
+	}
+	return f
+}
+
+// countFitUsers is how many FitUsers there are, as the API server estimates it.
+func (p *Places) countFitUsers(ctx context.Context) int {
+	var one v1alpha1.FitUserList
+	if err := p.Cluster.List(ctx, &one, client.InNamespace(p.Namespace), client.Limit(1)); err != nil {
+		return 0
+	}
+	if one.RemainingItemCount == nil {
+		return len(one.Items)
+	}
+	return len(one.Items) + int(*one.RemainingItemCount)
+}
+
+// when says when the operator acts.
+func (w *Why) when(serving *v1alpha1.FitUser, period time.Duration) string {
+	switch {
+	case w.Outlook.Err != nil:
+		return "It cannot be said what comes next: " + w.Outlook.Err.Error()
+	case len(w.Outlook.Changes) > 0:
+		return fmt.Sprintf("With the user's next event, or the next sweep, in %s at the latest.", period)
+	case w.Outlook.Again > 0:
+		return fmt.Sprintf("It waits, and looks again after %s.", w.Outlook.Again.Round(time.Millisecond))
+	case serving == nil:
+		return "Nothing: nobody asks for this user."
+	case serving.Spec.Suspend:
+		return "Nothing is written while spec.suspend is true."
+	case !meta.IsStatusConditionTrue(serving.Status.Conditions, v1alpha1.ConditionReady):
+		return "Nothing, until that changes of which the FitUser speaks."
+	default:
+		return "Nothing: everything agrees."
+	}
+}
+
+// Text writes the answer for a person.
+func (w Why) Text(out io.Writer, now time.Time) error {
+	t := newTable(out)
+	w.writeWho(t, now)
+	t.line("")
+	t.row("FIELD", "OWNER", "CLERK", "FITUSER", "ROW", "DIFFERS")
+	for _, f := range w.Fields {
+		t.row(f.Name, f.Owner, f.Clerk, f.FitUser, f.Row, strings.Join(f.Differs, ", "))
+	}
+	for _, missing := range []string{w.Clerk, w.Table} {
+		if missing != "" {
+			t.line("%s", missing)
+		}
+	}
+	t.line("")
+	w.writeOutlook(t)
+	return t.flush()
+}
+
+func (w Why) writeWho(t *table, now time.Time) {
+	t.row("USER", string(w.User))
+	for _, u := range w.FitUsers {
+		t.row("FITUSER", u.text(now))
+	}
+	if len(w.FitUsers) == 0 {
+		t.row("FITUSER", "none")
+	}
+	if w.Event != nil {
+		state := "not dealt with yet"
+		if w.Event.Done {
+			state = "dealt with"
+		}
+		t.row("EVENT", fmt.Sprintf("%s, %s ago, %s (%s)", w.Event.Type, age(now, w.Event.At), state, w.Event.Message))
+	}
+}
+
+func (w Why) writeOutlook(t *table) {
+	if len(w.Outlook.Changes) == 0 {
+		t.line("%s", w.When)
+		return
+	}
+	t.line("What the operator would do:")
+	for _, sentence := range sentences(w.Outlook.Changes) {
+		t.line("  %s", sentence)
+	}
+	if w.Outlook.Reason != "" {
+		t.line("  and say %s: %s", w.Outlook.Reason, w.Outlook.Message)
+	}
+	t.line("%s", w.When)
+	if serving := w.serving(); serving != "" {
+		t.line(`Now: kubectl annotate fituser %s %s="$(date +%%s)" --overwrite`, serving, v1alpha1.AnnotationReconcile)
+	}
+}
+
+func (w Why) serving() string {
+	for _, u := range w.FitUsers {
+		if u.Serves {
+			return u.Name
+		}
+	}
+	return ""
+}
+
+func (u FitUser) text(now time.Time) string {
+	made := "made by the operator"
+	if u.MadeBy == "person" {
+		made = "made by a person"
+	}
+	state := "not looked at yet"
+	if u.Reason != "" {
+		state = fmt.Sprintf("Ready %s for %s, %s: %s", u.Ready, age(now, u.Since), u.Reason, u.Message)
+	}
+	if u.Leaving {
+		state = "being deleted; " + state
+	}
+	return fmt.Sprintf("%s (%s), %s", u.Name, made, state)
+}
