@@ -97,6 +97,7 @@ func New(config Config) (*Receiver, error) {
 			cache:     config.Cache,
 			live:      config.Live,
 			limits:    config.Limits,
+			gatherer:  newGatherer(),
 		},
 	}, nil
 }

@@ -25,6 +25,7 @@ type recorder struct {
 	writer      client.Writer
 	cache, live client.Reader
 	limits      Limits
+	gatherer    *gatherer
 }
 
 // record puts hint on the FitUser of the user. The error is nil, or duplicate or ignored, when the event is safe; it
@@ -33,23 +34,29 @@ type recorder struct {
 func (r *recorder) record(ctx context.Context, id user.ID, hint v1alpha1.Hint) error {
 	budget, cancel := context.WithTimeout(ctx, r.limits.Record)
 	defer cancel()
-	var last error
-	look := r.cached
-	err := betweenTries().DelayFunc().Until(budget, true, true, func(ctx context.Context) (bool, error) {
-		ctx, cancel := context.WithTimeout(ctx, r.limits.Try)
-		defer cancel()
-		last = r.try(ctx, look, id, hint)
-		look = r.reread // a refused write may mean that the cache is behind
-		return settled(last), nil
-	})
+	err := r.gatherer.write(budget, id, hint, func(all news) error { return r.persist(budget, id, all) })
 	switch {
-	case err == nil:
-		return last
+	case settled(err):
+		return err
 	case ctx.Err() != nil:
 		return abandoned
 	default:
-		return fmt.Errorf("%w within %s: %w", unavailable, r.limits.Record, last)
+		return fmt.Errorf("%w within %s: %w", unavailable, r.limits.Record, err)
 	}
+}
+
+// persist tries until the API server has taken what is new, or ctx ends.
+func (r *recorder) persist(ctx context.Context, id user.ID, all news) error {
+	var last error
+	look := r.cached
+	err := betweenTries().DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, r.limits.Try)
+		defer cancel()
+		last = r.try(ctx, look, id, all)
+		look = r.reread // a refused write may mean that the cache is behind
+		return settled(last), nil
+	})
+	return cmp.Or(last, err)
 }
 
 // settled reports whether another try would end no differently. Errors of the API server are settled where they have an
@@ -62,20 +69,21 @@ func settled(err error) bool {
 // lookup finds the FitUsers of a user.
 type lookup func(context.Context, user.ID) ([]v1alpha1.FitUser, error)
 
-func (r *recorder) try(ctx context.Context, look lookup, id user.ID, hint v1alpha1.Hint) error {
+func (r *recorder) try(ctx context.Context, look lookup, id user.ID, all news) error {
 	known, err := look(ctx, id)
 	if err != nil {
 		return fmt.Errorf("looking up the FitUsers of %s: %w", id, err)
 	}
-	for _, u := range candidates(known, hint.Type) {
-		if err := r.put(ctx, &u, hint); !apierrors.IsNotFound(err) {
+	kind := all[0].Type
+	for _, u := range candidates(known, kind) {
+		if err := r.put(ctx, &u, all); !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
-	if hint.Type == v1alpha1.UserDeleted {
-		return r.putIfMade(ctx, id, hint)
+	if kind == v1alpha1.UserDeleted {
+		return r.putIfMade(ctx, id, all)
 	}
-	return r.create(ctx, id, hint)
+	return r.create(ctx, id, all)
 }
 
 // cached looks into the cache: for an object under the name that the operator gives, and for those under other names,
@@ -154,14 +162,12 @@ func falseFirst(a, b bool) int {
 	}
 }
 
-// put records hint on u, merged into the hint that u has. It is not found where u has gone, and a conflict where u has
+// put records what is new on u, merged into the hint that u has. It is not found where u has gone, and a conflict where u has
 // changed since it was read: the merge would be of an old hint.
-func (r *recorder) put(ctx context.Context, u *v1alpha1.FitUser, hint v1alpha1.Hint) error {
-	if old, ok := u.Hint(); ok {
-		if old.Message == hint.Message {
-			return duplicate
-		}
-		hint = old.Merge(hint)
+func (r *recorder) put(ctx context.Context, u *v1alpha1.FitUser, all news) error {
+	hint, fresh := all.onto(u.Hint())
+	if !fresh {
+		return duplicate
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"resourceVersion": u.ResourceVersion,
@@ -179,7 +185,8 @@ func (r *recorder) put(ctx context.Context, u *v1alpha1.FitUser, hint v1alpha1.H
 // create makes the FitUser with the hint on it, in one write. Where the name is taken already, by another replica that
 // took the same event a moment ago, the hint goes on that object; where another user's object has the name, or one that
 // is being deleted, the next name is tried.
-func (r *recorder) create(ctx context.Context, id user.ID, hint v1alpha1.Hint) error {
+func (r *recorder) create(ctx context.Context, id user.ID, all news) error {
+	hint, _ := all.onto(v1alpha1.Hint{}, false)
 	for attempt := range v1alpha1.MaxNameAttempts {
 		u := v1alpha1.NewFitUser(r.namespace, string(id), attempt)
 		u.Annotations[v1alpha1.AnnotationHint] = hint.Encode()
@@ -195,7 +202,7 @@ func (r *recorder) create(ctx context.Context, id user.ID, hint v1alpha1.Hint) e
 			return err
 		}
 		if holder.Spec.ClerkUserID == string(id) && !terminating(*holder) {
-			return r.put(ctx, holder, hint)
+			return r.put(ctx, holder, all)
 		}
 	}
 	return fmt.Errorf("%w: other FitUsers have all %d names that the one for %s could get", unavailable, v1alpha1.MaxNameAttempts, id)
@@ -204,14 +211,14 @@ func (r *recorder) create(ctx context.Context, id user.ID, hint v1alpha1.Hint) e
 // putIfMade records a user.deleted for which the cache has no object. There may be one that was made a moment ago, under
 // the name that the operator gives. If there is none, there is nothing to do: rows are only removed for users that a
 // FitUser has seen.
-func (r *recorder) putIfMade(ctx context.Context, id user.ID, hint v1alpha1.Hint) error {
+func (r *recorder) putIfMade(ctx context.Context, id user.ID, all news) error {
 	for attempt := range v1alpha1.MaxNameAttempts {
 		u, err := r.get(ctx, v1alpha1.NameFor(string(id), attempt))
 		if err == nil && u.Spec.ClerkUserID != string(id) {
 			continue
 		}
 		if err == nil {
-			err = r.put(ctx, u, hint)
+			err = r.put(ctx, u, all)
 		}
 		if apierrors.IsNotFound(err) {
 			return ignored

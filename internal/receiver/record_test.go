@@ -1,8 +1,6 @@
 package receiver
 
 import (
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -285,26 +283,5 @@ func TestOneMessageAHundredTimesAtOnceOnTwoReplicas(t *testing.T) {
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 	if n := w.writes(t); n != 1 {
 		t.Errorf("%d writes for one message, want 1", n)
-	}
-}
-
-func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
-	var wg sync.WaitGroup
-	const messages = 30
-	for i := range messages {
-		wg.Go(func() {
-			mustAccept(t, replicas[i%2].post(t, signed(fmt.Sprintf("msg_%d", i), updated(ada, eventTime-int64(i)))))
-		})
-	}
-	wg.Wait()
-	hints := w.hints(t)
-	if names := slices.Collect(maps.Keys(hints)); len(names) != 1 || hints[adaName].UserUpdatedAt != eventTime {
-		t.Errorf("hints are %v, want one with the newest word", hints)
-	}
-	if n := w.writes(t); n != messages {
-		t.Errorf("%d writes for %d messages", n, messages)
 	}
 }
