@@ -35,8 +35,10 @@ type options struct {
 	Kubeconfig string `placeholder:"FILE" help:"Kubeconfig file. Default: KUBECONFIG, else the pod's service account, else ~/.kube/config."`
 
 	WebhookBindAddress     string `default:":8080" placeholder:"ADDR" help:"Where webhooks arrive (default: ${default})."`
+	WebhookCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key, to take webhooks over TLS. Default: plain HTTP, as TLS ends before the receiver."`
 	MetricsBindAddress     string `default:":8443" placeholder:"ADDR" help:"Where metrics are served; 0 turns them off (default: ${default})."`
 	MetricsSecure          bool   `default:"true" negatable:"" help:"Serve metrics over TLS to those the API server lets read them."`
+	MetricsCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key for the metrics. Default: a certificate that the process signs itself."`
 	HealthProbeBindAddress string `default:":8081" placeholder:"ADDR" help:"Where /healthz and /readyz are served (default: ${default})."`
 
 	LeaderElect    bool          `negatable:"" help:"Let one of several replicas run the controller."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -43,14 +45,21 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	if err != nil {
 		return program{}, err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o, scheme, log))
+	certificates, err := readCertificates(o)
+	if err != nil {
+		return program{}, err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, certificates, scheme, log))
 	if err != nil {
 		return program{}, fmt.Errorf("making the manager: %w", err)
+	}
+	if err := certificates.watch(mgr); err != nil {
+		return program{}, err
 	}
 	p := program{manager: mgr, close: func() error { return nil }}
 	ready := map[string]healthz.Checker{}
 	if o.Receiver {
-		if ready["receiver"], err = addReceiver(mgr, o, &s); err != nil {
+		if ready["receiver"], err = addReceiver(mgr, o, &s, certificates.webhook); err != nil {
 			return program{}, err
 		}
 	}
@@ -77,11 +86,12 @@ func apiTypes() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-func managerOptions(o options, scheme *runtime.Scheme, log logr.Logger) ctrl.Options {
+func managerOptions(o options, c certificates, scheme *runtime.Scheme, log logr.Logger) ctrl.Options {
 	yes := true
 	m := metricsserver.Options{BindAddress: o.MetricsBindAddress, SecureServing: o.MetricsSecure}
 	if o.MetricsSecure {
 		m.FilterProvider = filters.WithAuthenticationAndAuthorization
+		m.TLSOpts = []func(*tls.Config){c.serveMetrics}
 	}
 	return ctrl.Options{
 		Scheme:                        scheme,
@@ -98,7 +108,7 @@ func managerOptions(o options, scheme *runtime.Scheme, log logr.Logger) ctrl.Opt
 }
 
 // addReceiver adds the webhook receiver with its own small cache, and gives its readiness check.
-func addReceiver(mgr manager.Manager, o options, s *settings) (healthz.Checker, error) {
+func addReceiver(mgr manager.Manager, o options, s *settings, certificate *certwatcher.CertWatcher) (healthz.Checker, error) {
 	view, err := receiver.NewCluster(mgr.GetConfig(), mgr.GetScheme(), o.Namespace)
 	if err != nil {
 		return nil, err
@@ -107,7 +117,7 @@ func addReceiver(mgr manager.Manager, o options, s *settings) (healthz.Checker, 
 	if err != nil {
 		return nil, err
 	}
-	r, err := receiver.New(receiver.Config{
+	config := receiver.Config{
 		BindAddress: o.WebhookBindAddress,
 		Namespace:   o.Namespace,
 		InstanceID:  s.instanceID,
@@ -117,7 +127,11 @@ func addReceiver(mgr manager.Manager, o options, s *settings) (healthz.Checker, 
 		Live:        view.GetAPIReader(),
 		Registerer:  metrics.Registry,
 		Log:         mgr.GetLogger().WithName("receiver"),
-	})
+	}
+	if certificate != nil {
+		config.Certificate = certificate.GetCertificate
+	}
+	r, err := receiver.New(config)
 	if err != nil {
 		return nil, err
 	}

@@ -89,22 +89,8 @@ func TestFileThatChanges(t *testing.T) {
 	}
 }
 
-// mountedSecret does what the kubelet does: the file is a link to a link to a directory, which is exchanged as a whole.
 func mountedSecret(file, content string) error {
-	mount := filepath.Dir(file)
-	version, err := os.MkdirTemp(mount, "..version")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		os.WriteFile(filepath.Join(version, filepath.Base(file)), []byte(content), 0o600),
-		os.Symlink(filepath.Base(version), filepath.Join(mount, "..next")),
-		os.Rename(filepath.Join(mount, "..next"), filepath.Join(mount, "..data")),
-	)
-	if _, absent := os.Lstat(file); absent != nil {
-		err = errors.Join(err, os.Symlink(filepath.Join("..data", filepath.Base(file)), file))
-	}
-	return err
+	return mounted(filepath.Dir(file), map[string][]byte{filepath.Base(file): []byte(content)})
 }
 
 func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {

@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"strings"
+
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
 )
@@ -10,15 +12,16 @@ type journal struct {
 	metrics *metrics
 	log     logr.Logger
 	// Strangers can cause these lines as often as they like, and a down API server causes one for every event.
-	refusals, failures rate.Sometimes
+	refusals, failures, connections rate.Sometimes
 }
 
 func newJournal(log logr.Logger, m *metrics) *journal {
 	return &journal{
-		metrics:  m,
-		log:      log,
-		refusals: rate.Sometimes{Interval: logEvery},
-		failures: rate.Sometimes{Interval: logEvery},
+		metrics:     m,
+		log:         log,
+		refusals:    rate.Sometimes{Interval: logEvery},
+		failures:    rate.Sometimes{Interval: logEvery},
+		connections: rate.Sometimes{Interval: logEvery},
 	}
 }
 
@@ -39,4 +42,13 @@ func (j *journal) note(v visit, err error) {
 	default:
 		j.refusals.Do(func() { log.Info("Request refused; more of these within a second are only counted", "outcome", o) })
 	}
+}
+
+// connectionLog takes what net/http has to say: of connections that fail before there is a request, mostly in TLS.
+type connectionLog struct{ *journal }
+
+func (l connectionLog) Write(line []byte) (int, error) {
+	cause := strings.TrimSpace(string(line))
+	l.connections.Do(func() { l.log.Info("Connection trouble; more of it within a second is dropped", "cause", cause) })
+	return len(line), nil
 }

@@ -9,9 +9,10 @@ package receiver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -21,7 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/netutil"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
@@ -34,6 +35,9 @@ type Config struct {
 	BindAddress string
 	// Listener is used instead of BindAddress where it is set. The receiver closes it.
 	Listener net.Listener
+	// Certificate gives the certificate of the moment, as in [tls.Config]. Optional: without it, webhooks are taken over plain
+	// HTTP, and TLS ends at what stands before the receiver.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Namespace is where the FitUsers are.
 	Namespace string
 	// InstanceID is the Clerk instance whose events are taken. Optional: without it, every instance that knows a signing
@@ -126,10 +130,10 @@ func (r *Receiver) Start(ctx context.Context) error {
 	runnable := manager.Server{
 		Name:            "webhook receiver",
 		Server:          server,
-		Listener:        netutil.LimitListener(listener, limits.Connections),
+		Listener:        r.secured(netutil.LimitListener(listener, limits.Connections)),
 		ShutdownTimeout: &limits.Shutdown,
 	}
-	return runnable.Start(log.IntoContext(ctx, r.config.Log))
+	return runnable.Start(ctrllog.IntoContext(ctx, r.config.Log))
 }
 
 // Ready is the readiness check: an error until the receiver listens, and again as soon as it is told to stop.
@@ -148,6 +152,19 @@ func (r *Receiver) listen(ctx context.Context) (net.Listener, error) {
 	return config.Listen(ctx, "tcp", r.config.BindAddress)
 }
 
+// secured puts TLS around what arrives, where there is a certificate. There is no HTTP/2: as many requests as a client likes
+// would share one connection, and the limits count connections.
+func (r *Receiver) secured(listener net.Listener) net.Listener {
+	if r.config.Certificate == nil {
+		return listener
+	}
+	return tls.NewListener(listener, &tls.Config{
+		GetCertificate: r.config.Certificate,
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+	})
+}
+
 func (r *Receiver) server() *http.Server {
 	limits := r.config.Limits
 	return &http.Server{
@@ -157,7 +174,7 @@ func (r *Receiver) server() *http.Server {
 		WriteTimeout:      limits.Write,
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(r.config.Log), slog.LevelInfo),
+		ErrorLog:          log.New(connectionLog{r.journal}, "", 0),
 		// net/http would answer "OPTIONS *" itself, with 200.
 		DisableGeneralOptionsHandler: true,
 	}
