@@ -32,13 +32,13 @@ func addController(ctx context.Context, mgr manager.Manager, o options, s *setti
 		return nil, fmt.Errorf("making the client for the ConfigMap: %w", err)
 	}
 	api := clerk.New(clerk.Config{
-		URL: s.clerkURL, Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
+		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 	})
 	reconciler := newReconciler(mgr, o)
 	reconciler.Clerk, reconciler.Store = api, table
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
-		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID, Clock: clock.RealClock{},
+		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
 	}
 	limit, err := controllers.ParseMaxDeletions(o.MaxDeletions)
 	if err != nil {

@@ -120,7 +120,7 @@ func addReceiver(mgr manager.Manager, o options, s *settings, certificate *certw
 	config := receiver.Config{
 		BindAddress: o.WebhookBindAddress,
 		Namespace:   o.Namespace,
-		InstanceID:  s.instanceID,
+		InstanceID:  s.instanceID.Get(),
 		Keys:        keys.Keys,
 		Writer:      view.GetClient(),
 		Cache:       view.GetCache(),

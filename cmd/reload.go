@@ -17,27 +17,33 @@ type setting struct {
 	value      atomic.Pointer[string]
 	// accept is asked before a changed value counts. An error keeps the old one.
 	accept func(ctx context.Context, value string) error
+	// needsRestart is set where a new value counts for a new process only.
+	needsRestart bool
 }
 
 // Get is the value of the moment.
 func (s *setting) Get() string { return *s.value.Load() }
 
 // reread takes the file's content over if it has changed and is acceptable. An empty or unreadable file changes nothing:
-// it is being replaced.
-func (s *setting) reread(ctx context.Context, log logr.Logger) {
+// it is being replaced. The error says that this process has to end for the value to count.
+func (s *setting) reread(ctx context.Context, log logr.Logger) error {
 	value, err := readFile(s.path)
 	if err == nil && (value == "" || value == s.Get()) {
-		return
+		return nil
 	}
 	if err == nil && s.accept != nil {
 		err = s.accept(ctx, value)
 	}
 	if err != nil {
 		log.Error(err, "A changed setting is not usable; the old value stays", "setting", s.name, "file", s.path)
-		return
+		return nil
+	}
+	if s.needsRestart {
+		return fmt.Errorf("%s has changed (%s): start again, which a pod does by itself", s.name, s.path)
 	}
 	s.value.Store(&value)
 	log.Info("A changed setting is in force", "setting", s.name, "file", s.path)
+	return nil
 }
 
 // reloader watches the files of settings, on every replica.
@@ -66,7 +72,9 @@ func (r *reloader) Start(ctx context.Context) error {
 	}
 	for {
 		for _, file := range r.files { // also at first: a file may have changed since it was read
-			file.reread(ctx, r.log)
+			if err := file.reread(ctx, r.log); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-ctx.Done():

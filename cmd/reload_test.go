@@ -13,6 +13,9 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
 // settingIn is a setting that is read from file. It takes no value that begins with "bad".
@@ -118,7 +121,7 @@ func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {
 
 			var logged strings.Builder
 			log := funcr.New(func(_, line string) { logged.WriteString(line) }, funcr.Options{})
-			s.reread(t.Context(), log)
+			ok(t, s.reread(t.Context(), log))
 			if s.Get() != "first" {
 				t.Errorf("the value is %q", s.Get())
 			}
@@ -131,9 +134,37 @@ func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {
 			}
 
 			ok(t, os.WriteFile(file, []byte("second\n"), 0o600))
-			s.reread(t.Context(), log)
+			ok(t, s.reread(t.Context(), log))
 			if s.Get() != "second" {
 				t.Errorf("a usable value after it is not taken: %q", s.Get())
+			}
+		})
+	}
+}
+
+// What counts for the whole process ends it, so that it is started again; what is no address does not.
+func TestSettingThatNeedsARestart(t *testing.T) {
+	for name, test := range map[string]struct{ before, wrong, after string }{
+		"CLERK_API_URL":     {"", "no address", "https://clerk.example.com/v1"},
+		"CLERK_INSTANCE_ID": {clerktest.DefaultInstanceID, "", "ins_another"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t, storetest.SQLite(t))
+			if test.before == "" {
+				test.before = s.clerkURL
+			}
+			file := filepath.Join(t.TempDir(), "setting")
+			ok(t, mountedSecret(file, test.before))
+			s.start(name+"=", name+"_FILE="+file)
+			ok(t, mountedSecret(file, test.wrong))
+			s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
+			s.deliver()
+			s.eventually("the user is there", s.agreement)
+			ok(t, mountedSecret(file, test.after))
+			err := s.process.Wait()
+			want := name + " has changed (" + file + "): start again, which a pod does by itself"
+			if s.process.ProcessState.ExitCode() != 1 || !strings.Contains(s.logged(), want) {
+				t.Errorf("the end is %v, want: %s", err, want)
 			}
 		})
 	}

@@ -20,8 +20,8 @@ type settings struct {
 	secretKey     *setting
 	webhookSecret *setting
 	databaseURL   *setting
-	clerkURL      string
-	instanceID    string
+	clerkURL      *setting // nil where there is no controller
+	instanceID    *setting // empty where it is not set
 }
 
 // readSettings reads what the parts that are to run need, and nothing else.
@@ -54,11 +54,11 @@ func readSettings(o options, getenv func(string) string) (settings, error) {
 
 // check reads what has a default, and finds what is wrong without asking anybody.
 func (s *settings) check(getenv func(string) string) error {
-	instance, err := readSetting("CLERK_INSTANCE_ID", getenv)
-	if err != nil {
+	var err error
+	if s.instanceID, err = readSetting("CLERK_INSTANCE_ID", getenv); err != nil {
 		return err
 	}
-	s.instanceID = instance.Get()
+	s.instanceID.needsRestart = true // keys were found to be right by the old one
 	if s.webhookSecret != nil {
 		if _, err := receiver.ParseSecrets(s.webhookSecret.Get()); err != nil {
 			return err
@@ -79,11 +79,18 @@ func (s *settings) readClerkURL(getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	s.clerkURL = address.Get()
-	if s.clerkURL == "" {
-		s.clerkURL = defaultClerkURL
+	if address.Get() == "" {
+		byDefault := defaultClerkURL
+		address.value.Store(&byDefault)
 	}
-	if err := clerk.CheckURL(s.clerkURL); err != nil {
+	address.accept = checkClerkURL
+	address.needsRestart = true // a sweep that goes on at another address would be of neither
+	s.clerkURL = address
+	return checkClerkURL(context.Background(), address.Get())
+}
+
+func checkClerkURL(_ context.Context, address string) error {
+	if err := clerk.CheckURL(address); err != nil {
 		return fmt.Errorf("CLERK_API_URL: %w", err)
 	}
 	return nil
@@ -102,7 +109,7 @@ func checkSecretKey(_ context.Context, key string) error {
 // files are the settings that can change while the program runs.
 func (s *settings) files() []*setting {
 	var files []*setting
-	for _, f := range []*setting{s.secretKey, s.webhookSecret, s.databaseURL} {
+	for _, f := range []*setting{s.secretKey, s.webhookSecret, s.databaseURL, s.clerkURL, s.instanceID} {
 		if f != nil && f.path != "" {
 			files = append(files, f)
 		}

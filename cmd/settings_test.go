@@ -205,7 +205,7 @@ func TestWhiteSpaceAroundASettingIsNoPartOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []string{s.secretKey.Get(), s.databaseURL.Get(), s.instanceID, s.clerkURL}
+	got := []string{s.secretKey.Get(), s.databaseURL.Get(), s.instanceID.Get(), s.clerkURL.Get()}
 	want := []string{clerktest.DefaultSecretKey, "sqlite:users.db", "ins_1", "https://api.clerk.com/v1"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
