@@ -71,4 +71,4 @@ undeploy: ## Remove OVERLAY from NAMESPACE, the processes first, so that they ta
 	kubectl kustomize $(OVERLAY) | awk 'BEGIN { RS = ORS = "---\n" } !/kind: CustomResourceDefinition/' | kubectl delete --ignore-not-found --timeout=5m -f -
 
 test-e2e: ## Test the image IMG on the cluster of the current kubeconfig, which has it or can pull it.
-	E2E_IMAGE=$(IMG) go test -tags e2e -count=1 -timeout 30m -v ./test/e2e
+	E2E_IMAGE=$(IMG) go test -tags e2e -count=1 -timeout 20m -v ./test/e2e

@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,12 +66,3 @@ func (r *reaper) reap() {
 	})
 }
 
-// close is reap where the launched processes have already ended: their ids may be others' by now.
-func (r *reaper) close() error {
-	pids, err := filepath.Glob(filepath.Join(r.dir, "*.pid"))
-	for _, file := range pids {
-		err = errors.Join(err, os.Remove(file))
-	}
-	r.reap()
-	return err
-}
