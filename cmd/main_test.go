@@ -69,7 +69,11 @@ func newSystem(t testing.TB, databaseURL string) *system {
 	if test, ok := t.(*testing.T); ok { // benchmarks run one by one
 		test.Parallel()
 	}
-	env := controlPlane.Get(t)
+	return newSystemOn(t, controlPlane.Get(t), databaseURL)
+}
+
+func newSystemOn(t testing.TB, env *testenv.Environment, databaseURL string) *system {
+	t.Helper()
 	s := &system{
 		TB: t, env: env, namespace: env.Namespace(t), clerk: clerktest.NewServer(clerktest.Config{}),
 		table: storetest.OpenRaw(t, databaseURL), webhooks: freeAddress(t), health: freeAddress(t),
