@@ -17,14 +17,11 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// TestTheLifeOfADeployment goes through it in order. A step that fails does not keep the next ones from showing more.
 func TestTheLifeOfADeployment(t *testing.T) {
-	w := newWorld(t)
-	t.Cleanup(w.removeEverything)
-	for _, step := range []struct {
-		name string
-		do   func()
-	}{
+	w := newWorld(t, "fituser-e2e", "receiver", "controller")
+	w.database = w.serveDatabase()
+	w.overlay, w.withTLS = w.newOverlay("default", nil), w.newOverlay("default", []string{"webhook-tls", "metrics-tls"})
+	w.through([]step{
 		{"deployed", w.deploy},
 		{"a first user", w.firstUser},
 		{"a role", w.role},
@@ -36,10 +33,22 @@ func TestTheLifeOfADeployment(t *testing.T) {
 		{"metrics", w.metrics},
 		{"the CRD removed while it runs", w.crdRemoved},
 		{"the namespace removed while it runs", w.namespaceRemoved},
+		{"over TLS", w.overTLS},
 		{"undeployed", w.undeployed},
-	} {
+	})
+}
+
+// step is a part of a deployment's life.
+type step struct {
+	name string
+	do   func()
+}
+
+// through goes through steps in order. One that fails does not keep the next ones from showing more.
+func (w *world) through(steps []step) {
+	for _, step := range steps {
 		outer := w.T
-		passed := t.Run(step.name, func(t *testing.T) {
+		passed := outer.Run(step.name, func(t *testing.T) {
 			w.T = t
 			defer func() { w.T = outer }()
 			step.do()
@@ -62,11 +71,22 @@ func (w *world) explain() {
 	}
 }
 
+// removeEverything leaves the CRD, which others on the cluster may need.
 func (w *world) removeEverything() {
-	if out, err := w.try("", "delete", "-k", w.overlay, "--ignore-not-found", "--wait=false", "-l", "app.kubernetes.io/name=fituser-operator"); err != nil {
-		w.Logf("removing what is left: %v\n%s", err, out)
+	for _, object := range append(w.leftovers(), "namespace/"+w.namespace) {
+		if _, err := w.try("", "delete", object, "--ignore-not-found", "--wait=false"); err != nil {
+			w.Logf("removing what is left: %v", err)
+		}
 	}
-	_, _ = w.try("", "delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+}
+
+// leftovers are the operator's objects that are in no namespace, but for the CRD.
+func (w *world) leftovers() []string {
+	all, err := w.try("", "get", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+	if err != nil {
+		w.Errorf("looking for what is left: %v", err)
+	}
+	return slices.DeleteFunc(strings.Fields(all), func(name string) bool { return !strings.Contains(name, "/"+prefix+"fituser") })
 }
 
 func (w *world) deploy() {
@@ -78,10 +98,11 @@ func (w *world) deploy() {
 
 func (w *world) makeSecrets() {
 	w.Helper()
-	w.kubectl("create", "namespace", namespace)
+	w.kubectl("create", "namespace", w.namespace)
 	w.kubectl("create", "secret", "generic", "fituser-receiver", "--from-literal=CLERK_WEBHOOK_SECRET="+webhookSecret)
 	w.kubectl("create", "secret", "generic", "fituser-controller",
 		"--from-literal=CLERK_SECRET_KEY="+clerktest.DefaultSecretKey, "--from-literal=DATABASE_URL="+w.database)
+	w.makeCertificates("fituser-receiver-tls", "fituser-metrics-tls")
 }
 
 func (w *world) apply() {
@@ -92,7 +113,7 @@ func (w *world) apply() {
 
 func (w *world) ready() {
 	w.Helper()
-	for _, component := range []string{"receiver", "controller"} {
+	for _, component := range w.components {
 		w.Log(w.kubectl("rollout", "status", "deployment/"+prefix+"fituser-"+component, "--timeout=3m"))
 	}
 }
@@ -168,8 +189,8 @@ func (w *world) podsKilled() {
 // leaderEvicted does to the leader what kubectl drain does. The node itself is left alone: it may be the only one.
 func (w *world) leaderEvicted() {
 	leader := w.leader()
-	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, leader, namespace)
-	w.kubectlWith(eviction, "create", "--raw", "/api/v1/namespaces/"+namespace+"/pods/"+leader+"/eviction", "-f", "-")
+	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, leader, w.namespace)
+	w.kubectlWith(eviction, "create", "--raw", "/api/v1/namespaces/"+w.namespace+"/pods/"+leader+"/eviction", "-f", "-")
 	ann := w.signUp("Ann")
 	w.deliver()
 	w.eventually("the row is there", func() error { return w.row(ann, "first_name", "Ann") })
@@ -259,8 +280,9 @@ func (w *world) controllerRolledOut() {
 
 // crdRemoved takes the definition of FitUsers away under the running operator: no row and no right may go.
 func (w *world) crdRemoved() {
-	if w.hadCRD {
-		w.Skip("the CRD was there before this test: other operators may need it")
+	everywhere := strings.Fields(w.kubectl("get", "fitusers", "-A", "-o", "jsonpath={.items[*].metadata.namespace}"))
+	if slices.ContainsFunc(everywhere, func(namespace string) bool { return namespace != w.namespace }) {
+		w.Skip("there are FitUsers of other operators on this cluster")
 	}
 	w.kubectl("delete", "crd", "fitusers.identity.fitai.dev", "--timeout=2m")
 	w.nothingGoes()
@@ -269,10 +291,11 @@ func (w *world) crdRemoved() {
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
 }
 
-// namespaceRemoved takes everything away at once.
+// namespaceRemoved takes everything away at once. What comes back speaks TLS.
 func (w *world) namespaceRemoved() {
-	w.kubectl("delete", "namespace", namespace, "--timeout=3m")
+	w.kubectl("delete", "namespace", w.namespace, "--timeout=3m")
 	w.nothingGoes()
+	w.overlay = w.withTLS
 	w.makeSecrets()
 	w.apply()
 	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
@@ -303,15 +326,20 @@ func (w *world) nothingGoes() {
 }
 
 func (w *world) undeployed() {
-	command := exec.Command("make", "-C", "../..", "undeploy", "OVERLAY="+w.overlay, "NAMESPACE="+namespace)
+	w.undeploy()
+	w.nothingGoes()
+}
+
+// undeploy takes the operator away as docs/deploy.md describes.
+func (w *world) undeploy() {
+	w.Helper()
+	command := exec.Command("make", "-C", "../..", "undeploy", "OVERLAY="+w.overlay, "NAMESPACE="+w.namespace)
 	out, err := command.CombinedOutput()
 	w.Logf("%s", out)
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.nothingGoes()
-	left := w.kubectl("get", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
-	if slices.ContainsFunc(strings.Fields(left), func(name string) bool { return strings.Contains(name, "/"+prefix+"fituser") }) {
-		w.Errorf("something is left: %s", left)
+	if left := w.leftovers(); len(left) > 0 {
+		w.Errorf("something is left: %v", left)
 	}
 }

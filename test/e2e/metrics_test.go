@@ -21,7 +21,7 @@ const staying = `{{range .items}}{{if not .metadata.deletionTimestamp}}pod/{{.me
 func (w *world) metrics() {
 	w.kubectl("create", "serviceaccount", "prometheus")
 	w.kubectl("create", "clusterrolebinding", prefix+"fituser-prometheus",
-		"--clusterrole="+prefix+"fituser-metrics-reader", "--serviceaccount="+namespace+":prometheus")
+		"--clusterrole="+prefix+"fituser-metrics-reader", "--serviceaccount="+w.namespace+":prometheus")
 	w.Cleanup(func() { _, _ = w.try("", "delete", "clusterrolebinding", prefix+"fituser-prometheus") })
 	token := w.kubectl("create", "token", "prometheus")
 	for _, pod := range strings.Fields(w.kubectl("get", "pods", "-o", "go-template="+staying)) {
@@ -29,7 +29,12 @@ func (w *world) metrics() {
 		if status, _ := get(address, ""); status != http.StatusUnauthorized {
 			w.Errorf("%s shows its metrics to anybody: %d", pod, status)
 		}
-		status, text := get(address, token)
+		status, text := get(address, "nobody's")
+		w.Logf("%s answers a token that is none with %d %s", pod, status, strings.TrimSpace(text))
+		if status == http.StatusOK || strings.Contains(text, "fituser_") {
+			w.Errorf("%s shows its metrics to who has no token", pod)
+		}
+		status, text = get(address, token)
 		if status != http.StatusOK || !strings.Contains(text, "\nfituser_") {
 			w.Errorf("%s answers %d: %.300s", pod, status, text)
 		}
@@ -42,7 +47,7 @@ var forwarding = regexp.MustCompile(`Forwarding from 127\.0\.0\.1:(\d+)`)
 // forward makes a pod's metrics reachable from here.
 func (w *world) forward(pod string) (address string) {
 	w.Helper()
-	command := exec.Command("kubectl", "-n", namespace, "port-forward", "--address", "127.0.0.1", pod, ":metrics")
+	command := exec.Command("kubectl", "-n", w.namespace, "port-forward", "--address", "127.0.0.1", pod, ":metrics")
 	out, err := command.StdoutPipe()
 	if err != nil {
 		w.Fatal(err)

@@ -5,6 +5,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +28,6 @@ import (
 )
 
 const (
-	namespace     = "fituser-e2e"
 	prefix        = "e2e-" // of everything, so that an operator that is there already is left alone
 	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	patience      = 4 * time.Minute // for anything that the cluster does by itself
@@ -35,27 +36,29 @@ const (
 // world is the cluster with the operator on it, and what is around it on this machine.
 type world struct {
 	*testing.T
-	host     string // this machine's address, as the pods see it
-	overlay  string
-	database string // its address, as the pods see it
-	clerk    *clerktest.Server
-	sender   *clerktest.Sender
-	table    *storetest.Raw
-	jane     string // the first user's id
-	hadCRD   bool
+	namespace  string
+	components []string // those that have a Deployment
+	host       string   // this machine's address, as the pods see it
+	overlay    string   // a directory
+	withTLS    string   // the overlay in which the receiver speaks TLS
+	database   string   // its address, as the pods see it
+	clerk      *clerktest.Server
+	clerkURL   string
+	sender     *clerktest.Sender
+	trusted    *x509.CertPool // who signs the receiver's certificate
+	table      *storetest.Raw
+	jane       string // the first user's id
 }
 
 var postgres storetest.Postgres
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, namespace string, components ...string) *world {
 	t.Helper()
-	w := &world{T: t}
+	w := &world{T: t, namespace: namespace, components: components, clerk: clerktest.NewServer(clerktest.Config{})}
 	nodes := w.kubectl("get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
 	w.host = facing(t, nodes)
-	_, err := w.try("", "get", "crd", "fitusers.identity.fitai.dev")
-	w.hadCRD = err == nil
-	w.clerk, w.database = clerktest.NewServer(clerktest.Config{}), w.serveDatabase()
-	w.writeOverlay()
+	w.clerkURL = w.serveClerk()
+	w.Cleanup(w.removeEverything)
 	return w
 }
 
@@ -131,8 +134,9 @@ func join(near net.Conn, socket string) {
 	_, _ = io.Copy(near, far)
 }
 
-// writeOverlay makes an overlay as docs/deploy.md describes, with the image under test.
-func (w *world) writeOverlay() {
+// newOverlay makes an overlay as docs/deploy.md describes, with the image under test: of a directory of config/, with
+// components and further settings.
+func (w *world) newOverlay(base string, components []string, settings ...string) (dir string) {
 	w.Helper()
 	image := os.Getenv("E2E_IMAGE")
 	if image == "" {
@@ -146,7 +150,7 @@ func (w *world) writeOverlay() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	config, err := filepath.Abs("../../config/default")
+	config, err := filepath.Abs("../../config")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -154,19 +158,19 @@ func (w *world) writeOverlay() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	content := fmt.Sprintf(`
-namespace: %s
-namePrefix: %s
-resources: [%s]
-images: [{name: controller, newName: %q, newTag: %q}]
-configMapGenerator:
-  - name: fituser-settings
-    literals: [CLERK_API_URL=%s, FITUSER_SYNC_PERIOD=10s, FITUSER_CLERK_RATE_LIMIT=100]
-`, namespace, prefix, relative, name, tag, w.serveClerk())
+	content := fmt.Sprintf("namespace: %s\nnamePrefix: %s\nresources: [%s/%s]\n", w.namespace, prefix, relative, base)
+	content += fmt.Sprintf("images: [{name: controller, newName: %q, newTag: %q}]\ncomponents:\n", name, tag)
+	for _, component := range components {
+		content += "  - " + relative + "/components/" + component + "\n"
+	}
+	content += "configMapGenerator:\n  - name: fituser-settings\n    literals:\n"
+	for _, setting := range append(settings, "CLERK_API_URL="+w.clerkURL, "FITUSER_SYNC_PERIOD=10s", "FITUSER_CLERK_RATE_LIMIT=100") {
+		content += "      - " + setting + "\n"
+	}
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		w.Fatal(err)
 	}
-	w.overlay = dir
+	return dir
 }
 
 // kubectl runs kubectl in the operator's namespace and returns what it prints.
@@ -188,7 +192,7 @@ func (w *world) kubectlWith(stdin string, args ...string) string {
 func (w *world) try(stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	command := exec.CommandContext(ctx, "kubectl", append([]string{"-n", namespace}, args...)...)
+	command := exec.CommandContext(ctx, "kubectl", append([]string{"-n", w.namespace}, args...)...)
 	command.Stdin = strings.NewReader(stdin)
 	var out, complaints bytes.Buffer
 	command.Stdout, command.Stderr = &out, &complaints
@@ -225,15 +229,15 @@ func (w *world) eventually(what string, check func() error) {
 func (w *world) attach(keepAlive bool) {
 	w.Helper()
 	address := w.kubectl("get", "service", prefix+"fituser-webhook", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
-	config := clerktest.SenderConfig{URL: "http://" + address + "/api/webhooks", Secrets: []string{webhookSecret}}
+	scheme := w.kubectl("get", "service", prefix+"fituser-webhook", "-o", "jsonpath={.spec.ports[0].name}")
+	config := clerktest.SenderConfig{URL: scheme + "://" + address + "/api/webhooks", Secrets: []string{webhookSecret}}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableKeepAlives, transport.MaxIdleConnsPerHost = !keepAlive, 16
+	transport.TLSClientConfig = &tls.Config{RootCAs: w.trusted, ServerName: tlsName}
 	config.Transport = transport
-	if connection, err := net.DialTimeout("tcp", address, 10*time.Second); err == nil { // its first moments included
-		_ = connection.Close()
-	} else {
+	if !reachable(address) {
 		w.Logf("the Service's address cannot be reached from here: webhooks go through the API server")
-		config.URL, config.Transport = w.throughAPIServer()
+		config.URL, config.Transport = w.throughAPIServer(scheme)
 	}
 	sender, err := clerktest.NewSender(config)
 	if err != nil {
@@ -243,7 +247,18 @@ func (w *world) attach(keepAlive bool) {
 	w.clerk.Attach(sender)
 }
 
-func (w *world) throughAPIServer() (address string, transport http.RoundTripper) {
+// reachable tries for some seconds: a Service needs a moment until it leads anywhere.
+func reachable(address string) bool {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(200 * time.Millisecond) {
+		if connection, err := net.DialTimeout("tcp", address, 5*time.Second); err == nil {
+			_ = connection.Close()
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) throughAPIServer(scheme string) (address string, transport http.RoundTripper) {
 	w.Helper()
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
@@ -254,7 +269,7 @@ func (w *world) throughAPIServer() (address string, transport http.RoundTripper)
 	if err != nil {
 		w.Fatal(err)
 	}
-	path := "/api/v1/namespaces/" + namespace + "/services/" + prefix + "fituser-webhook:http/proxy/api/webhooks"
+	path := fmt.Sprintf("/api/v1/namespaces/%s/services/%s:%sfituser-webhook:%[2]s/proxy/api/webhooks", w.namespace, scheme, prefix)
 	return strings.TrimSuffix(config.Host, "/") + path, transport
 }
 

@@ -1,0 +1,43 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/x509"
+	"os"
+	"path/filepath"
+
+	certutil "k8s.io/client-go/util/cert"
+)
+
+// tlsName is whom the certificates are for.
+const tlsName = "fituser.e2e.example.com"
+
+// makeCertificates makes Secrets as cert-manager does.
+func (w *world) makeCertificates(secrets ...string) {
+	w.Helper()
+	cert, key, err := certutil.GenerateSelfSignedCertKey(tlsName, nil, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.trusted = x509.NewCertPool()
+	w.trusted.AppendCertsFromPEM(cert)
+	dir := w.TempDir()
+	for name, content := range map[string][]byte{"tls.crt": cert, "tls.key": key} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			w.Fatal(err)
+		}
+	}
+	for _, secret := range secrets {
+		w.kubectl("create", "secret", "tls", secret, "--cert="+filepath.Join(dir, "tls.crt"), "--key="+filepath.Join(dir, "tls.key"))
+	}
+}
+
+// overTLS takes webhooks of the receivers whose namespace came back with the component for it.
+func (w *world) overTLS() {
+	w.attach(true)
+	kim := w.signUp("Kim")
+	w.deliver()
+	w.eventually("the row is there", func() error { return w.row(kim, "first_name", "Kim") })
+	w.metrics()
+}
