@@ -174,9 +174,9 @@ func (l commandLine) openCredentialed(places *inspect.Places, getenv func(string
 	if places.Table, err = store.Open(s.databaseURL.Get(), store.Options{DryRun: true}); err != nil {
 		return fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	places.SecretKey, places.InstanceID = s.secretKey.Get, s.instanceID
+	places.SecretKey, places.InstanceID = s.secretKey.Get, s.instanceID.Get()
 	places.Clerk = clerk.New(clerk.Config{
-		URL: s.clerkURL, Key: s.secretKey.Get, RequestsPerSecond: l.ClerkRateLimit * sweepShare, // the operator needs the rest
+		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: l.ClerkRateLimit * sweepShare, // the operator needs the rest
 	})
 	return nil
 }
