@@ -4,7 +4,7 @@ GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 # The API server and etcd that tests start, found or built first so that its progress is seen.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
-.PHONY: help generate manifests fmt vet lint test test-thorough verify build run bench image push install uninstall deploy undeploy test-e2e
+.PHONY: help generate manifests fmt vet lint test test-thorough verify build run bench soak fuzz image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ test: ## Run all tests against a real API server, with the race detector.
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls too; takes minutes more.
 	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers
+
+# How many changes people make while things break, and what to begin the chance with; a failure prints its own.
+CHANGES ?= 20000
+SEED ?=
+
+soak: ## Break everything again and again while people change CHANGES things; nothing may be lost. Takes half an hour.
+	$(WITH_CONTROLPLANE) FITUSER_SOAK_CHANGES=$(CHANGES) FITUSER_SOAK_SEED=$(SEED) go test -run '^TestSoak$$' -count=1 -v -timeout 6h ./test/soak
 
 verify: ## Fail where a generated file, the formatting or go.mod is not up to date.
 	hack/verify.sh

@@ -14,6 +14,7 @@ import (
 const (
 	auditPolicyFile = "audit-policy.yaml"
 	auditLogFile    = "audit.log"
+	apiServer       = "kube-apiserver"
 	// logTail is how many bytes of a process's log an error shows.
 	logTail = 2 << 10
 )
@@ -49,7 +50,7 @@ func (e *Environment) configureEtcd() error {
 }
 
 func (e *Environment) configureAPIServer(policy string) error {
-	path, log, err := e.process("kube-apiserver")
+	path, log, err := e.process(apiServer)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (e *Environment) logFile(name string) string { return filepath.Join(e.dir, 
 // lastLogLines shows why a start failed: envtest itself only says that it did.
 func (e *Environment) lastLogLines() string {
 	var lines strings.Builder
-	for _, name := range []string{"etcd", "kube-apiserver"} {
+	for _, name := range []string{"etcd", apiServer} {
 		log, err := os.ReadFile(e.logFile(name))
 		if err != nil {
 			continue

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -246,4 +247,30 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Tests of outages stop an API server and go on with it.
+func TestAPIServerComesBackWithAllThatItHad(t *testing.T) {
+	t.Parallel()
+	env, err := Start(t.Context(), Options{CRDDir: widgetCRDs})
+	must(t, err)
+	defer func() { must(t, env.Stop()) }()
+	c, namespace := newClient(t, env.Config), env.Namespace(t)
+	must(t, c.Create(t.Context(), widget(namespace, "a", 1)))
+
+	must(t, env.StopAPIServer())
+	if err := c.Create(t.Context(), widget(namespace, "b", 1)); err == nil {
+		t.Error("a stopped API server took a widget")
+	}
+	must(t, env.StartAPIServer())
+	must(t, env.PauseAPIServer())
+	impatient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := c.Create(impatient, widget(namespace, "c", 1)); err == nil {
+		t.Error("a paused API server took a widget")
+	}
+	must(t, env.ResumeAPIServer())
+	got := widget(namespace, "a", 0)
+	must(t, c.Get(t.Context(), client.ObjectKeyFromObject(got), got))
+	must(t, c.Create(t.Context(), widget(namespace, "d", 1)))
 }

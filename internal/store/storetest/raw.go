@@ -64,9 +64,15 @@ func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 // Exec executes one statement of the application.
 func (r *Raw) Exec(query string, args ...any) {
 	r.tb.Helper()
-	if _, err := r.db.ExecContext(r.tb.Context(), query, args...); err != nil {
+	if err := r.Try(query, args...); err != nil {
 		r.tb.Fatalf("executing past the store: %v\n%s", err, query)
 	}
+}
+
+// Try is [Raw.Exec] where the database may be down.
+func (r *Raw) Try(query string, args ...any) error {
+	_, err := r.db.ExecContext(r.tb.Context(), query, args...)
+	return err
 }
 
 // Row is all columns of a user's row by name, or nil when there is none. Times of every kind are Unix seconds.

@@ -1,0 +1,202 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
+)
+
+var controlPlane testenv.Shared
+
+func TestMain(m *testing.M) { controlPlane.Main(m) }
+
+// world is everything: two managers and all that they depend on.
+type world struct {
+	testing.TB
+	env       *testenv.Environment
+	postgres  *storetest.Postgres
+	namespace string
+	clerk     *clerktest.Server
+	sender    *clerktest.Sender
+	line      *line
+	acks      *acks
+	table     *storetest.Raw
+	objects   client.Client
+	managers  []*manager
+
+	credentials *credentials
+	away        struct{ api, table bool } // what people need not try: it would only take their time
+}
+
+// journal is a table into which a trigger writes who writes which row: the managers are different users to the database.
+const journal = `CREATE TABLE journal (who text, op text, id text);
+CREATE FUNCTION journal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN INSERT INTO journal VALUES (session_user, TG_OP, COALESCE(new.id, old.id)); RETURN NULL; END $$;
+CREATE TRIGGER journal AFTER INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EXECUTE FUNCTION journal();
+CREATE ROLE "manager-0" SUPERUSER LOGIN;
+CREATE ROLE "manager-1" SUPERUSER LOGIN`
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	env := controlPlane.Get(t)
+	w := &world{
+		TB: t, env: env, namespace: env.Namespace(t), clerk: clerktest.NewServer(clerktest.Config{}),
+		postgres: &storetest.Postgres{}, acks: &acks{},
+	}
+	databaseURL := w.postgres.URL(t, storetest.PostgresTable, journal)
+	w.table, w.objects = storetest.OpenRaw(t, databaseURL), newObjects(t, env.Config)
+	server := httptest.NewServer(w.clerk)
+	t.Cleanup(server.Close)
+	w.credentials = newCredentials(t, 2)
+	w.clerk.SetSecretKeys(w.credentials.keys...)
+	for i, name := range []string{"manager-0", "manager-1"} {
+		w.managers = append(w.managers, w.newManager(name, server.URL+"/v1", w.postgres.As(t, databaseURL, name), i))
+	}
+	w.attach()
+	for _, m := range w.managers {
+		m.run()
+		t.Cleanup(func() { m.retire(syscall.SIGKILL) })
+	}
+	t.Cleanup(w.keepLogs)
+	for _, m := range w.managers {
+		w.eventually(m.name+" is ready", m.ready)
+	}
+	return w
+}
+
+func newObjects(t testing.TB, config *rest.Config) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), eventsv1.AddToScheme(scheme))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = rest.CopyConfig(config)
+	config.Timeout = 10 * time.Second // while the API server is paused
+	objects, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func (w *world) newManager(name, clerkURL, databaseURL string, i int) *manager {
+	m := &manager{
+		tb: w.TB, name: name, webhooks: freeAddress(w), health: freeAddress(w), metrics: freeAddress(w),
+	}
+	m.settings = []string{
+		"KUBECONFIG=" + actingAs(w, w.env.Kubeconfig, name), "CLERK_API_URL=" + clerkURL, "DATABASE_URL=" + databaseURL,
+		"CLERK_SECRET_KEY_FILE=" + w.credentials.keyFiles[i], "CLERK_WEBHOOK_SECRET_FILE=" + w.credentials.secretFile,
+		"FITUSER_NAMESPACE=" + w.namespace, "FITUSER_LEADER_ELECT=true", "FITUSER_LOG_LEVEL=debug",
+		"FITUSER_SYNC_PERIOD=1h", // sweeps come with a new leader, and when the test asks for one
+		"FITUSER_CLERK_RATE_LIMIT=100", "FITUSER_MAX_DELETIONS=1000000",
+		"FITUSER_METRICS_BIND_ADDRESS=" + m.metrics, "FITUSER_METRICS_SECURE=false",
+		"FITUSER_WEBHOOK_BIND_ADDRESS=" + m.webhooks, "FITUSER_HEALTH_PROBE_BIND_ADDRESS=" + m.health,
+	}
+	return m
+}
+
+// attach makes Clerk send webhooks to the managers. Svix's hours are seconds here; it never gives up.
+func (w *world) attach() {
+	w.Helper()
+	schedule := []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, time.Second}
+	for range 1000 {
+		schedule = append(schedule, 2*time.Second)
+	}
+	w.line = &line{managers: w.managers}
+	sender, err := clerktest.NewSender(clerktest.SenderConfig{
+		URL: "http://fituser-operator/api/webhooks", Secrets: w.credentials.secrets, Transport: w.line,
+		Schedule: schedule, Workers: 16, OnAttempt: w.acks.attempted,
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.sender = sender
+	w.clerk.Attach(sender)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = sender.Run(ctx) }()
+	w.Cleanup(func() { cancel(); <-done })
+}
+
+// keepLogs leaves the logs of a failed test in the directory that FITUSER_SOAK_LOGS names.
+func (w *world) keepLogs() {
+	dir := os.Getenv("FITUSER_SOAK_LOGS")
+	if dir == "" || !w.Failed() {
+		return
+	}
+	for _, m := range w.managers {
+		if err := os.WriteFile(filepath.Join(dir, m.name+".log"), []byte(m.logged()), 0o600); err != nil {
+			w.Log(err)
+		}
+	}
+}
+
+// patience is how long the test waits for a state of the world: long enough for the slowest machine, and longer than the
+// longest pause between two looks at a user.
+const patience = 15 * time.Minute
+
+// eventually waits for a state of the world.
+func (w *world) eventually(what string, check func() error) {
+	w.Helper()
+	if err := w.within(patience, check); err != nil {
+		w.Fatalf("waiting until %s: %v", what, err)
+	}
+}
+
+func (w *world) within(limit time.Duration, check func() error) error {
+	last := errors.New("not looked yet")
+	if err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, limit, true,
+		func(context.Context) (bool, error) {
+			last = check()
+			return last == nil, nil
+		}); err != nil {
+		return last
+	}
+	return nil
+}
+
+var errNobodyLeads = errors.New("nobody leads")
+
+// leader waits until one of the managers leads and returns its index.
+func (w *world) leader() (index int) {
+	w.Helper()
+	w.eventually("somebody leads", func() error {
+		for i, m := range w.managers {
+			if m.leads() {
+				index = i
+				return nil
+			}
+		}
+		return errNobodyLeads
+	})
+	return index
+}
+
+// takesOver waits until the manager leads.
+func (w *world) takesOver(m *manager) {
+	w.Helper()
+	w.eventually(m.name+" leads", func() error {
+		if !m.leads() {
+			return errNobodyLeads
+		}
+		return nil
+	})
+}
