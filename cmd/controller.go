@@ -21,13 +21,16 @@ import (
 // sweepShare is the share of our requests to Clerk that a sweep may use: the rest is for users who wait.
 const sweepShare = 0.25
 
-// addController adds the reconciler and the sweep, with their way to Clerk and to the table.
-func addController(ctx context.Context, mgr manager.Manager, o options, s *settings) (closeTable func() error, err error) {
+// addController adds the reconciler and the sweep, with their way to Clerk and to the table. They write only while guard is
+// open.
+func addController(
+	ctx context.Context, mgr manager.Manager, o options, s *settings, guard *fence,
+) (closeTable func() error, err error) {
 	table, err := openTable(ctx, o, s.databaseURL, mgr.GetLogger())
 	if err != nil {
 		return nil, err
 	}
-	uncached, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme()})
+	uncached, err := client.New(guard.guarded(mgr.GetConfig()), client.Options{Scheme: mgr.GetScheme()})
 	if err != nil {
 		return nil, fmt.Errorf("making the client for the ConfigMap: %w", err)
 	}
@@ -35,7 +38,7 @@ func addController(ctx context.Context, mgr manager.Manager, o options, s *setti
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 	})
 	reconciler := newReconciler(mgr, o)
-	reconciler.Clerk, reconciler.Store = api, table
+	reconciler.Clerk, reconciler.Store = fencedClerk{api, guard}, fencedStore{table, guard}
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
 		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},

@@ -39,7 +39,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	program, err := assemble(ctx, config, line.options, settings, line.logger(stderr))
+	log := quietEnd(ctx, line.logger(stderr))
+	program, err := assemble(ctx, config, line.options, settings, log)
 	if err != nil {
 		return err
 	}

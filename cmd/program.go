@@ -49,7 +49,13 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	if err != nil {
 		return program{}, err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o, certificates, scheme, log))
+	elected := o.LeaderElect && o.Controller
+	managerOptions, guard := managerOptions(o, certificates, scheme, log), (*fence)(nil)
+	if elected {
+		guard = &fence{}
+		guard.elect(config, &managerOptions, o.Namespace)
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions)
 	if err != nil {
 		return program{}, fmt.Errorf("making the manager: %w", err)
 	}
@@ -64,7 +70,7 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 		}
 	}
 	if o.Controller {
-		if p.close, err = addController(ctx, mgr, o, &s); err != nil {
+		if p.close, err = addController(ctx, mgr, o, &s, guard); err != nil {
 			return program{}, err
 		}
 		ready["cache"] = cacheFilled(mgr)
@@ -94,16 +100,12 @@ func managerOptions(o options, c certificates, scheme *runtime.Scheme, log logr.
 		m.TLSOpts = []func(*tls.Config){c.serveMetrics}
 	}
 	return ctrl.Options{
-		Scheme:                        scheme,
-		Logger:                        log,
-		Cache:                         controllers.CacheOptions(o.Namespace),
-		Client:                        client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
-		Metrics:                       m,
-		HealthProbeBindAddress:        o.HealthProbeBindAddress,
-		LeaderElection:                o.LeaderElect && o.Controller,
-		LeaderElectionID:              controllers.LeaseName,
-		LeaderElectionNamespace:       o.Namespace,
-		LeaderElectionReleaseOnCancel: true, // safe: the program ends when the manager does
+		Scheme:                 scheme,
+		Logger:                 log,
+		Cache:                  controllers.CacheOptions(o.Namespace),
+		Client:                 client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
+		Metrics:                m,
+		HealthProbeBindAddress: o.HealthProbeBindAddress,
 	}
 }
 

@@ -67,7 +67,7 @@ type manager struct {
 	watching sync.WaitGroup
 }
 
-// run starts the process and keeps it running until retire.
+// run starts the process and keeps it running until dismiss.
 func (m *manager) run() {
 	m.tb.Helper()
 	path, err := binary()
@@ -132,15 +132,18 @@ func (m *manager) signal(signal syscall.Signal) {
 	_ = m.process.Signal(signal) // it may just have ended by itself
 }
 
-// retire ends the process for good, as a scaled-down Deployment does.
-func (m *manager) retire(signal syscall.Signal) {
+// dismiss ends the process for good, as a scaled-down Deployment does.
+func (m *manager) dismiss(signal syscall.Signal) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.retired = true
-	if m.process != nil {
-		_ = m.process.Signal(syscall.SIGCONT)
-		_ = m.process.Signal(signal)
-	}
-	m.mu.Unlock()
+	_ = m.process.Signal(syscall.SIGCONT)
+	_ = m.process.Signal(signal) // it may have ended already
+}
+
+// retire is dismiss, and waits until it is so.
+func (m *manager) retire(signal syscall.Signal) {
+	m.dismiss(signal)
 	m.watching.Wait()
 }
 

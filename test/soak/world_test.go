@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -25,7 +27,10 @@ import (
 
 var controlPlane testenv.Shared
 
-func TestMain(m *testing.M) { controlPlane.Main(m) }
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // of the test's own client; the managers have theirs
+	controlPlane.Main(m)
+}
 
 // world is everything: two managers and all that they depend on.
 type world struct {
