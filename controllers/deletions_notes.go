@@ -57,9 +57,13 @@ func (d *Deletions) unname(ctx context.Context, over ...string) error {
 	return err
 }
 
+// maxGrants bounds how many grants are noted at once: a program that ends takes as many with it.
+const maxGrants = 20
+
 // noteMore notes some more grants, up to the limit, and looks whether a person has lifted it.
 func (d *Deletions) noteMore(ctx context.Context) error {
-	more := d.noted + max(0, min(d.limit-d.noted, max(1, d.limit/10)))
+	some := min(max(1, d.limit/10), maxGrants)
+	more := d.noted + max(0, min(d.limit-d.noted, some))
 	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
 		if more <= d.noted || notes.Annotations[AnnotationAllowDeletions] == "true" {
 			return false

@@ -400,6 +400,18 @@ func TestDeletionsAreHeldBack(t *testing.T) {
 	}
 }
 
+// A leader that changes now and again, as on nodes that are drained, takes some grants with it and not a share of them.
+func TestRestartsDoNotUseUpALargeLimit(t *testing.T) {
+	w := newWorld(t)
+	w.Deletions.Max = MaxDeletions{number: 5000}
+	for i := range 30 {
+		if allowed, err := w.Deletions.Allow(w.ctx, user.ID(fmt.Sprint("user_", i))); err != nil || !allowed {
+			t.Fatalf("after %d restarts nothing may go any more: %v", i, err)
+		}
+		w.restartDeletions()
+	}
+}
+
 // A word that nobody needed goes with its period too: it must not let a flood through a year later.
 func TestUnusedReleaseGoesWithItsPeriod(t *testing.T) {
 	w := newWorld(t)

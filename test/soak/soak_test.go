@@ -40,15 +40,8 @@ func TestSoak(t *testing.T) {
 	p.addStrangers()
 	happened, leaked := p.live(changes)
 
-	p.settled()
-	var v verdict
-	p.eventually("all that was acknowledged is reflected", func() (err error) {
-		if v, err = p.judge(); err == nil && len(v.lost) > 0 {
-			err = fmt.Errorf("%d lost, such as %s", len(v.lost), v.lost[0])
-		}
-		return err
-	})
-	before, checked := v, v.checked
+	before := p.nothingLost()
+	v := before
 	p.askForSweep()
 	p.eventually("Clerk, the FitUsers and the rows agree", func() (err error) {
 		if v, err = p.judge(); err != nil {
@@ -59,7 +52,7 @@ func TestSoak(t *testing.T) {
 	leaked = append(leaked, p.leaks()...)
 	p.report(happened, began)
 	t.Logf("of %d users in Clerk, %d whose newest change was acknowledged agreed before the last sweep; it mended %d differences and took %d zombies",
-		len(p.alive), checked, len(before.disagree), len(before.zombies))
+		len(p.alive), before.checked, len(before.disagree), len(before.zombies))
 	t.Logf("acknowledged and lost %d, disagreements %d, zombies %d, canaries %d; rows of nobody by the documented gap: %d of %d users who left unseen",
 		len(v.lost), len(v.disagree), len(v.zombies), len(leaked), len(v.gap), len(p.unseen))
 	for _, l := range slices.Concat(leaked, p.crashes()) {
@@ -75,6 +68,8 @@ func (p *people) live(changes int) (happened map[string]int, leaked []string) {
 	perFault := min(max(changes/len(faults()), 3), 150)
 	for waiting := []fault{}; p.changes() < changes; {
 		if len(waiting) == 0 {
+			p.nothingLost()
+			p.Logf("%s: %d changes", time.Now().UTC().Format(time.TimeOnly), p.changes())
 			waiting = faults()
 			p.random.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
 		}
@@ -90,6 +85,19 @@ func (p *people) live(changes int) (happened map[string]int, leaked []string) {
 		p.mostlySettled()
 	}
 	return happened, leaked
+}
+
+// nothingLost waits until all that was acknowledged is reflected.
+func (p *people) nothingLost() (v verdict) {
+	p.Helper()
+	p.settled()
+	p.eventually("all that was acknowledged is reflected", func() (err error) {
+		if v, err = p.judge(); err == nil && len(v.lost) > 0 {
+			err = fmt.Errorf("%d lost, such as %s", len(v.lost), v.lost[0])
+		}
+		return err
+	})
+	return v
 }
 
 func (p *people) several(n int) {
