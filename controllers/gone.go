@@ -64,7 +64,7 @@ func (r *Reconciler) removeRow(ctx context.Context, k *known) *trouble {
 	r.unnoted.Delete(k.id)
 	if removed {
 		k.log.Info("User deleted in database")
-		r.Metrics.rowWrites.WithLabelValues("delete").Inc()
+		r.Metrics.rowWrites.WithLabelValues(rowDelete).Inc()
 		r.Metrics.observeEvent(k)
 		if k.swept && k.hint.Type != v1alpha1.UserDeleted {
 			r.Metrics.missed(v1alpha1.UserDeleted)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // Metrics counts what the reconciler writes, and how long users wait for it.
@@ -12,10 +14,18 @@ type Metrics struct {
 	roleWrites *prometheus.CounterVec
 	eventToRow prometheus.Histogram
 
+	objects                          objectGauge
 	rightsNotTakenBack, unknownRoles *userGauge
 
 	sweepMetrics
 }
+
+// The values of the operation label of row writes.
+const (
+	rowInsert = "insert"
+	rowUpdate = "update"
+	rowDelete = "delete"
+)
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(registerer prometheus.Registerer) *Metrics {
@@ -33,12 +43,20 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Help:    "Seconds from a Clerk event's own time to the row that shows it.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
 		}),
+		objects: newObjectGauge(),
 	}
 	m.rightsNotTakenBack = newUserGauge("fituser_rights_not_taken_back",
 		"Users who still have a role in Clerk that a manifest once gave and none gives any more.")
 	m.unknownRoles = newUserGauge("fituser_unknown_roles",
 		"Users whose role in Clerk is none of admin, trainer, client, and who therefore count as client.")
-	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.rightsNotTakenBack.gauge, m.unknownRoles.gauge)
+	for _, operation := range []string{rowInsert, rowUpdate, rowDelete} {
+		m.rowWrites.WithLabelValues(operation) // a counter that appears with its first event shows no increase
+	}
+	for _, change := range []user.RoleChange{user.GiveRole, user.TakeBackRole, user.DropMark} {
+		m.roleWrites.WithLabelValues(change.String())
+	}
+	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.objects.gauge,
+		m.rightsNotTakenBack.gauge, m.unknownRoles.gauge)
 	m.sweepMetrics = newSweepMetrics(registerer)
 	return m
 }

@@ -163,8 +163,8 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 		err := r.Client.Create(ctx, made)
 		if err == nil {
 			k.log.Info("FitUser created", "name", made.Name)
-			r.Metrics.foundDrift(k, "fituser", "missing")
-			r.Metrics.repairedDrift(k, "fituser", "missing")
+			r.Metrics.foundDrift(k, "fituser", driftMissing)
+			r.Metrics.repairedDrift(k, "fituser", driftMissing)
 			k.serving = made
 			return nil
 		}

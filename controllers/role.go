@@ -60,7 +60,7 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 }
 
 func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan) *trouble {
-	r.Metrics.foundDrift(k, "clerk", "role")
+	r.Metrics.foundDrift(k, "clerk", driftRole)
 	written, err := r.Clerk.WriteRole(ctx, k.id, plan.Change, plan.Role)
 	if err != nil {
 		t := clerkTrouble(err)
@@ -78,7 +78,7 @@ func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan
 		return nil
 	}
 	k.role = after.Plan()
-	r.Metrics.repairedDrift(k, "clerk", "role")
+	r.Metrics.repairedDrift(k, "clerk", driftRole)
 	return nil
 }
 

@@ -80,10 +80,10 @@ func joinColumns(exists bool, changes []user.Column) string {
 func (r *Reconciler) announceRow(k *known, existed bool, changes []user.Column) {
 	if existed {
 		k.log.Info("User updated in database", "columns", changes)
-		r.Metrics.rowWrites.WithLabelValues("update").Inc()
+		r.Metrics.rowWrites.WithLabelValues(rowUpdate).Inc()
 	} else {
 		k.log.Info("User created in database")
-		r.Metrics.rowWrites.WithLabelValues("insert").Inc()
+		r.Metrics.rowWrites.WithLabelValues(rowInsert).Inc()
 	}
 	r.Metrics.observeEvent(k)
 }

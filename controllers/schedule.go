@@ -38,6 +38,7 @@ func (s *Schedule) NeedLeaderElection() bool { return true }
 
 // Start sweeps until ctx ends.
 func (s *Schedule) Start(ctx context.Context) error {
+	s.Sweeper.Reconciler.Metrics.sweepPeriod.Set(s.Period.Seconds())
 	for {
 		pause := jitter(s.Period - s.Period/10)
 		if err := s.sweep(ctx); err != nil {

@@ -120,6 +120,7 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 	return handler.TypedFuncs[*v1alpha1.FitUser, user.ID]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.FitUser], q queue) {
 			r.witness(e.Object)
+			r.Metrics.objects.added(e.Object)
 			if e.IsInInitialList {
 				r.Metrics.remember(e.Object)
 			}
@@ -129,12 +130,14 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.FitUser], q queue) {
 			r.witness(e.ObjectNew)
+			r.Metrics.objects.changed(e.ObjectOld, e.ObjectNew)
 			if news(e.ObjectOld, e.ObjectNew) {
 				q.Add(user.ID(e.ObjectNew.Spec.ClerkUserID))
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.FitUser], q queue) {
 			r.witness(e.Object)
+			r.Metrics.objects.removed(e.Object)
 			if _, ours := r.deleted.LoadAndDelete(e.Object.UID); ours {
 				return // whoever deleted it knows what comes next
 			}

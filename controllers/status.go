@@ -67,8 +67,8 @@ func (r *Reconciler) patchStatus(
 		return fmt.Errorf("writing the status of FitUser %s: %w", object.Name, err)
 	}
 	if object == k.serving && before.Status.ObservedGeneration > 0 {
-		r.Metrics.foundDrift(k, "fituser", "status")
-		r.Metrics.repairedDrift(k, "fituser", "status")
+		r.Metrics.foundDrift(k, "fituser", driftStatus)
+		r.Metrics.repairedDrift(k, "fituser", driftStatus)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ type sweepMetrics struct {
 	sweepSeconds                                       prometheus.Histogram
 	sweepFailures                                      prometheus.Counter
 	sweepUsers, sweepExpected, sweepSuccess, strangers prometheus.Gauge
-	deletionsHeld                                      prometheus.Gauge
+	deletionsHeld, sweepPeriod                         prometheus.Gauge
 }
 
 func newSweepMetrics(registerer prometheus.Registerer) sweepMetrics {
@@ -44,10 +44,38 @@ func newSweepMetrics(registerer prometheus.Registerer) sweepMetrics {
 		sweepSuccess:  gauge("fituser_sweep_last_success_timestamp_seconds", "When the last whole sweep ended."),
 		strangers:     gauge("fituser_rows_of_nobody", "Rows without a Clerk user and without a FitUser. They are never touched."),
 		deletionsHeld: gauge("fituser_deletions_held_back", "Users whose row or right would go, and is held back."),
+		sweepPeriod:   gauge("fituser_sweep_period_seconds", "Seconds between two sweeps at most (--sync-period); 0 on a replica that does not lead."),
 	}
+	for _, eventType := range []v1alpha1.EventType{v1alpha1.UserCreated, v1alpha1.UserUpdated, v1alpha1.UserDeleted} {
+		m.missedOf(eventType)
+	}
+	m.beginDrift()
 	registerer.MustRegister(m.driftFound, m.driftRepaired, m.webhooksMissed, m.sweepSeconds, m.sweepFailures,
-		m.sweepUsers, m.sweepExpected, m.sweepSuccess, m.strangers, m.deletionsHeld)
+		m.sweepUsers, m.sweepExpected, m.sweepSuccess, m.strangers, m.deletionsHeld, m.sweepPeriod)
 	return m
+}
+
+// The fields of drift that are no column of the row.
+const (
+	driftMissing = "missing"
+	driftRole    = "role"
+	driftStatus  = "status"
+)
+
+// beginDrift makes the counters of drift begin with 0: one that appears with its first event shows no increase.
+func (m *sweepMetrics) beginDrift() {
+	fields := map[string][]string{
+		"clerk":   {driftRole},
+		"fituser": {driftMissing, driftStatus},
+		"table": {driftMissing, string(user.ColumnEmail), string(user.ColumnFirstName), string(user.ColumnLastName),
+			string(user.ColumnPhone), string(user.ColumnRole)},
+	}
+	for place := range fields {
+		for _, field := range fields[place] {
+			m.driftFound.WithLabelValues(place, field)
+			m.driftRepaired.WithLabelValues(place, field)
+		}
+	}
 }
 
 // foundDrift counts a difference that the sweep found. Differences found otherwise are no drift: an event or a manifest
@@ -68,7 +96,7 @@ func (m *sweepMetrics) repairedDrift(k *known, place, field string) {
 // driftOfRow gives the fields in which a row differs; a row that is not there is one of its own.
 func driftOfRow(exists bool, changes []user.Column) []string {
 	if !exists {
-		return []string{"missing"}
+		return []string{driftMissing}
 	}
 	fields := make([]string, len(changes))
 	for i, column := range changes {
@@ -78,7 +106,11 @@ func driftOfRow(exists bool, changes []user.Column) []string {
 }
 
 func (m *sweepMetrics) missed(eventType v1alpha1.EventType) {
-	m.webhooksMissed.WithLabelValues(string(eventType)).Inc()
+	m.missedOf(eventType).Inc()
+}
+
+func (m *sweepMetrics) missedOf(eventType v1alpha1.EventType) prometheus.Counter {
+	return m.webhooksMissed.WithLabelValues(string(eventType))
 }
 
 func (m *sweepMetrics) sweepProgress(r Report) {

@@ -71,12 +71,17 @@ func (b *budget) pause(d time.Duration) {
 
 // paused is a [Throttled] error while Clerk has asked for a pause.
 func (b *budget) paused() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if left := time.Until(b.pausedUntil); left > 0 {
+	if left := b.pauseLeft(); left > 0 {
 		return throttled(left, "waiting as Clerk asked")
 	}
 	return nil
+}
+
+// pauseLeft is how long Clerk has asked to send nothing, from now; 0 when it has not.
+func (b *budget) pauseLeft() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return max(0, time.Until(b.pausedUntil))
 }
 
 func (b *budget) pauses() <-chan struct{} {

@@ -14,7 +14,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
-func newMetrics(registerer prometheus.Registerer) *metrics {
+func newMetrics(registerer prometheus.Registerer, b *budget) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fituser_clerk_requests_total",
@@ -26,10 +26,32 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 11),
 		}, []string{"endpoint"}),
 	}
+	for _, endpoint := range []string{"instance", "user", "user_metadata", "users", "users_count"} {
+		m.seconds.WithLabelValues(endpoint)
+		for _, code := range []string{"200", "401", "429"} { // a counter that appears with its first event shows no increase
+			m.requests.WithLabelValues(endpoint, code)
+		}
+	}
 	if registerer != nil {
 		registerer.MustRegister(m.requests, m.seconds)
+		registerer.MustRegister(budgetMetrics(b)...)
 	}
 	return m
+}
+
+// budgetMetrics tell of the budget what it is at the moment of the scrape.
+func budgetMetrics(b *budget) []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	return []prometheus.Collector{
+		gauge("fituser_clerk_request_limit", "Requests to Clerk per second that the operator allows itself (--clerk-rate-limit).",
+			func() float64 { return float64(b.limiter.Limit()) }),
+		gauge("fituser_clerk_requests_available", "Requests that may be sent to Clerk at this moment; below zero, so many wait for their turn.",
+			b.limiter.Tokens),
+		gauge("fituser_clerk_pause_seconds", "Seconds left of the pause that Clerk has asked for with Retry-After; 0 without one.",
+			func() float64 { return b.pauseLeft().Seconds() }),
+	}
 }
 
 func (m *metrics) observe(request *http.Request, status int, took time.Duration) {

@@ -29,7 +29,7 @@ func newTransport(config Config, budget *budget) *transport {
 	if next == nil {
 		next = newHTTPTransport()
 	}
-	return &transport{next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer)}
+	return &transport{next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer, budget)}
 }
 
 func newHTTPTransport() *http.Transport {

@@ -27,7 +27,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	v := visit{at: r.config.Now()}
 	err := r.take(w, req, &v)
 	r.journal.note(v, err)
-	respond(w, r.answers[outcomeOf(err)])
+	answer := r.answers[outcomeOf(err)]
+	r.journal.metrics.answered(answer.status, r.config.Now().Sub(v.at))
+	respond(w, answer)
 }
 
 // take runs the steps that end in a recorded event. A panic in one of them is that request's failure alone.
