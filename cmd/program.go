@@ -62,6 +62,9 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	if err := certificates.watch(mgr); err != nil {
 		return program{}, err
 	}
+	if err := metrics.Registry.Register(newBuildMetric()); err != nil {
+		return program{}, fmt.Errorf("registering the metric of the build: %w", err)
+	}
 	p := program{manager: mgr, close: func() error { return nil }}
 	ready := map[string]healthz.Checker{}
 	if o.Receiver {
