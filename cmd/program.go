@@ -62,9 +62,6 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	if err := certificates.watch(mgr); err != nil {
 		return program{}, err
 	}
-	if err := metrics.Registry.Register(newBuildMetric()); err != nil {
-		return program{}, fmt.Errorf("registering the metric of the build: %w", err)
-	}
 	p := program{manager: mgr, close: func() error { return nil }}
 	ready := map[string]healthz.Checker{}
 	if o.Receiver {
@@ -82,6 +79,9 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 		if err := mgr.Add(&reloader{files: files, log: log.WithName("settings")}); err != nil {
 			return program{}, fmt.Errorf("adding the watch of settings: %w", err)
 		}
+	}
+	if err := metrics.Registry.Register(newBuildMetric()); err != nil {
+		return program{}, fmt.Errorf("registering the metric of the build: %w", err)
 	}
 	return p, addProbes(mgr, ready)
 }
