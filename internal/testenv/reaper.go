@@ -65,4 +65,3 @@ func (r *reaper) reap() {
 		_ = r.cmd.Wait()   // kill's complaint about a process that ended in time
 	})
 }
-
