@@ -37,6 +37,15 @@ SEED ?=
 soak: ## Break everything again and again while people change CHANGES things; nothing may be lost. Takes half an hour.
 	$(WITH_CONTROLPLANE) FITUSER_SOAK_CHANGES=$(CHANGES) FITUSER_SOAK_SEED=$(SEED) go test -run '^TestSoak$$' -count=1 -v -timeout 6h ./test/soak
 
+FUZZTIME ?= 60s
+
+fuzz: ## Run each fuzz target for FUZZTIME; what it finds goes into testdata/fuzz, to be committed with its mend.
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' api cmd controllers internal | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file"); do \
+			echo "$$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+		done; \
+	done
+
 verify: ## Fail where a generated file, the formatting or go.mod is not up to date.
 	hack/verify.sh
 

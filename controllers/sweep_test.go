@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -506,4 +507,20 @@ func TestParseMaxDeletions(t *testing.T) {
 			t.Errorf("%q is taken for %+v", text, limit)
 		}
 	}
+}
+
+func FuzzParseMaxDeletions(f *testing.F) {
+	for _, seed := range []string{"", "0", "50", "10%", "0.5%", "100%", "-1", "1e309%", "NaN%", "9999999999999999999", "+5", "0x1p-2%"} {
+		f.Add(seed, 100)
+	}
+	f.Fuzz(func(t *testing.T, text string, users int) {
+		limit, err := ParseMaxDeletions(text)
+		if err != nil {
+			return
+		}
+		users = max(users, 0)
+		if most := limit.of(users); most < 0 || strings.HasSuffix(text, "%") && most > users {
+			t.Errorf("%q of %d users is %d", text, users, most)
+		}
+	})
 }

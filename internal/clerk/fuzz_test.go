@@ -91,3 +91,34 @@ func FuzzDecodeUser(f *testing.F) {
 		}
 	})
 }
+
+// A page may be anything. What is not understood of it must neither end a walk early nor send it somewhere else.
+func FuzzDecodePage(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "{}", "[]", "[null]", "[[]]", "[" + wire("") + "]", "[" + wire("") + "," + wire("") + "]",
+		`[{"id":"user_jane"}]`, `[` + wire("") + `,{"id":"user_joe"}]`, `[` + wire("") + `,{"id":"../joe"}]`,
+		`{"data":[` + wire("") + `],"total_count":1}`, "[" + wire("")[:40],
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		page, err := decodePage(body)
+		if err != nil {
+			if KindOf(err) != Unavailable {
+				t.Errorf("kind %q", KindOf(err))
+			}
+			return
+		}
+		if len(page.Users) > page.Entries || page.Entries == 0 && page.Last != "" {
+			t.Errorf("%d users of %d entries, the last %q", len(page.Users), page.Entries, page.Last)
+		}
+		if _, err := user.ParseID(string(page.Last)); page.Entries > 0 && err != nil {
+			t.Errorf("the next page would begin after %q", page.Last)
+		}
+		for _, u := range page.Users {
+			if _, err := user.ParseID(string(u.ID)); err != nil {
+				t.Errorf("a user with the id %q", u.ID)
+			}
+		}
+	})
+}

@@ -40,6 +40,10 @@ func (c *client) page(ctx context.Context, after user.ID) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	return decodePage(body)
+}
+
+func decodePage(body []byte) (Page, error) {
 	entries, err := decodeList(body)
 	if err != nil {
 		return Page{}, err

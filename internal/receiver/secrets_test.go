@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
+
+	svix "github.com/svix/svix-webhooks/go"
 )
 
 // secretOf is a signing secret as Clerk's dashboard shows it.
@@ -79,4 +82,43 @@ func TestUnsafeSigningSecretsAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzParseSecrets(f *testing.F) {
+	good := secretOf("the first signing secret")
+	for _, seed := range []string{
+		"", ",", good, good + "\n", good + "," + good, good[:20], "whsec_", "whsec_" + good, "sk_test_abc", "whpk_abc",
+		secretOf(strings.Repeat("\x00", 24)), strings.Repeat(good+",", maxSecrets), good[:10] + "\n" + good[10:],
+	} {
+		f.Add(seed)
+	}
+	body := []byte("{}")
+	f.Fuzz(func(t *testing.T, value string) {
+		keys, err := ParseSecrets(value)
+		if err != nil {
+			if !keys.empty() {
+				t.Errorf("keys in spite of %v", err)
+			}
+			if len(value) > 30 && strings.Contains(err.Error(), value) {
+				t.Errorf("the error repeats the secret: %v", err)
+			}
+			return
+		}
+		if keys.empty() || len(keys.hooks) > maxSecrets {
+			t.Fatalf("%d keys", len(keys.hooks))
+		}
+		for _, guess := range []string{"", strings.Repeat("\x00", minSecretBytes)} {
+			hook, err := svix.NewWebhookRaw([]byte(guess))
+			if err != nil {
+				t.Fatal(err)
+			}
+			signature, err := hook.Sign("msg_1", time.Unix(1, 0), body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keys.verify(delivery{message: "msg_1", timestamp: "1", signatures: []string{signature}}, body) {
+				t.Error("anybody can sign")
+			}
+		}
+	})
 }

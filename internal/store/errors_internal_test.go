@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -105,5 +107,49 @@ func TestErrorTexts(t *testing.T) {
 		if got := db.classify(err).Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
+	}
+}
+
+// Whatever a database says, there is a class for it, and nothing of what it says about the row is repeated.
+func FuzzPostgresRefusals(f *testing.F) {
+	for _, code := range []string{"", "?", "23505", "40P01", "25006", "99999", "22021", "\x00\x00\x00\x00\x00", "23"} {
+		f.Add(code, "Key (email)=(jane@example.com) already exists.", "users_email_unique")
+	}
+	db := &DB{dialect: postgres(), timeout: time.Second}
+	f.Fuzz(func(t *testing.T, code, said, constraint string) {
+		err := db.classify(fmt.Errorf("wrapped: %w", &pgconn.PgError{
+			Code: code, Message: said, Detail: said, Hint: said, Where: said, ConstraintName: constraint,
+		}))
+		checkRefusal(t, err)
+		if len(said) > 20 && !strings.Contains(code+constraint, said) && strings.Contains(err.Error(), said) {
+			t.Errorf("%v repeats %q", err, said)
+		}
+	})
+}
+
+func FuzzSQLiteRefusals(f *testing.F) {
+	for _, code := range []int{0, -1, codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_BUSY_SNAPSHOT, codes.SQLITE_FULL, 1 << 40} {
+		f.Add(code)
+	}
+	f.Fuzz(func(t *testing.T, code int) {
+		refusal := sqliteRefusal(code)
+		checkRefusal(t, &refusal)
+	})
+}
+
+func checkRefusal(t *testing.T, err error) {
+	t.Helper()
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		t.Fatalf("%v has no class", err)
+	}
+	classes := []error{
+		ErrInvalidData, ErrUnavailable, ErrReadOnly, ErrForbidden, ErrStorage, errUnique, errRefused, errStale,
+	}
+	if !slices.Contains(classes, refusal.Class) {
+		t.Errorf("%v is of the class %v", err, refusal.Class)
+	}
+	if refusal.retry && refusal.Class != ErrUnavailable {
+		t.Errorf("%v would be tried again at once", err)
 	}
 }

@@ -1,5 +1,7 @@
 package user
 
+import "fmt"
+
 // Role is what a user may do in the application.
 type Role string
 
@@ -48,7 +50,11 @@ const (
 )
 
 func (c RoleChange) String() string {
-	return [...]string{"keep", "give", "take back", "drop mark"}[c]
+	names := [...]string{"keep", "give", "take back", "drop mark"}
+	if c < 0 || int(c) >= len(names) {
+		return fmt.Sprintf("RoleChange(%d)", int(c))
+	}
+	return names[c]
 }
 
 // RoleFacts is all that decides a user's role.

@@ -3,7 +3,6 @@ package soak
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,23 +19,19 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// binary builds the program once, with the race detector where the tests have it.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "fituser-soak-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "manager")
+// build builds the program, with the race detector where the tests have it.
+func build(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "manager")
 	args := []string{"build", "-o", path}
 	if raceDetector() {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "../../cmd")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the program: %w\n%s", err, out)
+	if out, err := exec.Command("go", append(args, "../../cmd")...).CombinedOutput(); err != nil {
+		tb.Fatalf("building the program: %v\n%s", err, out)
 	}
-	return path, nil
-})
+	return path
+}
 
 func raceDetector() bool {
 	info, _ := debug.ReadBuildInfo()
@@ -52,6 +47,7 @@ func raceDetector() bool {
 type manager struct {
 	tb       testing.TB
 	name     string // as the API server, the database and Clerk know it
+	binary   string
 	settings []string
 	webhooks string
 	health   string
@@ -70,19 +66,17 @@ type manager struct {
 // run starts the process and keeps it running until dismiss.
 func (m *manager) run() {
 	m.tb.Helper()
-	path, err := binary()
-	if err != nil {
-		m.tb.Fatal(err)
-	}
 	if m.log == nil {
-		if m.log, err = os.Create(filepath.Join(m.tb.TempDir(), m.name+".log")); err != nil {
+		log, err := os.Create(filepath.Join(m.tb.TempDir(), m.name+".log"))
+		if err != nil {
 			m.tb.Fatal(err)
 		}
+		m.log = log
 	}
 	started := make(chan error, 1)
 	m.watching.Go(func() {
 		for next := started; ; next = nil {
-			if !m.once(path, next) {
+			if !m.once(next) {
 				return
 			}
 		}
@@ -93,8 +87,8 @@ func (m *manager) run() {
 }
 
 // once runs the process to its end and tells whether it is to be started again.
-func (m *manager) once(path string, started chan<- error) bool {
-	cmd := exec.Command(path)
+func (m *manager) once(started chan<- error) bool {
+	cmd := exec.Command(m.binary)
 	cmd.Env = append(os.Environ(), m.settings...)
 	cmd.Stdout, cmd.Stderr = m.log, m.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -75,7 +75,9 @@ func newWorld(t testing.TB) *world {
 		w.managers = append(w.managers, w.newManager(name, server.URL+"/v1", w.postgres.As(t, databaseURL, name), i))
 	}
 	w.attach()
+	binary := build(t)
 	for _, m := range w.managers {
+		m.binary = binary
 		m.run()
 		t.Cleanup(func() { m.retire(syscall.SIGKILL) })
 	}
