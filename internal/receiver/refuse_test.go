@@ -27,6 +27,7 @@ func hostile() map[string]struct {
 		status int
 	}{
 		"method GET":                  {n(good.to("GET /api/webhooks HTTP/1.1")), 405},
+		"method HEAD":                 {n(good.to("HEAD /api/webhooks HTTP/1.1")), 405},
 		"method PUT":                  {n(good.to("PUT /api/webhooks HTTP/1.1")), 405},
 		"method PATCH":                {n(good.to("PATCH /api/webhooks HTTP/1.1")), 405},
 		"method DELETE":               {n(good.to("DELETE /api/webhooks HTTP/1.1")), 405},
@@ -172,6 +173,7 @@ func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
 		c.wire = signed("msg_1", created(id)).length().String()
 		cases[fmt.Sprintf("id %.20q", id)] = c
 	}
+	t.Logf("door: %d hostile requests refused, %d with hostile contents of which nothing is taken", len(cases), len(hostileFields()))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := e.raw(t, c.wire)
