@@ -115,7 +115,8 @@ type verdict struct {
 	lost     []string // acknowledged, and not reflected
 	disagree []string
 	zombies  []string
-	// gap are the rows of users who left while nobody had noted that they were ever seen: docs/reliability.md names it.
+	// gap are rows that a process has left behind which ended before it noted that it had seen the user, who then left
+	// Clerk: docs/reliability.md names it under what is not covered.
 	gap     []string
 	checked int // users whose newest change was acknowledged
 }
@@ -165,7 +166,7 @@ func (p *people) judgeRows(now places, v *verdict) {
 		if _, there := now.clerk[id]; there {
 			continue
 		}
-		if p.unseen[id] && len(now.fitUsers[id]) == 0 {
+		if p.inTheGap(id) && len(now.fitUsers[id]) == 0 {
 			v.gap = append(v.gap, id)
 			continue
 		}
@@ -175,6 +176,10 @@ func (p *people) judgeRows(now places, v *verdict) {
 		}
 	}
 }
+
+// inTheGap tells whether the row of a user who is gone may have become nobody's: when they left, no FitUser said that they
+// had been seen in Clerk, and since they signed up a process has ended, which may have written their row just before.
+func (p *people) inTheGap(id string) bool { return p.unseen[id] && p.starts() > p.born[id] }
 
 // err is nil when nothing is wrong.
 func (v verdict) err() error {

@@ -25,8 +25,9 @@ type people struct {
 	free []string
 	// left is when users left Clerk, in Unix milliseconds.
 	left map[string]int64
-	// unseen are users who left Clerk while the API server held no FitUser saying that they had been seen there. A row of
-	// theirs is nobody's: the documented gap.
+	// born is how many processes had been started when a user signed up.
+	born map[string]int
+	// unseen are users who left Clerk while the API server held no FitUser saying that they had been seen there.
 	unseen map[string]bool
 	// manifests are the names of the FitUsers that people made, by user.
 	manifests map[string]string
@@ -38,7 +39,7 @@ type people struct {
 
 func newPeople(w *world, seed uint64) *people {
 	return &people{
-		world: w, random: rand.New(rand.NewPCG(seed, seed)), left: map[string]int64{}, unseen: map[string]bool{},
+		world: w, random: rand.New(rand.NewPCG(seed, seed)), left: map[string]int64{}, born: map[string]int{}, unseen: map[string]bool{},
 		manifests: map[string]string{}, edited: map[string]bool{}, done: map[string]int{},
 	}
 }
@@ -89,6 +90,14 @@ func (p *people) changes() (n int) {
 	return n
 }
 
+// starts is how many processes were started so far.
+func (w *world) starts() (n int) {
+	for _, m := range w.managers {
+		n += m.started()
+	}
+	return n
+}
+
 func (p *people) next() int { p.serial++; return p.serial }
 
 func (p *people) name() string  { return fmt.Sprintf("%s%d", canary, p.next()) }
@@ -111,7 +120,8 @@ func (p *people) signUp() error {
 	if len(p.free) > 0 && p.random.IntN(5) == 0 {
 		person.Email, p.free = p.free[0], p.free[1:]
 	}
-	p.alive = append(p.alive, p.clerk.SignUp(person))
+	id := p.clerk.SignUp(person)
+	p.alive, p.born[id] = append(p.alive, id), p.starts()
 	return nil
 }
 

@@ -40,7 +40,7 @@ func TestSoak(t *testing.T) {
 	p.addStrangers()
 	happened, leaked := p.live(changes)
 
-	before := p.nothingLost()
+	before := p.nothingLost("everything")
 	v := before
 	p.askForSweep()
 	p.eventually("Clerk, the FitUsers and the rows agree", func() (err error) {
@@ -68,7 +68,7 @@ func (p *people) live(changes int) (happened map[string]int, leaked []string) {
 	perFault := min(max(changes/len(faults()), 3), 150)
 	for waiting := []fault{}; p.changes() < changes; {
 		if len(waiting) == 0 {
-			p.nothingLost()
+			p.nothingLost("a round of faults")
 			p.Logf("%s: %d changes", time.Now().UTC().Format(time.TimeOnly), p.changes())
 			waiting = faults()
 			p.random.Shuffle(len(waiting), func(i, j int) { waiting[i], waiting[j] = waiting[j], waiting[i] })
@@ -82,16 +82,18 @@ func (p *people) live(changes int) (happened map[string]int, leaked []string) {
 		p.several(perFault - perFault/3*2)
 		happened[next.name]++
 		leaked = append(leaked, p.leaksInMetrics()...)
-		p.mostlySettled()
+		if p.mostlySettled(); changes <= smallSoak {
+			p.nothingLost(next.name)
+		}
 	}
 	return happened, leaked
 }
 
 // nothingLost waits until all that was acknowledged is reflected.
-func (p *people) nothingLost() (v verdict) {
+func (p *people) nothingLost(after string) (v verdict) {
 	p.Helper()
 	p.settled()
-	p.eventually("all that was acknowledged is reflected", func() (err error) {
+	p.eventually("all that was acknowledged is reflected after "+after, func() (err error) {
 		if v, err = p.judge(); err == nil && len(v.lost) > 0 {
 			err = fmt.Errorf("%d lost, such as %s", len(v.lost), v.lost[0])
 		}
@@ -136,13 +138,12 @@ func (p *people) report(happened map[string]int, began time.Time) {
 	}
 	p.Logf("%d changes in %s:\n%s", p.changes(), time.Since(began).Round(time.Second), counted(p.done))
 	p.Logf("faults:\n%s", counted(happened))
-	starts, alone := 0, 0
+	alone := 0
 	for _, m := range p.managers {
-		starts += m.started()
 		alone += m.alone
 	}
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()
 	p.Logf("%d starts of managers, %d after they ended by themselves; %d attempts at %d events, refused by status: %v; on the way %d were lost and %d doubled",
-		starts, alone, p.acks.attempts, p.acks.events, p.acks.refused, p.line.lost.Load(), p.line.doubled.Load())
+		p.starts(), alone, p.acks.attempts, p.acks.events, p.acks.refused, p.line.lost.Load(), p.line.doubled.Load())
 }
