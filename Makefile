@@ -4,6 +4,8 @@ GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 # The API server and etcd that tests start, found or built first so that its progress is seen.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
+ALERTS := config/components/prometheus-operator/alerts.yaml
+
 .PHONY: help generate manifests fmt vet lint test test-thorough verify build run bench soak fuzz image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
@@ -12,8 +14,9 @@ help: ## Show this list.
 generate: ## Generate the API types' deep copies.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
-manifests: ## Generate the CustomResourceDefinition into config/crd/bases.
+manifests: ## Generate the CustomResourceDefinition and the PrometheusRule into config.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	@{ sed '/^spec:/q' $(ALERTS); sed 's/^./  &/' config/prometheus/rules.yaml; } >$(ALERTS).new && mv $(ALERTS).new $(ALERTS)
 
 fmt: ## Format the Go code.
 	go fmt ./...
@@ -25,6 +28,7 @@ lint: ## Run golangci-lint (.golangci.yml); its first compile takes some minutes
 	$(GOLANGCI_LINT) run
 
 test: ## Run all tests against a real API server, with the race detector.
+	@hack/prometheus.sh >/dev/null
 	$(WITH_CONTROLPLANE) go test -race -timeout 30m ./...
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls too; takes minutes more.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 // withMetrics are the settings by which the program shows its metrics at an address.
@@ -125,7 +126,7 @@ func onlyOurs(scraped []byte) []byte {
 // wantNoComplaints asks promtool.
 func wantNoComplaints(t *testing.T, exposition []byte) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), prometheusTool(t, "promtool"), "check", "metrics")
+	command := exec.CommandContext(t.Context(), testenv.Prometheus(t, "promtool"), "check", "metrics")
 	command.Stdin = bytes.NewReader(exposition)
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)

@@ -31,7 +31,7 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 }
 
 // foreign are the kinds whose definitions are other projects'.
-var foreign = []string{"ServiceMonitor", "HTTPRoute"}
+var foreign = []string{"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
 
 func TestTheAPIServerTakesEverythingWithoutAWarning(t *testing.T) {
 	t.Parallel()

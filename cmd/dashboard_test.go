@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fitai/fituser-operator/internal/store/storetest"
+)
+
+const (
+	dashboardFile = "../config/components/grafana-dashboard/fituser.json"
+	rulesFile     = "../config/prometheus/rules.yaml"
+)
+
+// dashboardFor makes the run below last, such as 20m, and dashboardPicture draws what Prometheus saw of it into a file:
+// FITUSER_TEST_DASHBOARD_FOR=20m FITUSER_TEST_DASHBOARD_PICTURE=$PWD/docs/images/dashboard.svg go test ./cmd -run RealRun
+const (
+	dashboardFor     = "FITUSER_TEST_DASHBOARD_FOR"
+	dashboardPicture = "FITUSER_TEST_DASHBOARD_PICTURE"
+)
+
+// A real Prometheus reads a real run in which things go wrong. Every query of the dashboard then has data, and every
+// alert goes by metrics that are there.
+func TestDashboardAndAlertsOnARealRun(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	address, lasting := freeAddress(t), lastingFor(t)
+	s.start(append(withMetrics(address), "FITUSER_LEADER_ELECT=true", "FITUSER_SYNC_PERIOD="+max(20*time.Second, lasting/20).String(), "FITUSER_MAX_DELETIONS=1",
+		"FITUSER_CLERK_RATE_LIMIT=20")...)
+	prometheus := startPrometheus(t, address, max(time.Second, lasting/300))
+	s.trouble(lasting)
+
+	for title, queries := range dashboardQueries(t) {
+		for _, query := range queries {
+			s.eventually(title+" shows something", func() error { return prometheus.wantData(query) })
+		}
+	}
+	for _, name := range metricsIn(t, rulesFile) {
+		s.eventually("Prometheus has "+name, func() error { return prometheus.wantData("count(" + name + ")") })
+	}
+	s.eventually("the rules are evaluated", prometheus.rulesAreWell)
+	s.eventually("the alert of held back deletions is pending", func() error {
+		return prometheus.wantData(`ALERTS{alertname="FitUserDeletionsHeld"}`)
+	})
+	if picture := os.Getenv(dashboardPicture); picture != "" {
+		draw := exec.CommandContext(t.Context(), "go", "run", "../hack/dashboard", "-dashboard", dashboardFile,
+			"-prometheus", prometheus.url, "-range", lasting.String(), "-out", picture)
+		if out, err := draw.CombinedOutput(); err != nil {
+			t.Errorf("drawing the dashboard: %v\n%s", err, out)
+		}
+	}
+	s.stop()
+}
+
+// dashboardQueries are the queries of the panels by their titles, with Grafana's variables filled in.
+func dashboardQueries(t *testing.T) map[string][]string {
+	t.Helper()
+	content, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(content, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	queries := map[string][]string{}
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			query := strings.NewReplacer("$namespace", ".*", "$__rate_interval", "5m", "$__range", "5m").Replace(target.Expr)
+			queries[panel.Title] = append(queries[panel.Title], query)
+		}
+	}
+	return queries
+}
+
+// metricsIn are the metrics that a file names.
+func metricsIn(t *testing.T, file string) []string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`\b(fituser_[a-z_]+|leader_election_[a-z_]+)\b`).FindAllString(string(content), -1)
+}
+
+func lastingFor(t *testing.T) time.Duration {
+	t.Helper()
+	if os.Getenv(dashboardFor) == "" {
+		return 0
+	}
+	lasting, err := time.ParseDuration(os.Getenv(dashboardFor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lasting
+}

@@ -1,0 +1,31 @@
+package testenv
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Prometheus is the path of one of Prometheus' programs, prometheus or promtool. The first call may build them.
+func Prometheus(t testing.TB, program string) string {
+	t.Helper()
+	dir, err := prometheusDir()
+	if err != nil {
+		t.Fatalf("getting prometheus and promtool from hack/prometheus.sh (its messages are on stderr): %v", err)
+	}
+	return filepath.Join(dir, program)
+}
+
+var prometheusDir = sync.OnceValues(func() (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	script := exec.Command(filepath.Join(root, "hack", "prometheus.sh"))
+	script.Stderr = os.Stderr // progress, and the reason for a failure
+	out, err := script.Output()
+	return strings.TrimSpace(string(out)), err
+})
