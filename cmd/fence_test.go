@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap/zapcore"
 )
 
 // answered sends a request through the transport and returns why it was not sent.
@@ -75,7 +77,7 @@ func TestQuietEnd(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	ctx, end := context.WithCancel(t.Context())
-	log := quietEnd(ctx, options{LogLevel: "info", LogFormat: "json"}.logger(&out)).WithName("a").WithValues("b", "c")
+	log := quietEnd(ctx, options{LogFormat: "json"}.logger(&out, zapcore.InfoLevel)).WithName("a").WithValues("b", "c")
 	tell := func() string {
 		out.Reset()
 		log.Error(fmt.Errorf("writing: %w", context.Canceled), "It failed")

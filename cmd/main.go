@@ -39,7 +39,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	log := quietEnd(ctx, line.logger(stderr))
+	level, levelSetting := line.logLevel()
+	settings.logLevel = levelSetting
+	log := quietEnd(ctx, line.logger(stderr, level))
 	program, err := assemble(ctx, config, line.options, settings, log)
 	if err != nil {
 		return err

@@ -48,8 +48,9 @@ type options struct {
 	CreateTable    bool          `negatable:"" help:"Make the users table where there is none."`
 	StatusProfile  string        `default:"full" enum:"full,masked,none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
 
-	LogLevel  string `default:"info" enum:"debug,info,error" help:"What is logged: ${enum} (default: ${default})."`
-	LogFormat string `default:"json" enum:"json,console" help:"How it is logged: ${enum} (default: ${default})."`
+	LogLevel     string `default:"info" enum:"debug,info,error" help:"What is logged: ${enum} (default: ${default})."`
+	LogLevelFile string `placeholder:"FILE" help:"File with a log level that counts in its place while it is there; read again when it changes."`
+	LogFormat    string `default:"json" enum:"json,console" help:"How it is logged: ${enum} (default: ${default})."`
 }
 
 // minSyncPeriod keeps a sweep from being asked for before the last one is done; webhooks are what is quick.
@@ -171,10 +172,7 @@ func (o options) restConfig() (*rest.Config, error) {
 
 // logger writes each line, however many there are at once: controller-runtime's own logger drops all but a hundred equal
 // messages per second, and the log is where changes of rights are looked up. Objects are logged as their names.
-func (o options) logger(stderr io.Writer) logr.Logger {
-	level := map[string]zapcore.Level{
-		"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "error": zapcore.ErrorLevel,
-	}[o.LogLevel]
+func (o options) logger(stderr io.Writer, level zapcore.LevelEnabler) logr.Logger {
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.RFC3339TimeEncoder
 	encoder := zapcore.NewJSONEncoder(config)

@@ -33,6 +33,7 @@ var contract = []struct{ flag, byDefault, other string }{
 	{"create-table", "false", "true"},
 	{"status-profile", "full", "none"},
 	{"log-level", "info", "debug"},
+	{"log-level-file", "", "/etc/level"},
 	{"log-format", "json", "console"},
 }
 

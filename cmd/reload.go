@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 
@@ -19,6 +21,8 @@ type setting struct {
 	accept func(ctx context.Context, value string) error
 	// needsRestart is set where a new value counts for a new process only.
 	needsRestart bool
+	// withoutFile is the value while there is no file. Where it is empty, a file that goes changes nothing.
+	withoutFile string
 }
 
 // Get is the value of the moment.
@@ -28,6 +32,9 @@ func (s *setting) Get() string { return *s.value.Load() }
 // it is being replaced. The error says that this process has to end for the value to count.
 func (s *setting) reread(ctx context.Context, log logr.Logger) error {
 	value, err := readFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) && s.withoutFile != "" {
+		value, err = s.withoutFile, nil
+	}
 	if err == nil && (value == "" || value == s.Get()) {
 		return nil
 	}

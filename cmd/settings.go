@@ -22,6 +22,7 @@ type settings struct {
 	databaseURL   *setting
 	clerkURL      *setting // nil where there is no controller
 	instanceID    *setting // empty where it is not set
+	logLevel      *setting
 }
 
 // readSettings reads what the parts that are to run need, and nothing else.
@@ -109,7 +110,7 @@ func checkSecretKey(_ context.Context, key string) error {
 // files are the settings that can change while the program runs.
 func (s *settings) files() []*setting {
 	var files []*setting
-	for _, f := range []*setting{s.secretKey, s.webhookSecret, s.databaseURL, s.clerkURL, s.instanceID} {
+	for _, f := range []*setting{s.secretKey, s.webhookSecret, s.databaseURL, s.clerkURL, s.instanceID, s.logLevel} {
 		if f != nil && f.path != "" {
 			files = append(files, f)
 		}
