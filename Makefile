@@ -1,4 +1,5 @@
 CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
+REFERENCE := go tool -modfile=hack/tools/go.mod crd-ref-docs
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 # The API server and etcd that tests start, found or built first so that its progress is seen.
@@ -14,8 +15,9 @@ help: ## Show this list.
 generate: ## Generate the API types' deep copies.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
-manifests: ## Generate the CustomResourceDefinition and the PrometheusRule into config.
+manifests: ## Generate the CustomResourceDefinition and the PrometheusRule into config, and docs/reference.md.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	@$(REFERENCE) --source-path=./api/v1alpha1 --config=hack/reference.yaml --renderer=markdown --output-path=docs/reference.md --log-level=ERROR
 	@{ sed '/^spec:/q' $(ALERTS); sed 's/^./  &/' config/prometheus/rules.yaml; } >$(ALERTS).new && mv $(ALERTS).new $(ALERTS)
 
 fmt: ## Format the Go code.
