@@ -34,7 +34,7 @@ func pour(n int, rate float64, do func(i int) error) (perSecond float64, took []
 		due := start
 		if rate > 0 {
 			due = start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-			time.Sleep(time.Until(due))
+			<-time.After(time.Until(due))
 		}
 		slots <- struct{}{}
 		all.Go(func() {
@@ -114,8 +114,8 @@ func BenchmarkAccept(b *testing.B) {
 			}
 			return perSecond, took
 		}
-		bare, _ := measure(0, create("warm"))
-		bare, _ = measure(0, create("bare"))
+		_, _ = measure(0, create("warm"))
+		bare, _ := measure(0, create("bare"))
 		accepted, _ := measure(0, deliver(s.signUps(n, "full")))
 		half := min(bare, accepted) / 2
 		_, bareTook := measure(half, create("half"))
@@ -179,7 +179,7 @@ func (s *system) watchRows(n int) <-chan map[string]time.Time {
 	go func() {
 		arrived, last := map[string]time.Time{}, int64(0)
 		for len(arrived) < n {
-			time.Sleep(5 * time.Millisecond)
+			<-time.After(5 * time.Millisecond)
 			for _, row := range s.table.Query("SELECT rowid AS n, id FROM users WHERE rowid > $1", last) {
 				id, _ := row["id"].(string)
 				arrived[strings.TrimSpace(id)] = time.Now()

@@ -63,7 +63,7 @@ func atScale(b *testing.B, users int) (measured scale) {
 		if rows[0]["n"] == int64(users) {
 			break
 		}
-		time.Sleep(200 * time.Millisecond)
+		<-time.After(200 * time.Millisecond)
 	}
 	measured.imported = time.Since(start)
 	s.stop() // which finishes what is under way; the import's garbage goes with it

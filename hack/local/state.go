@@ -108,15 +108,16 @@ func (s *state) writeManager(o operator) error {
 	if err != nil {
 		return fmt.Errorf("finding the working directory: %w", err)
 	}
-	text := "#!/bin/sh\ncd " + shellQuote(dir) + " || exit\nunset $(env | sed -nE 's/^((CLERK|FITUSER|DATABASE)_[A-Z_]+)=.*/\\1/p')\n"
+	var text strings.Builder
+	text.WriteString("#!/bin/sh\ncd " + shellQuote(dir) + " || exit\nunset $(env | sed -nE 's/^((CLERK|FITUSER|DATABASE)_[A-Z_]+)=.*/\\1/p')\n")
 	settingPattern := regexp.MustCompile(`^((?:CLERK|FITUSER|DATABASE)_[A-Z_]+)=(.*)$`)
 	for _, entry := range o.environ {
 		if setting := settingPattern.FindStringSubmatch(entry); setting != nil {
-			text += fmt.Sprintf("export %s=%s\n", setting[1], shellQuote(setting[2]))
+			_, _ = fmt.Fprintf(&text, "export %s=%s\n", setting[1], shellQuote(setting[2]))
 		}
 	}
-	text += fmt.Sprintf("exec %s \"$@\" --namespace=default --kubeconfig=%s\n", shellQuote(o.binary), shellQuote(s.path(kubeconfigFile)))
-	return s.writeTool("manager", text)
+	_, _ = fmt.Fprintf(&text, "exec %s \"$@\" --namespace=default --kubeconfig=%s\n", shellQuote(o.binary), shellQuote(s.path(kubeconfigFile)))
+	return s.writeTool("manager", text.String())
 }
 
 func (s *state) writeTool(name, script string) error {
