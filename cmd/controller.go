@@ -38,7 +38,9 @@ func addController(
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 	})
 	reconciler := newReconciler(mgr, o)
-	reconciler.Clerk, reconciler.Store = fencedClerk{api, guard}, fencedStore{table, guard}
+	reconciler.Tracer = s.tracer
+	reconciler.Clerk = tracedClerk{fencedClerk{api, guard}, s.tracer}
+	reconciler.Store = tracedStore{fencedStore{table, guard}, s.tracer}
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
 		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},

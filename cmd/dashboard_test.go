@@ -34,7 +34,14 @@ func TestDashboardAndAlertsOnARealRun(t *testing.T) {
 	prometheus := startPrometheus(t, address, max(time.Second, lasting/300))
 	s.trouble(lasting)
 
-	for title, queries := range dashboardQueries(t) {
+	if picture := os.Getenv(dashboardPicture); picture != "" {
+		draw := exec.CommandContext(t.Context(), "go", "run", "../hack/dashboard", "-dashboard", dashboardFile,
+			"-prometheus", prometheus.url, "-range", lasting.String(), "-out", picture)
+		if out, err := draw.CombinedOutput(); err != nil {
+			t.Errorf("drawing the dashboard: %v\n%s", err, out)
+		}
+	}
+	for title, queries := range dashboardQueries(t, 2*max(lasting, 3*time.Minute)) {
 		for _, query := range queries {
 			s.eventually(title+" shows something", func() error { return prometheus.wantData(query) })
 		}
@@ -44,20 +51,13 @@ func TestDashboardAndAlertsOnARealRun(t *testing.T) {
 	}
 	s.eventually("the rules are evaluated", prometheus.rulesAreWell)
 	s.eventually("the alert of held back deletions is pending", func() error {
-		return prometheus.wantData(`ALERTS{alertname="FitUserDeletionsHeld"}`)
+		return prometheus.wantData(`last_over_time(ALERTS{alertname="FitUserDeletionsHeld"}[1h])`)
 	})
-	if picture := os.Getenv(dashboardPicture); picture != "" {
-		draw := exec.CommandContext(t.Context(), "go", "run", "../hack/dashboard", "-dashboard", dashboardFile,
-			"-prometheus", prometheus.url, "-range", lasting.String(), "-out", picture)
-		if out, err := draw.CombinedOutput(); err != nil {
-			t.Errorf("drawing the dashboard: %v\n%s", err, out)
-		}
-	}
 	s.stop()
 }
 
-// dashboardQueries are the queries of the panels by their titles, with Grafana's variables filled in.
-func dashboardQueries(t *testing.T) map[string][]string {
+// dashboardQueries are the queries of the panels by their titles, with Grafana's variables filled in: rates are over span.
+func dashboardQueries(t *testing.T, span time.Duration) map[string][]string {
 	t.Helper()
 	content, err := os.ReadFile(dashboardFile)
 	if err != nil {
@@ -75,7 +75,7 @@ func dashboardQueries(t *testing.T) map[string][]string {
 	queries := map[string][]string{}
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			query := strings.NewReplacer("$namespace", ".*", "$__rate_interval", "5m", "$__range", "5m").Replace(target.Expr)
+			query := strings.NewReplacer("$namespace", ".*", "$__rate_interval", span.String(), "$__range", span.String()).Replace(target.Expr)
 			queries[panel.Title] = append(queries[panel.Title], query)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
 func main() {
@@ -42,9 +44,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	level, levelSetting := line.logLevel()
 	settings.logLevel = levelSetting
 	log := quietEnd(ctx, line.logger(stderr, level))
+	tracer, endTracing, err := tracing.Start(ctx, getenv, func(err error) { log.Error(err, "Traces are lost") })
+	if err != nil {
+		return err
+	}
+	settings.tracer = tracer
 	program, err := assemble(ctx, config, line.options, settings, log)
 	if err != nil {
 		return err
 	}
-	return program.run(ctx)
+	err = program.run(ctx)
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	if err := endTracing(flush); err != nil {
+		log.Error(err, "Traces are lost")
+	}
+	return err
 }

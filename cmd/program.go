@@ -24,6 +24,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/receiver"
+	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
 // program is the assembled operator.
@@ -55,6 +56,8 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 		guard = &fence{}
 		guard.elect(config, &managerOptions, o.Namespace)
 	}
+	config = rest.CopyConfig(config)
+	config.Wrap(tracing.Transport(s.tracer))
 	mgr, err := ctrl.NewManager(config, managerOptions)
 	if err != nil {
 		return program{}, fmt.Errorf("making the manager: %w", err)
@@ -75,10 +78,8 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 		}
 		ready["cache"] = cacheFilled(mgr)
 	}
-	if files := s.files(); len(files) > 0 {
-		if err := mgr.Add(&reloader{files: files, log: log.WithName("settings")}); err != nil {
-			return program{}, fmt.Errorf("adding the watch of settings: %w", err)
-		}
+	if err := addReloader(mgr, s.files()); err != nil {
+		return program{}, err
 	}
 	if err := metrics.Registry.Register(newBuildMetric()); err != nil {
 		return program{}, fmt.Errorf("registering the metric of the build: %w", err)
@@ -131,6 +132,7 @@ func addReceiver(mgr manager.Manager, o options, s *settings, certificate *certw
 		Cache:       view.GetCache(),
 		Live:        view.GetAPIReader(),
 		Registerer:  metrics.Registry,
+		Tracer:      s.tracer,
 		Log:         mgr.GetLogger().WithName("receiver"),
 	}
 	if certificate != nil {
@@ -144,6 +146,17 @@ func addReceiver(mgr manager.Manager, o options, s *settings, certificate *certw
 		return nil, fmt.Errorf("adding the receiver: %w", err)
 	}
 	return r.Ready, nil
+}
+
+// addReloader adds the watch of the settings that are in files.
+func addReloader(mgr manager.Manager, files []*setting) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := mgr.Add(&reloader{files: files, log: mgr.GetLogger().WithName("settings")}); err != nil {
+		return fmt.Errorf("adding the watch of settings: %w", err)
+	}
+	return nil
 }
 
 func addProbes(mgr manager.Manager, ready map[string]healthz.Checker) error {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/receiver"
 )
@@ -23,6 +25,7 @@ type settings struct {
 	clerkURL      *setting // nil where there is no controller
 	instanceID    *setting // empty where it is not set
 	logLevel      *setting
+	tracer        trace.Tracer
 }
 
 // readSettings reads what the parts that are to run need, and nothing else.

@@ -44,7 +44,7 @@ func (s *system) trouble(lasting time.Duration) {
 			}
 		},
 		func() {
-			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[5] + "'")
+			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[15] + "'")
 		},
 		func() { // Clerk is away, then asks for a pause
 			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Answer(http.StatusServiceUnavailable, "", "")})
@@ -55,7 +55,7 @@ func (s *system) trouble(lasting time.Duration) {
 		func() { s.forge() },
 		func() { s.must(s.objects.Delete(context.Background(), coaches[0])) },
 		func() {
-			for _, id := range ids[10:14] {
+			for _, id := range ids[5:14] {
 				s.clerk.Delete(id)
 			}
 		},

@@ -1,13 +1,10 @@
 package controllers
 
 import (
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/api/meta"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -64,14 +61,9 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// observeEvent measures how long the event behind this write took, once per event: a FitUser that takes over from another
-// one finds it dealt with. While the operator still tries, it is not; what waited for a person is nobody's delay.
+// observeEvent measures how long the event behind this write took, once per event.
 func (m *Metrics) observeEvent(k *known) {
-	dealtWith := func(u *v1alpha1.FitUser) bool {
-		return u.Status.ObservedHint == k.hint.Message &&
-			!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReconciling)
-	}
-	if k.hint.EventAt == 0 || slices.ContainsFunc(k.all(), dealtWith) {
+	if k.hint.EventAt == 0 || k.eventDealtWith() {
 		return
 	}
 	m.eventToRow.Observe(max(0, k.now.Sub(time.UnixMilli(k.hint.EventAt)).Seconds()))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/trace"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -41,6 +42,8 @@ type Reconciler struct {
 	Metrics   *Metrics
 	Profile   ProfileMode
 	Clock     clock.PassiveClock
+	// Tracer begins a span for each look at a user; nil records nothing.
+	Tracer trace.Tracer
 
 	// LagTolerance is how long an answer of Clerk's that contradicts its own event is asked for again before it is
 	// believed. Zero believes at once.
@@ -107,6 +110,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	if err := r.findFitUsers(ctx, k); err != nil {
 		return reconcile.Result{}, err
 	}
+	ctx, span := r.beginSpan(ctx, k)
+	defer k.endSpan(span)
 	if k.clerkTrouble = r.askClerk(ctx, k); k.clerkTrouble != nil {
 		r.noteTakeBackDue(k)
 		return r.conclude(ctx, k)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/tracing"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -74,6 +75,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 
 // prepare makes what the reconciler keeps to itself. It must run before anything else does.
 func (r *Reconciler) prepare() {
+	if r.Tracer == nil {
+		r.Tracer = tracing.Off()
+	}
 	r.removals.start(r.Clock.Now())
 	r.handovers = newHandovers()
 	r.requests = make(chan event.TypedGenericEvent[request], maxRequests)

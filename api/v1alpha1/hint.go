@@ -42,6 +42,8 @@ type Hint struct {
 	EventAt int64 `json:"eventAt,omitempty"`
 	// ReceivedAt is when the receiver took the delivery, in Unix milliseconds.
 	ReceivedAt int64 `json:"receivedAt"`
+	// Trace is the receiver's span as W3C's traceparent, for a trace from the webhook to the row; empty without tracing.
+	Trace string `json:"trace,omitempty"`
 }
 
 const (

@@ -32,7 +32,9 @@ func newDrawing(board dashboard) *drawing {
 	return d
 }
 
-func (d *drawing) write(format string, values ...any) { fmt.Fprintf(d, format+"\n", values...) }
+func (d *drawing) write(format string, values ...any) {
+	_, _ = fmt.Fprintf(d, format+"\n", values...) // a buffer takes everything
+}
 
 func (d *drawing) bytes() []byte { return append(slices.Clone(d.Bytes()), "</svg>\n"...) }
 
@@ -96,14 +98,7 @@ func (d *drawing) bars(b box, p panel, all []series) {
 
 // format writes a number as its unit asks.
 func (d defaults) format(value float64) string {
-	decimals := 2
-	if value >= 10 || value == math.Trunc(value) {
-		decimals = 0
-	}
-	if d.Decimals != nil {
-		decimals = *d.Decimals
-	}
-	number := func(v float64) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
+	number := func(v float64) string { return strconv.FormatFloat(v, 'f', d.decimals(value), 64) }
 	switch {
 	case d.Unit == "percentunit":
 		return number(100*value) + "%"
@@ -117,6 +112,17 @@ func (d defaults) format(value float64) string {
 		return number(value) + " /s"
 	default:
 		return number(value)
+	}
+}
+
+func (d defaults) decimals(value float64) int {
+	switch {
+	case d.Decimals != nil:
+		return *d.Decimals
+	case value >= 10 || value == math.Trunc(value):
+		return 0
+	default:
+		return 2
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // palette gives the lines of a graph their colors, in order.
@@ -26,8 +27,7 @@ func (d *drawing) graph(b box, p panel, all []series, seconds float64) {
 	}
 	top = roundUp(top)
 	d.axes(plot, p.FieldConfig.Defaults, top, seconds)
-	for i := len(all) - 1; i >= 0; i-- { // the highest of a stack is behind the others
-		s := all[i]
+	for i, s := range slices.Backward(all) { // the highest of a stack is behind the others
 		xs, ys := make([]float64, len(s.times)), make([]float64, len(s.times))
 		for j := range s.times {
 			xs[j] = plot.x + plot.w*min(max(s.times[j]/seconds, 0), 1)

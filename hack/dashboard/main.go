@@ -13,15 +13,15 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintf(os.Stderr, "dashboard: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	file := flag.String("dashboard", "config/components/grafana-dashboard/fituser.json", "the dashboard's JSON")
 	address := flag.String("prometheus", "http://127.0.0.1:9090", "Prometheus' address")
 	span := flag.Duration("range", 15*time.Minute, "how far back it shows")

@@ -11,6 +11,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
 // visit is one request, as far as it is known yet.
@@ -45,7 +50,20 @@ func (r *Receiver) take(w http.ResponseWriter, req *http.Request, v *visit) (err
 	if err := r.verify(w, req, v); err != nil {
 		return err
 	}
-	return r.recorder.record(req.Context(), v.event.user, v.event.hint(v.delivery.message, v.at))
+	return r.record(req.Context(), v)
+}
+
+// record records a verified event, in a span of its own: strangers cause none.
+func (r *Receiver) record(ctx context.Context, v *visit) error {
+	ctx, span := r.config.Tracer.Start(ctx, "webhook", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(v.at),
+		trace.WithAttributes(attribute.String("svix.id", v.delivery.message), attribute.String("clerk.event", string(v.event.kind)),
+			attribute.String("clerk.user.id", string(v.event.user))))
+	defer span.End()
+	hint := v.event.hint(v.delivery.message, v.at)
+	hint.Trace = tracing.Parent(ctx)
+	err := r.recorder.record(ctx, v.event.user, hint)
+	span.SetAttributes(attribute.String("fituser.outcome", string(outcomeOf(err))))
+	return err
 }
 
 // route accepts the one path, exactly as it is written: no trailing slash, no other case, nothing escaped.

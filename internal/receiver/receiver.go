@@ -20,10 +20,13 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/net/netutil"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
 // Path is where the webhooks arrive. Endpoints in Clerk's dashboard already have it.
@@ -55,6 +58,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Log is where the receiver logs. Optional.
 	Log logr.Logger
+	// Tracer begins a span for each verified event. Optional: nothing is recorded.
+	Tracer trace.Tracer
 	// Now is the clock. Optional: [time.Now].
 	Now func() time.Time
 	// Limits bound what a request may cost. Optional: [DefaultLimits].
@@ -82,6 +87,9 @@ var (
 func New(config Config) (*Receiver, error) {
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Tracer == nil {
+		config.Tracer = tracing.Off()
 	}
 	if config.Limits == (Limits{}) {
 		config.Limits = DefaultLimits()

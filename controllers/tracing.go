@@ -1,0 +1,41 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/tracing"
+)
+
+// beginSpan begins the span of one look at a user. It belongs to the webhook's trace until that event is dealt with.
+func (r *Reconciler) beginSpan(ctx context.Context, k *known) (context.Context, trace.Span) {
+	attributes := []attribute.KeyValue{attribute.String("clerk.user.id", string(k.id)), attribute.Bool("fituser.swept", k.swept)}
+	if k.hint.Message != "" && !k.eventDealtWith() {
+		ctx = tracing.Continue(ctx, k.hint.Trace)
+		attributes = append(attributes, attribute.String("svix.id", k.hint.Message))
+	}
+	return r.Tracer.Start(ctx, "reconcile", trace.WithAttributes(attributes...))
+}
+
+// endSpan ends it with what is wrong, if anything is.
+func (k *known) endSpan(span trace.Span) {
+	span.SetAttributes(
+		attribute.String("fituser.clerk", k.clerkTrouble.reasonOr(v1alpha1.ReasonSynced)),
+		attribute.String("fituser.row", k.rowTrouble.reasonOr(v1alpha1.ReasonSynced)),
+	)
+	span.End()
+}
+
+// eventDealtWith reports whether some FitUser says that the last event was dealt with: one that takes over from another
+// finds it so. While the operator still tries, it is not; what waits for a person is nobody's delay.
+func (k *known) eventDealtWith() bool {
+	return slices.ContainsFunc(k.all(), func(u *v1alpha1.FitUser) bool {
+		return u.Status.ObservedHint == k.hint.Message &&
+			!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReconciling)
+	})
+}
