@@ -11,10 +11,10 @@ import (
 func TestResourceOf(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
-		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers":                     "fitusers",
-		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers/user-2a-0":           "fitusers",
-		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers/user-2a-0/status":    "fitusers/status",
-		"/api/v1/namespaces/fitai/configmaps/fituser-operator":                            "configmaps",
+		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers":                  "fitusers",
+		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers/user-2a-0":        "fitusers",
+		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers/user-2a-0/status": "fitusers/status",
+		"/api/v1/namespaces/fitai/configmaps/fituser-operator":                         "configmaps",
 		"/api/v1/namespaces/fitai":                                                        "other",
 		"/apis/authorization.k8s.io/v1/subjectaccessreviews":                              "other",
 		"/apis/identity.fitai.dev/v1alpha1/namespaces/namespaces/fitusers/namespaces/foo": "fitusers/foo",
