@@ -81,10 +81,7 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 	if err := addReloader(mgr, s.files()); err != nil {
 		return program{}, err
 	}
-	if err := metrics.Registry.Register(newBuildMetric()); err != nil {
-		return program{}, fmt.Errorf("registering the metric of the build: %w", err)
-	}
-	return p, addProbes(mgr, ready)
+	return p, errors.Join(addProbes(mgr, ready), metrics.Registry.Register(newBuildMetric()))
 }
 
 // apiTypes are the types of the API server's objects that are read and written here.

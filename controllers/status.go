@@ -135,9 +135,9 @@ func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
 	if ready == nil || k.gone && k.rowTrouble != nil { // that the user is gone is no news where the row cannot go
 		ready = k.rowTrouble
 	}
-	set(v1alpha1.ConditionReady, ready.status(), ready.reasonOr(v1alpha1.ReasonSynced),
+	set(v1alpha1.ConditionReady, ready.status(), ready.reasonOrSynced(),
 		ready.messageOr("Clerk, this FitUser and the row agree"))
-	set(v1alpha1.ConditionClerkSynced, k.clerkTrouble.status(), k.clerkTrouble.reasonOr(v1alpha1.ReasonSynced),
+	set(v1alpha1.ConditionClerkSynced, k.clerkTrouble.status(), k.clerkTrouble.reasonOrSynced(),
 		k.clerkTrouble.messageOr("Clerk has the user and holds the role in force"))
 	row := k.rowCondition()
 	set(v1alpha1.ConditionDatabaseSynced, row.status, row.reason, row.message)
@@ -214,9 +214,9 @@ func (t *trouble) status() metav1.ConditionStatus {
 	}
 }
 
-func (t *trouble) reasonOr(fine string) string {
+func (t *trouble) reasonOrSynced() string {
 	if t == nil {
-		return fine
+		return v1alpha1.ReasonSynced
 	}
 	return t.reason
 }

@@ -25,8 +25,8 @@ func (r *Reconciler) beginSpan(ctx context.Context, k *known) (context.Context, 
 // endSpan ends it with what is wrong, if anything is.
 func (k *known) endSpan(span trace.Span) {
 	span.SetAttributes(
-		attribute.String("fituser.clerk", k.clerkTrouble.reasonOr(v1alpha1.ReasonSynced)),
-		attribute.String("fituser.row", k.rowTrouble.reasonOr(v1alpha1.ReasonSynced)),
+		attribute.String("fituser.clerk", k.clerkTrouble.reasonOrSynced()),
+		attribute.String("fituser.row", k.rowTrouble.reasonOrSynced()),
 	)
 	span.End()
 }
