@@ -17,8 +17,8 @@ const (
 	rulesFile     = "../config/prometheus/rules.yaml"
 )
 
-// dashboardFor makes the run below last, such as 20m, and dashboardPicture draws what Prometheus saw of it into a file:
-// FITUSER_TEST_DASHBOARD_FOR=20m FITUSER_TEST_DASHBOARD_PICTURE=$PWD/docs/images/dashboard.svg go test ./cmd -run RealRun
+// dashboardFor makes the run below last, such as 12m, and dashboardPicture draws what Prometheus saw of it into a file:
+// FITUSER_TEST_DASHBOARD_FOR=12m FITUSER_TEST_DASHBOARD_PICTURE=$PWD/docs/images/dashboard.svg go test ./cmd -run RealRun
 const (
 	dashboardFor     = "FITUSER_TEST_DASHBOARD_FOR"
 	dashboardPicture = "FITUSER_TEST_DASHBOARD_PICTURE"

@@ -63,7 +63,11 @@ func (d *drawing) axes(b box, unit defaults, top, seconds float64) {
 		d.write(`<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="#e8eaec"/>`, b.x, b.x+b.w, y, y)
 		d.text(b.x-6, y+4, "end", `font-size="10" fill="#6e7277"`, unit.format(top*share))
 		x := b.x + b.w*share
-		d.text(x, b.y+b.h+14, "middle", `font-size="10" fill="#6e7277"`, fmt.Sprintf("%.0f min ago", (1-share)*seconds/60))
+		when := fmt.Sprintf("%.0f min ago", (1-share)*seconds/60)
+		if share == 1 {
+			when = "now"
+		}
+		d.text(x, b.y+b.h+14, "middle", `font-size="10" fill="#6e7277"`, when)
 	}
 }
 
