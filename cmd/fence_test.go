@@ -88,7 +88,7 @@ func TestQuietEnd(t *testing.T) {
 		t.Errorf("%d errors in %s", got, out.String())
 	}
 	end()
-	if got := tell(); strings.Contains(got, `"level":"error"`) || strings.Count(got, `"what":"It failed"`) != 2 {
+	if got := tell(); strings.Contains(got, "error") || strings.Count(got, `"level":"info"`) != 2 {
 		t.Errorf("a normal end tells: %s", got)
 	}
 	log.Error(errors.New("the disk is full"), "It failed")

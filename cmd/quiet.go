@@ -23,12 +23,16 @@ const leaderElectionLost = "leader election lost"
 
 // Error implements [logr.LogSink].
 func (s endingSink) Error(err error, message string, keysAndValues ...any) {
-	asked := s.ctx.Err() != nil && err != nil
-	if asked && (errors.Is(err, context.Canceled) || err.Error() == leaderElectionLost) {
-		s.Info(0, "Broken off by the end of the process", append(keysAndValues, "what", message, "why", err.Error())...)
-		return
+	switch {
+	case s.ctx.Err() == nil || err == nil:
+		s.LogSink.Error(err, message, keysAndValues...)
+	case err.Error() == leaderElectionLost:
+		s.Info(0, "The lease is given back")
+	case errors.Is(err, context.Canceled):
+		s.Info(0, "Broken off by the end of the process", append(keysAndValues, "what", message)...)
+	default:
+		s.LogSink.Error(err, message, keysAndValues...)
 	}
-	s.LogSink.Error(err, message, keysAndValues...)
 }
 
 // WithValues implements [logr.LogSink].

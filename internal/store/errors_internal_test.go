@@ -149,7 +149,7 @@ func checkRefusal(t *testing.T, err error) {
 	if !slices.Contains(classes, refusal.Class) {
 		t.Errorf("%v is of the class %v", err, refusal.Class)
 	}
-	if refusal.retry && refusal.Class != ErrUnavailable {
+	if refusal.retry && !errors.Is(refusal, ErrUnavailable) {
 		t.Errorf("%v would be tried again at once", err)
 	}
 }
