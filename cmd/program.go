@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -42,27 +43,12 @@ func (p program) run(ctx context.Context) error {
 // assemble puts the parts together that the options ask for. It starts nothing.
 func assemble(ctx context.Context, config *rest.Config, o options, s settings, log logr.Logger) (program, error) {
 	ctrl.SetLogger(log)
-	scheme, err := apiTypes()
-	if err != nil {
-		return program{}, err
-	}
 	certificates, err := readCertificates(o)
 	if err != nil {
 		return program{}, err
 	}
-	elected := o.LeaderElect && o.Controller
-	managerOptions, guard := managerOptions(o, certificates, scheme, log), (*fence)(nil)
-	if elected {
-		guard = &fence{}
-		guard.elect(config, &managerOptions, o.Namespace)
-	}
-	config = rest.CopyConfig(config)
-	config.Wrap(tracing.Transport(s.tracer))
-	mgr, err := ctrl.NewManager(config, managerOptions)
+	mgr, guard, err := newManager(config, o, certificates, s.tracer, log)
 	if err != nil {
-		return program{}, fmt.Errorf("making the manager: %w", err)
-	}
-	if err := certificates.watch(mgr); err != nil {
 		return program{}, err
 	}
 	p := program{manager: mgr, close: func() error { return nil }}
@@ -82,6 +68,28 @@ func assemble(ctx context.Context, config *rest.Config, o options, s settings, l
 		return program{}, err
 	}
 	return p, errors.Join(addProbes(mgr, ready), metrics.Registry.Register(newBuildMetric()))
+}
+
+// newManager makes the manager and, where there is an election, the fence that keeps those out who lost it.
+func newManager(
+	config *rest.Config, o options, c certificates, tracer trace.Tracer, log logr.Logger,
+) (manager.Manager, *fence, error) {
+	scheme, err := apiTypes()
+	if err != nil {
+		return nil, nil, err
+	}
+	managerOptions, guard := managerOptions(o, c, scheme, log), (*fence)(nil)
+	if o.LeaderElect && o.Controller {
+		guard = &fence{}
+		guard.elect(config, &managerOptions, o.Namespace) // before the traces: the lease's renewals are none
+	}
+	config = rest.CopyConfig(config)
+	config.Wrap(tracing.Transport(tracer))
+	mgr, err := ctrl.NewManager(config, managerOptions)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, guard, c.watch(mgr)
 }
 
 // apiTypes are the types of the API server's objects that are read and written here.
