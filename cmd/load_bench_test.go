@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,13 +131,14 @@ func BenchmarkAccept(b *testing.B) {
 }
 
 // BenchmarkEventToRow measures how long a new user waits for the row, from the moment the event is sent, at rising load,
-// with the default --clerk-rate-limit; and what a user costs in requests to Clerk.
+// into PostgreSQL and with the default --clerk-rate-limit; and what a user costs in requests to Clerk.
 func BenchmarkEventToRow(b *testing.B) {
 	for _, rate := range []int{10, 50, 100, 150, 200, 300} {
 		b.Run(fmt.Sprintf("%dPerSecond", rate), func(b *testing.B) {
 			for b.Loop() {
 				n := rate * 8
-				s := newSystem(b, storetest.SQLite(b))
+				s := newSystem(b, postgres.URL(b))
+				s.table.Exec("ALTER TABLE users ADD COLUMN n bigserial") // tells which rows are new
 				s.attach(keepAlive())
 				s.start("FITUSER_CLERK_RATE_LIMIT=20")
 				s.eventually("the first sweep is done", s.swept) // it would find them before their events do
@@ -180,9 +180,9 @@ func (s *system) watchRows(n int) <-chan map[string]time.Time {
 		arrived, last := map[string]time.Time{}, int64(0)
 		for len(arrived) < n {
 			<-time.After(5 * time.Millisecond)
-			for _, row := range s.table.Query("SELECT rowid AS n, id FROM users WHERE rowid > $1", last) {
+			for _, row := range s.table.Query("SELECT n, id FROM users WHERE n > $1", last) {
 				id, _ := row["id"].(string)
-				arrived[strings.TrimSpace(id)] = time.Now()
+				arrived[id] = time.Now()
 				if at, ok := row["n"].(int64); ok {
 					last = max(last, at)
 				}
