@@ -86,6 +86,8 @@ func TestATraceGoesFromTheWebhookToTheRow(t *testing.T) {
 	s.eventually("the user is there", s.agreement)
 	s.stop() // sends what is left
 
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var webhook *tracepb.Span
 	for _, span := range c.all {
 		if span.GetName() == "webhook" {
