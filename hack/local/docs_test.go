@@ -44,6 +44,7 @@ func elsewhere(block string) string {
 		"fituser-system":             "it needs a cluster",
 		"# for an operator of yours": "it needs a secret of one's own",
 		"# instead of make run":      "it is make run itself",
+		"# in a cluster":             "it needs a cluster",
 	} {
 		if strings.Contains(block, mark) {
 			return why
@@ -75,10 +76,16 @@ func newReader(s *session, state string) *reader {
 	)}
 }
 
+// wellMark stands in blocks that look for trouble.
+const wellMark = "# shows nothing when all is well"
+
 // try runs a block. What it shows may need a moment to be there.
 func (r *reader) try(block string) {
 	r.Helper()
 	script := r.prelude + "\n" + r.own.Replace(block)
+	if strings.Contains(block, wellMark) {
+		script = `grep() { command grep "$@" || [ $? = 1 ]; }; ` + script // it may find nothing
+	}
 	for limit := time.Now().Add(time.Minute); ; {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Minute)
 		output, err := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", script).CombinedOutput()
