@@ -180,9 +180,11 @@ func (s *system) watchRows(n int) <-chan map[string]time.Time {
 		arrived, last := map[string]time.Time{}, int64(0)
 		for len(arrived) < n {
 			<-time.After(5 * time.Millisecond)
-			for _, row := range s.table.Query("SELECT n, id FROM users WHERE n > $1", last) {
+			for _, row := range s.table.Query("SELECT n, id FROM users WHERE n > $1", last-1000) { // they are not committed in order
 				id, _ := row["id"].(string)
-				arrived[id] = time.Now()
+				if _, known := arrived[id]; !known {
+					arrived[id] = time.Now()
+				}
 				if at, ok := row["n"].(int64); ok {
 					last = max(last, at)
 				}
