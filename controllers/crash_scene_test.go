@@ -76,8 +76,8 @@ func newStage(t testing.TB) *stage {
 	return st
 }
 
-// debug is the highest verbosity that the program can be set to.
-const debug = 1
+// debugVerbosity is the highest verbosity that the program can be set to.
+const debugVerbosity = 1
 
 // tester is what a scene needs of a test; a property test has it too.
 type tester interface {
@@ -128,7 +128,7 @@ func (st *stage) newScene(t tester) *scene {
 	st.clerk.Store(s.clerk)
 	st.scenes++
 	s.ctx = context.Background()
-	s.logs = logf.IntoContext(s.ctx, funcr.New(s.said.log, funcr.Options{Verbosity: debug}))
+	s.logs = logf.IntoContext(s.ctx, funcr.New(s.said.log, funcr.Options{Verbosity: debugVerbosity}))
 	s.start()
 	return s
 }
