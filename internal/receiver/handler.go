@@ -34,6 +34,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.journal.note(v, err)
 	answer := r.answers[outcomeOf(err)]
 	r.journal.metrics.answered(answer.status, r.config.Now().Sub(v.at))
+	if r.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	respond(w, answer)
 }
 

@@ -65,6 +65,27 @@ func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
+// A sender that keeps its connection may send at the very moment in which the process is told to stop.
+func TestWhileItStopsAConnectionBringsOneDeliveryMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, func(c *Config) { c.Limits.Drain = 5 * time.Second })
+	kept := e.dial(t)
+	send(t, kept, signed("msg_0", deleted(ada)).length().String())
+	mustAccept(t, readReply(t, kept))
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); e.stop() }()
+	eventually(t, "it is not ready", func() bool { return e.Ready(nil) != nil })
+	send(t, kept, signed("msg_1", created(ada)).length().String())
+	reply := readReply(t, kept)
+	mustAccept(t, reply)
+	if !reply.closes {
+		t.Error("the sender is not told to connect anew")
+	}
+	<-stopped
+	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
+}
+
 func TestAStuckRequestDoesNotHoldTheProcess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

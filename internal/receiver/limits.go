@@ -31,7 +31,10 @@ type Limits struct {
 	// Idle is how long a connection may be without a request. It is longer than a load balancer's usual 60 s: if the
 	// receiver closed first, requests on their way would be lost.
 	Idle time.Duration
-	// Shutdown is how long requests under way may take to finish when the process stops.
+	// Drain is for how long, when the process stops, each connection may bring one delivery more, which is answered with
+	// the end of the connection. Were idle ones closed at once, what is sent at that very moment would be lost.
+	Drain time.Duration
+	// Shutdown is how long requests under way may take to finish after that.
 	Shutdown time.Duration
 }
 
@@ -49,6 +52,7 @@ func DefaultLimits() Limits {
 		Try:         3 * time.Second,
 		Write:       15 * time.Second,
 		Idle:        90 * time.Second,
+		Drain:       time.Second,
 		Shutdown:    15 * time.Second,
 	}
 }

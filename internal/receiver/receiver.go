@@ -74,6 +74,7 @@ type Receiver struct {
 	answers  map[outcome]answer
 	journal  *journal
 	serving  atomic.Bool
+	leaving  atomic.Bool // told to stop
 }
 
 var (
@@ -131,17 +132,23 @@ func (r *Receiver) Start(ctx context.Context) error {
 
 	r.serving.Store(true)
 	defer r.serving.Store(false)
-	stop := context.AfterFunc(ctx, func() { r.serving.Store(false) })
+	limits := r.config.Limits
+	drained, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	stop := context.AfterFunc(ctx, func() {
+		r.serving.Store(false)
+		r.leaving.Store(true)
+		time.AfterFunc(limits.Drain, end)
+	})
 	defer stop()
 
-	limits := r.config.Limits
 	runnable := manager.Server{
 		Name:            "webhook receiver",
 		Server:          server,
 		Listener:        r.secured(netutil.LimitListener(listener, limits.Connections)),
 		ShutdownTimeout: &limits.Shutdown,
 	}
-	return runnable.Start(ctrllog.IntoContext(ctx, r.config.Log))
+	return runnable.Start(ctrllog.IntoContext(drained, r.config.Log))
 }
 
 // Ready is the readiness check: an error until the receiver listens, and again as soon as it is told to stop.
