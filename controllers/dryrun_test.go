@@ -79,12 +79,7 @@ func TestDryRunForetells(t *testing.T) {
 		t.Run(object, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t).newScene(t)
-			all := slices.DeleteFunc(cells(), func(c cell) bool { return c.object != object })
-			for _, c := range all {
-				accountStates()[c.inClerk](s, c)
-				objectStates()[c.object](s, c)
-				rowStates()[c.row](s, c)
-			}
+			all := s.enter(object)
 			s.clock.Step(time.Hour) // past the API server's own time
 			versions, before := s.versions(), s.things(all)
 			dry := s.dryRun()

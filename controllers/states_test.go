@@ -145,6 +145,17 @@ func cells() []cell {
 	return all
 }
 
+// enter puts a user into each combination of states with this FitUser.
+func (s *scene) enter(object string) []cell {
+	all := slices.DeleteFunc(cells(), func(c cell) bool { return c.object != object })
+	for _, c := range all {
+		accountStates()[c.inClerk](s, c)
+		objectStates()[c.object](s, c)
+		rowStates()[c.row](s, c)
+	}
+	return all
+}
+
 // Whatever the operator finds when it starts, each user ends in agreement or says in a documented condition why not; then
 // nothing more is written, however often anybody looks.
 func TestEveryStart(t *testing.T) {
@@ -157,12 +168,7 @@ func TestEveryStart(t *testing.T) {
 		t.Run(object, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t).newScene(t)
-			all := slices.DeleteFunc(cells(), func(c cell) bool { return c.object != object })
-			for _, c := range all {
-				accountStates()[c.inClerk](s, c)
-				objectStates()[c.object](s, c)
-				rowStates()[c.row](s, c)
-			}
+			all := s.enter(object)
 			s.maxLooks = 20 * len(all)
 			s.restart() // it finds all of them at its start
 			s.run()

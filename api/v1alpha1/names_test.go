@@ -62,7 +62,7 @@ func FuzzNameFor(f *testing.F) {
 	f.Add("user_"+strings.Repeat("Z", 58), uint8(4))
 	f.Fuzz(func(t *testing.T, id string, attempt uint8) {
 		if _, err := user.ParseID(id); err != nil {
-			t.Skip("no Clerk id: the API server refuses a FitUser with it")
+			return // the API server refuses a FitUser with it
 		}
 		checkName(t, v1alpha1.NameFor(id, int(attempt)), id)
 	})
