@@ -18,6 +18,7 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 // pair is a certificate and its key, in PEM.
@@ -64,7 +65,7 @@ func (s *system) eventuallyShown(address string, want pair) {
 // cert-manager renews certificates all the time. No delivery may fail, and what cannot be used changes nothing.
 func TestCertificateRotatedUnderTraffic(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	metrics, webhooks := freeAddress(t), s.webhooks
+	metrics, webhooks := testenv.FreeAddress(t), s.webhooks
 	dir, pairs, trusted := t.TempDir(), []pair{newPair(t), newPair(t), newPair(t)}, x509.NewCertPool()
 	for _, p := range pairs {
 		trusted.AppendCertsFromPEM(p.cert)

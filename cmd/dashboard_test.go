@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 // alert goes by metrics that are there.
 func TestDashboardAndAlertsOnARealRun(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	address, lasting := freeAddress(t), lastingFor(t)
+	address, lasting := testenv.FreeAddress(t), lastingFor(t)
 	s.start(append(withMetrics(address), "FITUSER_LEADER_ELECT=true", "FITUSER_SYNC_PERIOD="+max(20*time.Second, lasting/20).String(), "FITUSER_MAX_DELETIONS=1",
 		"FITUSER_CLERK_RATE_LIMIT=20")...)
 	prometheus := startPrometheus(t, address, max(time.Second, lasting/300))

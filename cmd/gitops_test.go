@@ -20,6 +20,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 // manifest makes a FitUser as a person does.
@@ -54,7 +55,7 @@ func (s *system) all(n int, do func(i int) error) {
 // startMeasured starts the program with its metrics, and gives a look at them.
 func (s *system) startMeasured(settings ...string) (metric func(name string) float64) {
 	s.Helper()
-	address := freeAddress(s.TB)
+	address := testenv.FreeAddress(s.TB)
 	s.start(append(settings, "FITUSER_METRICS_BIND_ADDRESS="+address, "FITUSER_METRICS_SECURE=false")...)
 	return func(name string) float64 {
 		s.Helper()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -76,7 +75,7 @@ func newSystemOn(t testing.TB, env *testenv.Environment, databaseURL string) *sy
 	t.Helper()
 	s := &system{
 		TB: t, env: env, namespace: env.Namespace(t), clerk: clerktest.NewServer(clerktest.Config{}),
-		table: storetest.OpenRaw(t, databaseURL), webhooks: freeAddress(t), health: freeAddress(t),
+		table: storetest.OpenRaw(t, databaseURL), webhooks: testenv.FreeAddress(t), health: testenv.FreeAddress(t),
 	}
 	server := httptest.NewServer(s.clerk)
 	t.Cleanup(server.Close)
@@ -120,16 +119,6 @@ func (s *system) attach(transport http.RoundTripper) {
 	}
 	s.sender = sender
 	s.clerk.Attach(sender)
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // start starts the program and waits until it is ready.

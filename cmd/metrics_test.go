@@ -61,7 +61,7 @@ type described struct{ kind, labels string }
 
 func TestMetricsAreAsDocumented(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	s.start(withMetrics(address)...)
 	s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.deliver()
@@ -136,7 +136,7 @@ func wantNoComplaints(t *testing.T, exposition []byte) {
 // What is counted goes by the watch, so it is right after a restart and after deletions too.
 func TestFitUsersAreCountedOverRestartsAndDeletions(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	s.start(withMetrics(address)...)
 	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})

@@ -24,7 +24,7 @@ func startPrometheus(t *testing.T, target string, interval time.Duration) promet
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), testenv.FreeAddress(t)
 	config := fmt.Sprintf(`
 global: {scrape_interval: %[1]dms, scrape_timeout: %[1]dms, evaluation_interval: %[1]dms}
 rule_files: [%[2]q]

@@ -29,9 +29,10 @@ import (
 func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(arrived) })
 	e, c := w.unstarted(t, w.through(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, u client.Object, opts ...client.CreateOption) error {
-			close(arrived)
+			arrive()
 			<-goOn
 			return c.Create(ctx, u, opts...)
 		},

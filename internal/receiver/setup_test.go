@@ -160,7 +160,7 @@ func (w *world) unstarted(t *testing.T, change func(*Config)) (*endpoint, cluste
 	config := Config{
 		Listener: listener, Namespace: w.namespace, Keys: func() Keys { return keys },
 		Writer: c.GetClient(), Cache: c.GetCache(), Live: c.GetAPIReader(),
-		Registerer: registry, Log: testr.New(t), Now: w.clock, Limits: DefaultLimits(),
+		Registerer: registry, Log: testr.New(t), Now: w.clock, Limits: unhurried(),
 	}
 	if change != nil {
 		change(&config)
@@ -170,6 +170,14 @@ func (w *world) unstarted(t *testing.T, change func(*Config)) (*endpoint, cluste
 		t.Fatal(err)
 	}
 	return &endpoint{receiver, w, listener.Addr().String(), c.GetCache(), registry, func() {}}, c
+}
+
+// unhurried are the limits in production without those that a slow machine would run into: what is tested of those sets
+// them.
+func unhurried() Limits {
+	l := DefaultLimits()
+	l.Queue, l.Read, l.Record, l.Try, l.Write, l.Shutdown = patience, patience, patience, patience, patience, patience
+	return l
 }
 
 func (e *endpoint) start(t *testing.T) {

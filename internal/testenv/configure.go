@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -58,7 +59,12 @@ func (e *Environment) configureAPIServer(policy string) error {
 	if err := os.Mkdir(certs, 0o700); err != nil {
 		return fmt.Errorf("making a directory for certificates: %w", err)
 	}
+	port, err := freePort() // envtest would take one that a connection can have while the server is stopped
+	if err != nil {
+		return err
+	}
 	server := e.envtest.ControlPlane.GetAPIServer()
+	server.SecureServing.Address, server.SecureServing.Port = "127.0.0.1", strconv.Itoa(port)
 	server.Path, server.CertDir, server.Out, server.Err = path, certs, log, log
 	server.Configure().
 		Set("audit-policy-file", policy).

@@ -5,6 +5,9 @@ import (
 	"os"
 	"sync"
 	"testing"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Shared is one control plane for all tests of a package, started when the first of them asks:
@@ -27,8 +30,9 @@ type Shared struct {
 	err  error
 }
 
-// Main runs the package's tests, stops the control plane and exits with the tests' code, or 1 if stopping failed.
+// Main runs the package's tests, with controller-runtime's own log silent, stops the control plane and exits with the tests' code, or 1 if stopping failed.
 func (s *Shared) Main(m *testing.M) {
+	log.SetLogger(logr.Discard())
 	code := m.Run()
 	if s.env != nil {
 		if err := s.env.Stop(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +28,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
 const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -58,7 +58,7 @@ func doTheWholeJob(t *testing.T, env controlPlane, namespace string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the operator: %v\n%s", err, out)
 	}
-	webhooks := freeAddress(t)
+	webhooks := testenv.FreeAddress(t)
 	j.startClerk(webhooks)
 	receiver := j.start("granted-fituser-receiver", "--controller=false", "--webhook-bind-address="+webhooks)
 	controller := j.start("granted-fituser-controller", "--receiver=false", "--leader-elect", "--sync-period=10s", "--max-deletions=1")
@@ -85,7 +85,7 @@ func (j *job) startClerk(webhooks string) {
 // start starts a component as an account, waits until it is ready and returns where its metrics are.
 func (j *job) start(account string, args ...string) (metrics string) {
 	j.Helper()
-	metrics, health := freeAddress(j.T), freeAddress(j.T)
+	metrics, health := testenv.FreeAddress(j.T), testenv.FreeAddress(j.T)
 	log, err := os.Create(filepath.Join(j.TempDir(), "log"))
 	if err != nil {
 		j.Fatal(err)
@@ -137,16 +137,6 @@ func token(t *testing.T, admin *rest.Config, namespace, account string) string {
 		t.Fatalf("getting a token of %s: %v", account, err)
 	}
 	return request.Status.Token
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // answers is nil when a GET is answered with 200.

@@ -109,7 +109,7 @@ func databaseReadOnly(p *people) func() {
 	killConnections(p)
 	return func() {
 		p.eventually("the database can be written again", func() error {
-			return p.table.Try("SET default_transaction_read_only = off;" + fmt.Sprintf(database, "RESET default_transaction_read_only"))
+			return p.table.Try("BEGIN READ WRITE; " + fmt.Sprintf(database, "RESET default_transaction_read_only") + "; COMMIT")
 		})
 	}
 }

@@ -108,7 +108,7 @@ func newObjects(t testing.TB, config *rest.Config) client.Client {
 
 func (w *world) newManager(name, clerkURL, databaseURL string, i int) *manager {
 	m := &manager{
-		tb: w.TB, name: name, webhooks: freeAddress(w), health: freeAddress(w), metrics: freeAddress(w),
+		tb: w.TB, name: name, webhooks: testenv.FreeAddress(w), health: testenv.FreeAddress(w), metrics: testenv.FreeAddress(w),
 	}
 	m.settings = []string{
 		"KUBECONFIG=" + actingAs(w, w.env.Kubeconfig, name), "CLERK_API_URL=" + clerkURL, "DATABASE_URL=" + databaseURL,

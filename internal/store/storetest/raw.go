@@ -57,6 +57,9 @@ func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 	if err != nil {
 		tb.Fatalf("opening the database past the store: %v", err)
 	}
+	if driver == "pgx" {
+		db.SetMaxIdleConns(0) // a connection kept while the test stops and starts the server would be broken afterwards
+	}
 	tb.Cleanup(func() { _ = db.Close() })
 	return &Raw{tb: tb, db: db}
 }
