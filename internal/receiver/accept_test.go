@@ -53,6 +53,11 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 		r := signed("msg_1", created("user_2chunks")).set("Transfer-Encoding", "chunked")
 		mustAccept(t, e.raw(t, r.withBody(chunked(r.body)).String()))
 	})
+	// The chunks count (RFC 9112, 6.3), and what they hold is what is verified.
+	t.Run("in chunks, with a length that is wrong", func(t *testing.T) {
+		r := signed("msg_1", created("user_2both")).set("Transfer-Encoding", "chunked").set("Content-Length", "7")
+		mustAccept(t, e.raw(t, r.withBody(chunked(r.body)).String()))
+	})
 	t.Run("as large as may be", func(t *testing.T) {
 		body := created("user_2large")
 		body = strings.Replace(body, "Augusta", strings.Repeat("a", 1<<20-len(body)+len("Augusta")), 1)

@@ -25,6 +25,12 @@ func mustAccept(t *testing.T, got reply) {
 	}
 }
 
+// acknowledged sends r until it is accepted, as Svix does. For receivers whose limits a slow machine may run into.
+func (e *endpoint) acknowledged(t *testing.T, r request) {
+	t.Helper()
+	eventually(t, "the delivery is acknowledged", func() bool { return e.post(t, r).status == http.StatusOK })
+}
+
 // hints are the hints by FitUser. A FitUser without one has the zero hint.
 func (w *world) hints(t *testing.T) map[string]v1alpha1.Hint {
 	t.Helper()

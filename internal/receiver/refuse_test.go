@@ -162,7 +162,7 @@ func hostile() map[string]struct {
 func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e := w.receive(t, func(c *Config) { c.InstanceID = "ins_ours"; c.Limits.Read = time.Second })
+	e := w.receive(t, func(c *Config) { c.InstanceID = "ins_ours"; c.Limits.Read = DefaultLimits().Read })
 	cases := hostile()
 	for _, id := range []string{
 		"", ".", "..", "../x", "a/b", "%2e%2e", "-a", "a-", "a..b", "user_", "user_-a", "user_a.b", "user_a/b", "user_ä",

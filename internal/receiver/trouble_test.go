@@ -126,7 +126,7 @@ func TestARequestThatHangsIsTriedAgain(t *testing.T) {
 			},
 		})(c)
 	})
-	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
+	e.acknowledged(t, signed("msg_1", created(ada)))
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 }
 

@@ -1,0 +1,82 @@
+package receiver
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+)
+
+// Connections that say nothing cost a place each, and a place only for as long as a header may take. Whoever has something
+// to say is heard when its turn comes, and nobody stays.
+func TestTwoThousandIdleConnections(t *testing.T) {
+	t.Parallel()
+	const silent = 2000
+	w := newWorld(t)
+	e := w.receive(t, func(c *Config) { c.Limits.Read = 100 * time.Millisecond })
+	var closed sync.WaitGroup
+	for range silent {
+		conn := e.dial(t)
+		closed.Go(func() {
+			if err := conn.SetReadDeadline(time.Now().Add(2 * patience)); err != nil {
+				t.Error(err)
+			}
+			if n, err := io.Copy(io.Discard, conn); n > 0 || isTimeout(err) {
+				t.Errorf("a connection that said nothing got %d bytes, then %v, want its end", n, err)
+			}
+		})
+	}
+	e.acknowledged(t, signed("msg_1", created(ada)))
+	closed.Wait()
+	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
+}
+
+// burst is how many messages come at once: four of each user. The thorough number is reliability's own: 10,000 of a minute.
+func burst() int {
+	if os.Getenv("FITUSER_TEST_THOROUGH") != "" {
+		return 10_000
+	}
+	return 1000
+}
+
+// Everything that is sent at once to two replicas, in any order, is on the one FitUser of its user in the end, where a
+// delivery that was not acknowledged is sent again.
+func TestABurstIsTakenWhole(t *testing.T) {
+	t.Parallel()
+	const each, lines = 4, 64
+	w := newWorld(t)
+	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
+	messages := make(chan int)
+	var senders sync.WaitGroup
+	for range lines {
+		senders.Go(func() {
+			for i := range messages {
+				id, change := fmt.Sprintf("user_2burst%d", i/each), int64(i%each)
+				replicas[i%2].acknowledged(t, signed(fmt.Sprintf("msg_%d", i), updated(id, eventTime-change)))
+			}
+		})
+	}
+	for i := range burst() {
+		messages <- i
+	}
+	close(messages)
+	senders.Wait()
+
+	users := w.users(t)
+	if len(users) != burst()/each {
+		t.Errorf("%d FitUsers, want %d", len(users), burst()/each)
+	}
+	for name, u := range users {
+		if hint, _ := u.Hint(); hint.UserUpdatedAt != eventTime {
+			t.Errorf("%s does not know the newest: %+v", name, hint)
+		}
+	}
+	if n := w.writes(t); n > burst() {
+		t.Errorf("%d writes for %d messages", n, burst())
+	}
+	t.Logf("burst: %d messages of %d users to two replicas, lost 0", burst(), len(users))
+}
