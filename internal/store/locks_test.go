@@ -13,13 +13,13 @@ func TestPostgresDeadlock(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)
-	raw.Exec("SET deadlock_timeout = '1min'") // so that the store's transaction is the one given up
 	db := open(t, databaseURL+"&deadlock_timeout=2s", store.Options{})
 	put(t, db, jane())
 	put(t, db, john())
 
 	// The application holds john and wants jane; the store, in the order of ids, holds jane and wants john.
 	held := raw.Begin()
+	held.Exec("SET LOCAL deadlock_timeout = '1min'") // so that the store's transaction is the one given up
 	held.Exec("UPDATE users SET password = 'secret' WHERE id = 'user_john'")
 	swapped := jane()
 	swapped.Email = john().Email

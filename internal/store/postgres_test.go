@@ -130,8 +130,7 @@ func TestPostgresTurnsReadOnlyAndBack(t *testing.T) {
 		t.Errorf("a read-only database cannot be read: %v", err)
 	}
 
-	raw.Exec("SET default_transaction_read_only = off")
-	raw.Exec("ALTER DATABASE " + name + " RESET default_transaction_read_only")
+	raw.Exec("BEGIN READ WRITE; ALTER DATABASE " + name + " RESET default_transaction_read_only; COMMIT")
 	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
 	put(t, db, jane())
 	put(t, fresh, jane())

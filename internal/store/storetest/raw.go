@@ -45,7 +45,8 @@ type Raw struct {
 	db *sql.DB
 }
 
-// OpenRaw opens what a store's URL names, until the test ends.
+// OpenRaw opens what a store's URL names, until the test ends. In PostgreSQL each statement outside a transaction has a
+// connection of its own.
 func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 	tb.Helper()
 	driver, source := "pgx", databaseURL
