@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,6 +44,7 @@ func (s *slimmer) slim(object any) (any, error) {
 	u.Kind, u.APIVersion = s.one(u.Kind), s.one(u.APIVersion)
 	u.Spec.Role, u.Spec.DeletionPolicy = v1alpha1.Role(s.one(string(u.Spec.Role))), v1alpha1.DeletionPolicy(s.one(string(u.Spec.DeletionPolicy)))
 	u.Status.Role, u.Status.RoleSource = v1alpha1.Role(s.one(string(u.Status.Role))), v1alpha1.RoleSource(s.one(string(u.Status.RoleSource)))
+	u.Status.Conditions = exactly(u.Status.Conditions)
 	for i := range u.Status.Conditions {
 		c := &u.Status.Conditions[i]
 		c.Type, c.Reason = s.one(c.Type), s.one(c.Reason)
@@ -52,6 +54,17 @@ func (s *slimmer) slim(object any) (any, error) {
 	}
 	return u, nil
 }
+
+// exactly is the same conditions without the room that decoding leaves for more.
+func exactly(conditions []metav1.Condition) []metav1.Condition {
+	kept := make([]metav1.Condition, len(conditions))
+	copy(kept, conditions)
+	return kept
+}
+
+// onlyMade are the annotations of a FitUser that no webhook has told of, which are all those of an import. It is one map for
+// all of them: an object in the cache is never written to.
+var onlyMade = map[string]string{v1alpha1.AnnotationMadeBy: v1alpha1.MadeByOperator}
 
 // annotations keeps those that the reconciler reads.
 func (s *slimmer) annotations(all map[string]string) map[string]string {
@@ -64,10 +77,14 @@ func (s *slimmer) annotations(all map[string]string) map[string]string {
 	if made, ok := kept[v1alpha1.AnnotationMadeBy]; ok {
 		kept[v1alpha1.AnnotationMadeBy] = s.one(made)
 	}
-	if len(kept) == 0 {
+	switch {
+	case len(kept) == 0:
 		return nil
+	case maps.Equal(kept, onlyMade):
+		return onlyMade
+	default:
+		return kept
 	}
-	return kept
 }
 
 // one is the one copy of a text that many objects have.

@@ -96,8 +96,8 @@ func compareBool(a, b bool) int {
 	}
 }
 
-// findFitUsers reads the FitUsers of k.id. The index may lag behind our own writes; reading each object by name does
-// not, and the name that we would give is always among those read.
+// findFitUsers reads the FitUsers of k.id. The index lacks the one with the name that we would give, and may lag behind our
+// own writes; reading each object by name does not.
 func (r *Reconciler) findFitUsers(ctx context.Context, k *known) error {
 	objects, err := r.fitUsersOf(ctx, k.id)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -104,26 +103,22 @@ func (p *pass) walkClerk(ctx context.Context) error {
 		return err
 	}
 	p.first = !p.anyFitUser(ctx)
-	for after := user.ID(""); ; {
-		page, seen, err := p.page(ctx, after)
+	for next, err := range p.pages(ctx) {
 		if err != nil {
 			return err
 		}
-		for _, u := range page.Users {
+		for _, u := range next.Users {
 			if !p.list(u.ID) {
 				return errors.New("clerk listed a user twice: the listing cannot be trusted")
 			}
-			if err := p.compare(ctx, u, seen); err != nil {
+			if err := p.compare(ctx, u, next.seen); err != nil {
 				return err
 			}
 		}
-		p.report.Users += page.Entries
+		p.report.Users += next.Entries
 		p.tell()
-		if page.Entries < clerk.PageSize {
-			return p.judge(ctx)
-		}
-		after = page.Last
 	}
+	return p.judge(ctx)
 }
 
 // list notes that a user was listed, and reports whether that is news.

@@ -130,16 +130,27 @@ func (p *pass) countStrangers(ctx context.Context) error {
 	return nil
 }
 
+// fitUsersOf reads the FitUsers of a user as the cache shows them: the one with the name that the operator gives, and those
+// with other names, which alone are in the index. Nobody may write to them.
 func (s *Sweeper) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
-	var found v1alpha1.FitUserList
-	err := s.Cache.List(ctx, &found, client.InNamespace(s.Reconciler.Namespace),
+	var others v1alpha1.FitUserList
+	err := s.Cache.List(ctx, &others, client.InNamespace(s.Reconciler.Namespace),
 		client.MatchingFields{userIndex: string(id)}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
 	}
-	objects := make([]*v1alpha1.FitUser, len(found.Items))
-	for i := range found.Items {
-		objects[i] = &found.Items[i]
+	objects := make([]*v1alpha1.FitUser, 0, 1+len(others.Items))
+	for i := range others.Items {
+		objects = append(objects, &others.Items[i])
+	}
+	usual := &v1alpha1.FitUser{}
+	name := client.ObjectKey{Namespace: s.Reconciler.Namespace, Name: v1alpha1.NameFor(string(id), 0)}
+	err = s.Cache.Get(ctx, name, usual, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading FitUser %s: %w", name.Name, err)
+	}
+	if err == nil && usual.Spec.ClerkUserID == string(id) {
+		objects = append(objects, usual)
 	}
 	return objects, nil
 }

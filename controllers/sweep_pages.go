@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -15,14 +16,60 @@ import (
 // pageTries bounds how often one page is asked for.
 const pageTries = 6
 
-// page asks for a page, again if Clerk cannot answer for the moment, and tells what the watch had seen before.
-func (p *pass) page(ctx context.Context, after user.ID) (page clerk.Page, seen uint64, err error) {
+// listed is a page of Clerk's listing, and what the watch had seen before it was asked for.
+type listed struct {
+	clerk.Page
+	seen uint64
+}
+
+// pages is Clerk's listing to its end or to the first error. The next page is asked for while one is compared, so that a
+// pass takes hardly longer than the listing.
+func (p *pass) pages(ctx context.Context) iter.Seq2[listed, error] {
+	return func(yield func(listed, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		ahead := make(chan fetched)
+		go func() {
+			defer close(ahead)
+			p.fetch(ctx, ahead)
+		}()
+		defer func() {
+			cancel()
+			for range ahead { // until the fetching has ended
+			}
+		}()
+		for next := range ahead {
+			if !yield(next.page, next.err) {
+				return
+			}
+		}
+	}
+}
+
+// fetched is a page, or why there is none.
+type fetched struct {
+	page listed
+	err  error
+}
+
+func (p *pass) fetch(ctx context.Context, into chan<- fetched) {
+	for after := user.ID(""); ; {
+		page, err := p.page(ctx, after)
+		into <- fetched{page, err}
+		if err != nil || page.Entries < clerk.PageSize {
+			return
+		}
+		after = page.Last
+	}
+}
+
+// page asks for a page, again if Clerk cannot answer for the moment.
+func (p *pass) page(ctx context.Context, after user.ID) (page listed, err error) {
 	err = p.patiently(ctx, func() error {
-		seen = p.Reconciler.newest.Load()
-		page, err = p.Reconciler.Clerk.List(ctx, after)
+		page.seen = p.Reconciler.newest.Load()
+		page.Page, err = p.Reconciler.Clerk.List(ctx, after)
 		return err
 	})
-	return page, seen, err
+	return page, err
 }
 
 func (p *pass) count(ctx context.Context) (count int, err error) {
