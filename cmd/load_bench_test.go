@@ -176,11 +176,13 @@ func (s *system) requestsForUsers() int {
 // watchRows notes when each row appears, until there are n.
 func (s *system) watchRows(n int) <-chan map[string]time.Time {
 	done := make(chan map[string]time.Time, 1)
+	table := s.table.Begin() // for its connection: each statement in it sees what is committed by then
 	go func() {
+		defer table.Rollback()
 		arrived, last := map[string]time.Time{}, int64(0)
 		for len(arrived) < n {
 			<-time.After(5 * time.Millisecond)
-			for _, row := range s.table.Query("SELECT n, id FROM users WHERE n > $1", last-1000) { // they are not committed in order
+			for _, row := range table.Query("SELECT n, id FROM users WHERE n > $1", last-1000) { // they are not committed in order
 				id, _ := row["id"].(string)
 				if _, known := arrived[id]; !known {
 					arrived[id] = time.Now()

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"database/sql"
 	"net/url"
 	"path/filepath"
@@ -98,22 +99,36 @@ func (r *Raw) Column(id user.ID, column string) any {
 // Query returns all rows of a query, as [Raw.Row] does.
 func (r *Raw) Query(query string, args ...any) []map[string]any {
 	r.tb.Helper()
-	rows, err := r.db.QueryContext(r.tb.Context(), query, args...)
+	return read(r.tb, r.db, query, args)
+}
+
+// queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func read(tb testing.TB, from queryer, query string, args []any) []map[string]any {
+	tb.Helper()
+	rows, err := from.QueryContext(tb.Context(), query, args...)
 	if err != nil {
-		r.tb.Fatalf("reading past the store: %v\n%s", err, query)
+		tb.Fatalf("reading past the store: %v\n%s", err, query)
 	}
 	defer func() { _ = rows.Close() }()
 	var all []map[string]any
 	for rows.Next() {
-		all = append(all, r.scan(rows))
+		row, err := scan(rows)
+		if err != nil {
+			tb.Fatalf("reading a row past the store: %v\n%s", err, query)
+		}
+		all = append(all, row)
 	}
 	if err := rows.Err(); err != nil {
-		r.tb.Fatalf("reading past the store: %v\n%s", err, query)
+		tb.Fatalf("reading past the store: %v\n%s", err, query)
 	}
 	return all
 }
 
-func (r *Raw) scan(rows *sql.Rows) map[string]any {
+func scan(rows *sql.Rows) (map[string]any, error) {
 	names, err := rows.Columns()
 	values, into := make([]any, len(names)), make([]any, len(names))
 	for i := range values {
@@ -123,7 +138,7 @@ func (r *Raw) scan(rows *sql.Rows) map[string]any {
 		err = rows.Scan(into...)
 	}
 	if err != nil {
-		r.tb.Fatalf("reading a row past the store: %v", err)
+		return nil, err
 	}
 	row := map[string]any{}
 	for i, name := range names {
@@ -138,7 +153,7 @@ func (r *Raw) scan(rows *sql.Rows) map[string]any {
 			row[name] = value
 		}
 	}
-	return row
+	return row, nil
 }
 
 // Begin starts a transaction of the application. It ends with [RawTx.Commit], or without effect with the test.
@@ -171,6 +186,12 @@ func (t *RawTx) Exec(query string, args ...any) {
 	if _, err := t.tx.ExecContext(t.tb.Context(), query, args...); err != nil {
 		t.tb.Fatalf("executing past the store: %v\n%s", err, query)
 	}
+}
+
+// Query returns all rows of a query, as [Raw.Query] does.
+func (t *RawTx) Query(query string, args ...any) []map[string]any {
+	t.tb.Helper()
+	return read(t.tb, t.tx, query, args)
 }
 
 // Commit makes it so.

@@ -1,0 +1,120 @@
+package soak
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+)
+
+const (
+	// growthRounds are the rounds after the first, in which connections and pools come to be.
+	growthRounds = 4
+	// changesOfAVisit is how many changes one user makes who comes and goes.
+	changesOfAVisit = 5
+	// What may be there in the end and was not after the first round. A process at rest has some connections more or less,
+	// and its heap differs from look to look.
+	moreGoroutines   = 20
+	moreHeap         = 1 << 20
+	moreHeapPerVisit = 256
+)
+
+// footprint is what a leader at rest takes: goroutines, and bytes of the heap right after a collection.
+type footprint struct{ goroutines, heap int }
+
+// Who comes and goes leaves nothing in a process, however many they are.
+func TestNothingGrows(t *testing.T) {
+	visits := max(number(t, "FITUSER_SOAK_CHANGES", smallSoak)/changesOfAVisit/(1+growthRounds), 20)
+	p := newPeople(newWorld(t), 1)
+	for range 10 { // an empty listing would be taken for a mistake
+		p.check(p.signUp())
+	}
+	m := p.managers[p.leader()]
+	p.comeAndGo(visits)
+	first := p.footprint(m)
+	for range growthRounds {
+		p.comeAndGo(visits)
+	}
+	last := p.footprint(m)
+
+	more := growthRounds * visits
+	t.Logf("growth: after %d and after %d users have come and gone: goroutines %d and %d, heap %d and %d KiB",
+		visits, visits+more, first.goroutines, last.goroutines, first.heap>>10, last.heap>>10)
+	if grown := last.goroutines - first.goroutines; grown > moreGoroutines {
+		t.Errorf("%d goroutines more after %d users have come and gone", grown, more)
+	}
+	if grown := last.heap - first.heap; grown > moreHeap+moreHeapPerVisit*more {
+		t.Errorf("%d KiB more after %d users have come and gone", grown>>10, more)
+	}
+}
+
+// comeAndGo lets users sign up, change and leave, and waits at each step until all is as they wish.
+func (p *people) comeAndGo(users int) {
+	p.Helper()
+	stay := len(p.alive)
+	var visitors []string
+	for range users {
+		visitors = append(visitors, p.clerk.SignUp(clerktest.Person{Email: p.email(), FirstName: p.name(), LastName: p.name()}))
+	}
+	p.nobodyDiffers(stay + users)
+	for _, id := range visitors {
+		p.clerk.SetNames(id, p.name(), p.name())
+		p.clerk.SetPrimaryEmail(id, p.email())
+		p.clerk.Ban(id)
+	}
+	p.nobodyDiffers(stay + users)
+	for _, id := range visitors {
+		p.clerk.Delete(id)
+	}
+	p.nobodyDiffers(stay)
+}
+
+// nobodyDiffers waits until there are so many rows and FitUsers, which say what Clerk says.
+func (p *people) nobodyDiffers(users int) {
+	p.Helper()
+	p.settled()
+	p.eventually(fmt.Sprintf("the three places hold the same %d users", users), func() error {
+		now, err := p.look()
+		if err != nil {
+			return err
+		}
+		if len(now.rows) != users || len(now.fitUsers) != users {
+			return fmt.Errorf("%d rows, %d users have FitUsers", len(now.rows), len(now.fitUsers))
+		}
+		for _, u := range now.clerk {
+			err = errors.Join(err, now.user(u))
+		}
+		return err
+	})
+}
+
+// footprint is looked at right after a sweep, which ends with a collection.
+func (w *world) footprint(m *manager) footprint {
+	w.Helper()
+	before := w.sample(m, "fituser_sweep_duration_seconds_count")
+	w.askForSweep()
+	w.eventually("a sweep is done", func() error {
+		if w.sample(m, "fituser_sweep_duration_seconds_count") == before {
+			return errNotYet
+		}
+		return nil
+	})
+	return footprint{w.sample(m, "go_goroutines"), w.sample(m, "go_memstats_heap_alloc_bytes")}
+}
+
+// sample is the value of a metric without labels.
+func (w *world) sample(m *manager, name string) int {
+	w.Helper()
+	text, err := fetch("http://" + m.metrics + "/metrics")
+	w.check(err)
+	_, after, found := strings.Cut(text, "\n"+name+" ")
+	value, _, _ := strings.Cut(after, "\n")
+	number, err := strconv.ParseFloat(value, 64)
+	if !found || err != nil {
+		w.Fatalf("%s has no metric %s: %v", m.name, name, err)
+	}
+	return int(number)
+}
