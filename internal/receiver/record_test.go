@@ -1,13 +1,16 @@
 package receiver
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
@@ -28,7 +31,14 @@ func mustAccept(t *testing.T, got reply) {
 // acknowledged sends r until it is accepted, as Svix does. For receivers whose limits a slow machine may run into.
 func (e *endpoint) acknowledged(t *testing.T, r request) {
 	t.Helper()
-	eventually(t, "the delivery is acknowledged", func() bool { return e.post(t, r).status == http.StatusOK })
+	var last reply
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, patience, true, func(context.Context) (bool, error) {
+		last = e.post(t, r)
+		return last.status == http.StatusOK, nil
+	})
+	if err != nil {
+		t.Errorf("not acknowledged in %s: answered %d %q", patience, last.status, last.text)
+	}
 }
 
 // hints are the hints by FitUser. A FitUser without one has the zero hint.
