@@ -18,7 +18,7 @@ import (
 func CacheOptions(namespace string) cache.Options {
 	return cache.Options{
 		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", namespace),
-		DefaultTransform:     (&slimmer{known: map[string]string{}}).slim,
+		DefaultTransform:     newSlimmer().slim,
 	}
 }
 
@@ -26,6 +26,15 @@ func CacheOptions(namespace string) cache.Options {
 type slimmer struct {
 	mu    sync.Mutex
 	known map[string]string
+	// onlyMade are the annotations of a FitUser that no webhook has told of, which are all those of an import. It is one map
+	// for all of them: an object in the cache is never written to.
+	onlyMade map[string]string
+}
+
+func newSlimmer() *slimmer {
+	return &slimmer{
+		known: map[string]string{}, onlyMade: map[string]string{v1alpha1.AnnotationMadeBy: v1alpha1.MadeByOperator},
+	}
 }
 
 // maxKnown bounds the common texts. There are a few dozen; more means that something else was taken for one.
@@ -62,10 +71,6 @@ func exactly(conditions []metav1.Condition) []metav1.Condition {
 	return kept
 }
 
-// onlyMade are the annotations of a FitUser that no webhook has told of, which are all those of an import. It is one map for
-// all of them: an object in the cache is never written to.
-var onlyMade = map[string]string{v1alpha1.AnnotationMadeBy: v1alpha1.MadeByOperator}
-
 // annotations keeps those that the reconciler reads.
 func (s *slimmer) annotations(all map[string]string) map[string]string {
 	kept := map[string]string{}
@@ -80,8 +85,8 @@ func (s *slimmer) annotations(all map[string]string) map[string]string {
 	switch {
 	case len(kept) == 0:
 		return nil
-	case maps.Equal(kept, onlyMade):
-		return onlyMade
+	case maps.Equal(kept, s.onlyMade):
+		return s.onlyMade
 	default:
 		return kept
 	}
