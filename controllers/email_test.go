@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -152,6 +154,34 @@ func TestLegacyRowInTheWay(t *testing.T) {
 	s.sweep()
 	if problem := s.modelOf(jane).judge(); problem != "" || s.modelOf(jane).reason != v1alpha1.ReasonSynced {
 		t.Errorf("Jane: %s", problem)
+	}
+	s.secrets()
+}
+
+// Who waits for somebody who waits for a legacy row is told of both rows, and heals with them.
+func TestLegacyRowInTheWayOfSomebodyInTheWay(t *testing.T) {
+	t.Parallel()
+	s := newStage(t).newScene(t)
+	s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)"+
+		" VALUES ('17', $1, 'x', 'y', 'admin', 1, 1)", address("old"))
+	arrive("jane", "joe")(s)
+	s.clerk.SetPrimaryEmail(string(joe), address("old"))
+	s.clerk.SetPrimaryEmail(string(jane), address("joe"))
+	s.sweep()
+	waits := s.modelOf(jane)
+	if problem := waits.judge(); problem != "" || waits.reason != v1alpha1.ReasonEmailConflict {
+		t.Errorf("Jane says %q: %s", waits.reason, problem)
+	}
+	message := meta.FindStatusCondition(waits.serving.Status.Conditions, v1alpha1.ConditionReady).Message
+	if !strings.Contains(message, `"user_joe"`) || !strings.Contains(message, `"17"`) {
+		t.Errorf("Jane is not told what is in the way: %s", message)
+	}
+	s.raw.Exec("DELETE FROM users WHERE id = '17'")
+	s.sweep()
+	for _, id := range []user.ID{jane, joe} {
+		if m := s.modelOf(id); m.judge() != "" || m.reason != v1alpha1.ReasonSynced {
+			t.Errorf("%s says %q: %s", id, m.reason, m.judge())
+		}
 	}
 	s.secrets()
 }

@@ -106,7 +106,7 @@ func (r *Reconciler) writeRow(ctx context.Context, desired user.Row) *trouble {
 		}
 		move, t := r.moveOf(ctx, taken.Holder)
 		if t != nil {
-			return t
+			return t.behind(moves)
 		}
 		moves = append(moves, move)
 	}
@@ -169,6 +169,17 @@ func emailConflict(holder user.ID, why string) *trouble {
 		reason: v1alpha1.ReasonEmailConflict, retryAfter: jitter(slowRetry),
 		message: fmt.Sprintf("the e-mail address is held by the row with id %q, %s", holder, why),
 	}
+}
+
+// behind says whose rows are between the user and the one that cannot give way.
+func (t *trouble) behind(moves []store.Move) *trouble {
+	if t.reason != v1alpha1.ReasonEmailConflict {
+		return t
+	}
+	for _, move := range slices.Backward(moves) {
+		t.message = fmt.Sprintf("the e-mail address is held by the row with id %q, whose user has another one that cannot be written: %s", move.ID, t.message)
+	}
+	return t
 }
 
 func suspended(what string) *trouble {

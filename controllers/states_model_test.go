@@ -19,11 +19,9 @@ type model struct {
 	account *clerktest.User // nil: Clerk has no such user
 	objects []*v1alpha1.FitUser
 	row     map[string]any // nil: there is none
-	// holder is the row that has the address which the user has in Clerk, if it is another's; empty if there is none.
-	holder string
-	// heldBy are the FitUsers of the holder, and holderAccount its account.
-	heldBy        []*v1alpha1.FitUser
-	holderAccount *clerktest.User
+	// holder is whose row has the address which the user has in Clerk, if it is another's; nil if it is nobody's, and where
+	// holders form a ring, which can turn.
+	holder *model
 
 	serving *v1alpha1.FitUser
 	reason  string // of Ready
@@ -31,15 +29,18 @@ type model struct {
 
 func (s *scene) modelOf(id user.ID) *model {
 	s.Helper()
+	return s.modelBehind(id, nil)
+}
+
+// modelBehind is the model of a user whose row is in the way of others.
+func (s *scene) modelBehind(id user.ID, others []user.ID) *model {
+	s.Helper()
 	m := &model{id: id, objects: s.objectsOf(id), row: s.raw.Row(id)}
 	if u, ok := s.clerk.User(string(id)); ok {
 		m.account = &u
-		holders := s.raw.Query("SELECT id FROM users WHERE email = $1 AND id <> $2", u.PrimaryEmail(), string(id))
-		if len(holders) > 0 {
-			m.holder = fmt.Sprint(holders[0]["id"])
-			m.heldBy = s.objectsOf(user.ID(m.holder))
-			if h, ok := s.clerk.User(m.holder); ok {
-				m.holderAccount = &h
+		for _, row := range s.raw.Query("SELECT id FROM users WHERE email = $1 AND id <> $2", u.PrimaryEmail(), string(id)) {
+			if holder := user.ID(fmt.Sprint(row["id"])); !slices.Contains(others, holder) {
+				m.holder = s.modelBehind(holder, append(others, id))
 			}
 		}
 	}
@@ -181,18 +182,26 @@ func (m *model) judgeWithoutAddress() string {
 
 // judgeConflict judges a user whose address another row holds: one that nobody may change.
 func (m *model) judgeConflict() string {
-	holder := first(m.heldBy)
 	switch {
-	case m.holder == "":
+	case m.holder == nil:
 		return "it says EmailConflict, and the address is free"
-	case m.holderAccount == nil && holder == nil, // nobody's
-		m.holderAccount == nil && holder.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain,
-		m.holderAccount == nil && holder.Status.Clerk == nil,
-		holder != nil && holder.Spec.Suspend,
-		m.holderAccount != nil && m.holderAccount.PrimaryEmail() == "":
-		return m.judgeConditions()
-	default:
-		return fmt.Sprintf("it says EmailConflict, and the row of %s could give way", m.holder)
+	case m.holder.mayGiveWay():
+		return fmt.Sprintf("it says EmailConflict, and the row of %s could give way", m.holder.id)
+	}
+	return m.judgeConditions()
+}
+
+// mayGiveWay reports whether the operator may take the address away from this row.
+func (m *model) mayGiveWay() bool {
+	switch {
+	case m.serving != nil && m.serving.Spec.Suspend:
+		return false
+	case m.account == nil: // only the row of somebody who was seen in Clerk goes
+		return m.serving != nil && m.serving.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && m.serving.Status.Clerk != nil
+	case m.account.PrimaryEmail() == "":
+		return false
+	default: // its own new address may be held in turn
+		return m.holder == nil || m.holder.mayGiveWay()
 	}
 }
 
