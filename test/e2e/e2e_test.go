@@ -33,6 +33,7 @@ func TestTheLifeOfADeployment(t *testing.T) {
 		{"rolled out under load", w.rolledOut},
 		{"the controller rolled out", w.controllerRolledOut},
 		{"metrics", w.metrics},
+		{"the documented commands", w.documentedCommands},
 		{"the CRD removed while it runs", w.crdRemoved},
 		{"the namespace removed while it runs", w.namespaceRemoved},
 		{"over TLS", w.overTLS},
