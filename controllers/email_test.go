@@ -130,13 +130,18 @@ func permutation(all []user.ID, n int) (order []user.ID, ok bool) {
 	return order, n == 0
 }
 
+// insertLegacy inserts the row 17, which was there before Clerk.
+func (s *scene) insertLegacy(address string) {
+	s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)"+
+		" VALUES ('17', $1, 'x', 'y', 'admin', 1, 1)", address)
+}
+
 // A row that was there before Clerk is in the way of whoever has its address. It is never overwritten, nobody runs in
 // circles over it, and when a person has removed it the next sweep heals.
 func TestLegacyRowInTheWay(t *testing.T) {
 	t.Parallel()
 	s := newStage(t).newScene(t)
-	s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)"+
-		" VALUES ('17', $1, 'x', 'y', 'admin', 1, 1)", address("jane"))
+	s.insertLegacy(address("jane"))
 	arrive("jane", "joe")(s)
 	if got := readyReason(s.modelOf(jane).serving); got != v1alpha1.ReasonEmailConflict {
 		t.Errorf("Jane says %q", got)
@@ -162,8 +167,7 @@ func TestLegacyRowInTheWay(t *testing.T) {
 func TestLegacyRowInTheWayOfSomebodyInTheWay(t *testing.T) {
 	t.Parallel()
 	s := newStage(t).newScene(t)
-	s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)"+
-		" VALUES ('17', $1, 'x', 'y', 'admin', 1, 1)", address("old"))
+	s.insertLegacy(address("old"))
 	arrive("jane", "joe")(s)
 	s.clerk.SetPrimaryEmail(string(joe), address("old"))
 	s.clerk.SetPrimaryEmail(string(jane), address("joe"))

@@ -19,8 +19,8 @@ type model struct {
 	account *clerktest.User // nil: Clerk has no such user
 	objects []*v1alpha1.FitUser
 	row     map[string]any // nil: there is none
-	// holder is whose row has the address which the user has in Clerk, if it is another's; nil if it is nobody's, and where
-	// holders form a ring, which can turn.
+	// holder is whose row has the address which the user has in Clerk, if another row has it. It is nil as well where it would
+	// lead back to a user who waits for this one: such a ring can turn.
 	holder *model
 
 	serving *v1alpha1.FitUser
