@@ -34,20 +34,26 @@ func (s see) check(t *testing.T, pasted, output string) {
 			t.Errorf("no %q in the output of\n%s\nwhich is\n%s", want, pasted, output)
 		}
 	}
+	if strings.Contains(output, ": not found") {
+		t.Errorf("a program is missing, says the output of\n%s\nwhich is\n%s", pasted, output)
+	}
 	if s.not != "" && regexp.MustCompile(s.not).MatchString(output) {
 		t.Errorf("%q in the output of\n%s\nwhich is\n%s", s.not, pasted, output)
 	}
 }
 
 // tryOut pastes all blocks after another, as a newcomer does.
-func tryOut(t *testing.T, shell *terminal, blocks []string, sees []see) {
+func tryOut(t *testing.T, shell *terminal, blocks []string, sees []see) *recording {
 	t.Helper()
 	if len(blocks) != len(sees) {
 		t.Fatalf("%d blocks of commands were printed, want %d:\n%s", len(blocks), len(sees), strings.Join(blocks, "\n\n"))
 	}
-	for i, block := range blocks {
-		sees[i].check(t, block, shell.paste(block))
+	sees[0].check(t, blocks[0], shell.paste(blocks[0])) // how a terminal is made ready is not worth a recording
+	r := newRecording()
+	for i, block := range blocks[1:] {
+		sees[i+1].check(t, block, r.paste(shell, block))
 	}
+	return r
 }
 
 // Every command that is printed works when it is pasted, on a machine with curl and neither kubectl nor sqlite3.
@@ -55,7 +61,7 @@ func TestScript(t *testing.T) {
 	state := roomFor(t)
 	s := start(t, state)
 	shell := open(t)
-	tryOut(t, shell, s.blocks(), []see{
+	recorded := tryOut(t, shell, s.blocks(), []see{
 		{},
 		{want: []string{
 			`ada@example.com +admin +True`, `ben@example.com +client +True`, `chloe@example.com +client +True`,
@@ -68,6 +74,7 @@ func TestScript(t *testing.T) {
 		{want: []string{`"private_metadata":{}`, `"public_metadata":{}`, `Weiss +client`}},
 		{want: []string{`"deleted":true`, `ben@example.com +client +True`, `ben@example.com +Ben`}, not: `dora@example.com`},
 	})
+	recorded.save(t)
 
 	if code, out := runToEnd(t, state); code != 1 || !strings.Contains(out, "another make run is using") {
 		t.Errorf("a second run beside it ended with %d and said %s", code, out)

@@ -177,7 +177,7 @@ type terminal struct {
 func open(t *testing.T) *terminal {
 	t.Helper()
 	tools := t.TempDir()
-	for _, name := range []string{"sh", "curl", "grep", "tail"} {
+	for _, name := range []string{"sh", "curl", "env", "grep", "sed", "tail"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
