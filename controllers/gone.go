@@ -16,6 +16,7 @@ import (
 func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, error) {
 	r.Metrics.forget(k.id)
 	r.lastWords.forget(k.id)
+	r.dealt.Delete(k.id)
 	if k.serving == nil {
 		r.unnoted.Delete(k.id)
 		return reconcile.Result{}, nil
@@ -25,7 +26,7 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 		message: "Clerk has no user with this id; waiting until it has",
 	}
 	if k.rowTrouble = r.settleGoneRow(ctx, k); k.outdated != nil {
-		return r.retry(k.outdated)
+		return tryAgain(k.outdated)
 	}
 	return r.conclude(ctx, k)
 }
@@ -65,7 +66,7 @@ func (r *Reconciler) removeRow(ctx context.Context, k *known) *trouble {
 	if removed {
 		k.log.Info("User deleted in database")
 		r.Metrics.rowWrites.WithLabelValues(rowDelete).Inc()
-		r.Metrics.observeEvent(k)
+		r.observeEvent(k)
 		if k.swept && k.hint.Type != v1alpha1.UserDeleted {
 			r.Metrics.missed(v1alpha1.UserDeleted)
 		}

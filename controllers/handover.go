@@ -31,19 +31,24 @@ type handovers struct {
 	waiting map[user.ID]handover
 	// used is Clerk's updated_at of the users that were read one by one since the pass began: nothing older counts.
 	used map[user.ID]time.Time
+	// gone are those of whom Clerk said since then that they are no more: no page counts.
+	gone map[user.ID]bool
 }
 
 func newHandovers() *handovers {
-	return &handovers{
-		places: make(chan struct{}, maxHandovers), waiting: map[user.ID]handover{}, used: map[user.ID]time.Time{},
-	}
+	h := &handovers{places: make(chan struct{}, maxHandovers), waiting: map[user.ID]handover{}}
+	h.begin()
+	return h
 }
 
-// begin begins a pass.
+// begin begins a pass. Who is left of the last one is read anew: what is known to be newer than its pages is forgotten.
 func (h *handovers) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.used = map[user.ID]time.Time{}
+	h.used, h.gone = map[user.ID]time.Time{}, map[user.ID]bool{}
+	for id := range h.waiting {
+		h.waiting[id] = handover{}
+	}
 }
 
 // put leaves a user for the reconciler, and waits while too many are left already.
@@ -79,6 +84,14 @@ func (h *handovers) use(u user.User) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.used[u.ID] = u.UpdatedAt
+	delete(h.gone, u.ID) // somebody came back under the same id
+}
+
+// useGone notes that Clerk has no such user any more.
+func (h *handovers) useGone(id user.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone[id] = true
 }
 
 // usable is what was handed over if it is not older than anything known: no FitUser of the user has changed since the
@@ -94,7 +107,7 @@ func (h *handovers) usable(what handover, objects []*v1alpha1.FitUser) *user.Use
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if what.read.UpdatedAt.Before(h.used[what.read.ID]) {
+	if h.gone[what.read.ID] || what.read.UpdatedAt.Before(h.used[what.read.ID]) {
 		return nil
 	}
 	return what.read

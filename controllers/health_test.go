@@ -38,8 +38,7 @@ func fitUserStates() map[string]struct {
 } {
 	jane := &user.User{ID: "user_jane", Email: "jane@example.com", CreatedAt: time.Unix(1_700_000_000, 0)}
 	throttled := clerkTrouble(&clerk.Error{Kind: clerk.Throttled})
-	pending := clerkTrouble(&clerk.Error{Kind: clerk.Unavailable})
-	pending.takeBackPending("admin")
+	pending := clerkTrouble(&clerk.Error{Kind: clerk.Unavailable}).takeBackPending("admin")
 	leaving := looked(known{clerk: jane})
 	leaving.DeletionTimestamp = &metav1.Time{Time: time.Unix(1_800_000_000, 0)}
 	duplicate := looked(known{clerk: jane})

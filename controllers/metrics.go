@@ -61,10 +61,10 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	return m
 }
 
-// observeEvent measures how long the event behind this write took, once per event.
-func (m *Metrics) observeEvent(k *known) {
-	if k.hint.EventAt == 0 || k.eventDealtWith() {
+// observeEvent measures how long the event behind a write that was just made took, once per event.
+func (r *Reconciler) observeEvent(k *known) {
+	if k.hint.EventAt == 0 || r.eventDealtWith(k) {
 		return
 	}
-	m.eventToRow.Observe(max(0, k.now.Sub(time.UnixMilli(k.hint.EventAt)).Seconds()))
+	r.Metrics.eventToRow.Observe(max(0, r.Clock.Since(time.UnixMilli(k.hint.EventAt)).Seconds()))
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,42 @@ func TestAnEventIsTimedOnce(t *testing.T) {
 	w.wantRow(jane, "trainer")
 	if got := w.timed().GetSampleCount(); got != 1 {
 		t.Errorf("one event was timed %d times", got)
+	}
+}
+
+// An event that changes nothing of ours is dealt with all the same, in this process and in the next.
+func TestAnEventThatChangesNothingIsNotTimedLater(t *testing.T) {
+	for name, restart := range map[string]bool{"by the same process": false, "after a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			jane := w.signUp("jane")
+			w.settle(jane)
+			w.event(jane, v1alpha1.UserUpdated)
+			w.settle(jane)
+			if restart {
+				w.dealt = sync.Map{}
+				w.settle(jane) // as the start does with those whose event may not be dealt with
+			}
+			w.clock.Step(24 * time.Hour)
+			w.manifest("coach-jane", jane, v1alpha1.FitUserSpec{Role: "trainer"})
+			w.settle(jane)
+			w.wantRow(jane, "trainer")
+			if got := w.timed().GetSampleCount(); got != 0 {
+				t.Errorf("an event that changed nothing was timed %d times, %v s", got, w.timed().GetSampleSum())
+			}
+		})
+	}
+}
+
+// The wait for Clerk, the role and the table is part of the time that an event takes.
+func TestAnEventIsTimedUntilItsRowIsThere(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.event(jane, v1alpha1.UserCreated)
+	w.Clerk = getting{w.Clerk, func() { w.clock.Step(7 * time.Second) }}
+	w.settle(jane)
+	if got := w.timed().GetSampleSum(); got < 7 {
+		t.Errorf("timed %v s, want seven and more", got)
 	}
 }
 

@@ -54,6 +54,8 @@ type Reconciler struct {
 	removals  removals
 	lastWords lastWords
 	handovers *handovers
+	// dealt are the messages that were dealt with and changed nothing, by user: no status tells of those.
+	dealt sync.Map
 	// deleted are the UIDs of FitUsers that a reconcile has deleted and of which the watch has not told yet.
 	deleted sync.Map
 	// unnoted are the users whose row was written before any status could say that they were seen in Clerk.
@@ -106,6 +108,7 @@ type known struct {
 // because nothing follows from anything else; then the FitUser, the role, the row; last the status, in one write.
 func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Result, error) {
 	k := &known{id: id, now: r.Clock.Now(), log: logf.FromContext(ctx).WithValues("user", id)}
+	r.removals.begin(k.now)
 	k.handed, k.swept = r.handovers.take(id)
 	if err := r.findFitUsers(ctx, k); err != nil {
 		return reconcile.Result{}, err
@@ -126,10 +129,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 		return reconcile.Result{RequeueAfter: wait}, nil // the manifest that gave the role may be about to come back
 	}
 	if err := r.makeFitUser(ctx, k); err != nil {
-		return r.retry(err)
+		return tryAgain(err)
 	}
 	if k.clerkTrouble = r.settleRole(ctx, k); k.outdated != nil {
-		return r.retry(k.outdated)
+		return tryAgain(k.outdated)
 	}
 	k.rowTrouble = r.settleRow(ctx, k)
 	return r.conclude(ctx, k)
@@ -151,6 +154,11 @@ func (r *Reconciler) askClerk(ctx context.Context, k *known) *trouble {
 		r.handovers.use(u)
 		k.clerk = &u
 	case clerk.KindOf(err) == clerk.NotFound:
+		// A request waits for its turn, and the key may have changed meanwhile.
+		if t := r.Instance.check(ctx); t != nil {
+			return t
+		}
+		r.handovers.useGone(k.id)
 		k.gone = true
 	default:
 		return clerkTrouble(err)
@@ -173,14 +181,18 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 			k.serving = made
 			return nil
 		}
+		if apierrors.IsNotFound(err) {
+			return fmt.Errorf("creating FitUser %s: is the CustomResourceDefinition installed, and is there a namespace %s? %w",
+				made.Name, r.Namespace, err)
+		}
 		if !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating FitUser %s: %w", made.Name, err)
 		}
 		taken := &v1alpha1.FitUser{}
 		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(made), taken); err != nil {
-			return fmt.Errorf("reading FitUser %s: %w", made.Name, err)
+			return fmt.Errorf("reading FitUser %s: %w", made.Name, overtaken(err, made.Name))
 		}
-		if taken.Spec.ClerkUserID == string(k.id) {
+		if taken.Spec.ClerkUserID == string(k.id) && taken.DeletionTimestamp.IsZero() {
 			return apierrors.NewConflict(resource(), made.Name, errSeenLate)
 		}
 	}
@@ -193,17 +205,18 @@ func (r *Reconciler) conclude(ctx context.Context, k *known) (reconcile.Result, 
 	expendable := k.expendable()
 	if len(expendable) > 0 && !k.gone { // for a user who is gone none of the operator's is needed, whatever else there is
 		if err := r.confirm(ctx, k); err != nil {
-			return r.retry(err)
+			return tryAgain(err)
 		}
 	}
 	if err := r.report(ctx, k, expendable); err != nil {
-		return r.retry(err)
+		return tryAgain(err)
 	}
 	for _, object := range expendable {
 		if err := r.deleteFitUser(ctx, k, object); err != nil {
-			return r.retry(err)
+			return tryAgain(err)
 		}
 	}
+	r.noteDealt(k)
 	return k.next()
 }
 
@@ -227,10 +240,19 @@ func (k *known) next() (reconcile.Result, error) {
 // conflictPause is how long to wait before looking again at an object that somebody else has just changed.
 const conflictPause = 200 * time.Millisecond
 
-// retry passes an error of the API server on. A conflict is no error: somebody was quicker, so look again.
-func (r *Reconciler) retry(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+// tryAgain passes an error of the API server on. A conflict is no error: somebody was quicker, so look again.
+func tryAgain(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: conflictPause}, nil
 	}
 	return reconcile.Result{}, err
+}
+
+// overtaken makes a conflict of the answer that an object which was just seen is not there: somebody has deleted it.
+// Of an object that is to be made the same answer means that there is no place for it.
+func overtaken(err error, name string) error {
+	if apierrors.IsNotFound(err) {
+		return apierrors.NewConflict(resource(), name, errGone)
+	}
+	return err
 }

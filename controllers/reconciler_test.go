@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -273,4 +274,32 @@ func (w *world) wantRowExists(id user.ID) {
 	if w.table.Row(id) == nil {
 		w.Errorf("the row of %s is gone", id)
 	}
+}
+
+// Without a place for FitUsers nothing can be done, and trying five times a second would only take Clerk's requests.
+func TestNamespaceThatIsNotThere(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.Reconciler.Namespace = "nowhere"
+	result, err := w.reconcile(jane)
+	if err == nil || !strings.Contains(err.Error(), "namespace nowhere") {
+		t.Errorf("result %v, error %v; want one that names what is missing, and backs off", result, err)
+	}
+}
+
+// Somebody's finalizer may hold a deleted FitUser for ever. Its user is not held.
+func TestNameHeldByAFitUserThatIsLeaving(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	leaving := v1alpha1.NewFitUser(w.namespace, string(jane), 0)
+	leaving.Finalizers = []string{"example.com/held"}
+	w.create(leaving)
+	w.settle(jane)
+	w.remove(leaving)
+	w.clock.Step(DefaultTakeBackGrace)
+	w.settle(jane)
+	w.wantReady(jane)
+	w.wantRow(jane, user.Client)
+	w.silent(jane)
+	w.change(leaving, func(u *v1alpha1.FitUser) { u.Finalizers = nil })
 }

@@ -159,7 +159,7 @@ func TestTakingBackIsToldByWhoeverFinishesIt(t *testing.T) {
 	w.remove(coach)
 	w.clerk.SetPublicMetadata(string(jane), nil)
 	w.clerk.SetPrivateMetadata(string(jane), nil)
-	w.removals.start(w.clock.Now())
+	w.startAnew()
 	w.clock.Step(DefaultTakeBackGrace)
 	w.settle(jane)
 	if told := w.told(); len(told) != 1 || !strings.Contains(told[0], "from admin to client") {

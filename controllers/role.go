@@ -51,12 +51,18 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 	if k.outdated = r.confirm(ctx, k); k.outdated != nil {
 		return nil
 	}
-	if plan.Change == user.TakeBackRole && k.serving.MadeByOperator() {
+	if plan.Change == user.TakeBackRole && k.givenByADeletedOne() {
 		if t := r.allowDeletion(ctx, k, fmt.Sprintf("the FitUser that gave %s was deleted, and taking the role back", k.role.Role)); t != nil {
 			return t
 		}
 	}
 	return r.writeRole(ctx, k, plan)
+}
+
+// givenByADeletedOne reports whether the object that gave the role is gone. Of an object that the operator has made and
+// nobody has edited since (nothing but an edit counts the generation up) no person can have cleared the role.
+func (k *known) givenByADeletedOne() bool {
+	return k.serving.MadeByOperator() && k.serving.Generation == 1
 }
 
 func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan) *trouble {
@@ -65,7 +71,7 @@ func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan
 	if err != nil {
 		t := clerkTrouble(err)
 		if plan.Change == user.TakeBackRole {
-			t.takeBackPending(v1alpha1.Role(k.role.Role))
+			t = t.takeBackPending(v1alpha1.Role(k.role.Role))
 		}
 		return t
 	}
@@ -101,24 +107,25 @@ func (r *Reconciler) noteTakeBackDue(k *known) {
 	all := k.all()
 	if i := slices.IndexFunc(all, given); i >= 0 {
 		r.Metrics.rightsNotTakenBack.set(k.id, true)
-		k.clerkTrouble.takeBackPending(all[i].Status.Role)
+		k.clerkTrouble = k.clerkTrouble.takeBackPending(all[i].Status.Role)
 	}
 }
 
-// takeBackPending turns t into the reason why role is not taken back. That is known to be wrong, whatever Clerk answers:
-// so the condition turns false once, and its transition time is since when.
-func (t *trouble) takeBackPending(role v1alpha1.Role) {
+// takeBackPending is t as the reason why role is not taken back. That is known to be wrong, whatever Clerk answers: so the
+// condition turns false once, and its transition time is since when.
+func (t trouble) takeBackPending(role v1alpha1.Role) *trouble {
 	t.reason, t.unsure = v1alpha1.ReasonTakeBackPending, false
 	t.message = fmt.Sprintf("%s is to be taken back, but is not yet: %s", role, t.message)
+	return &t
 }
 
 // graceLeft is how long a role that no FitUser demands any more is left alone, because the FitUser that demanded it was
 // deleted a moment ago and may be about to be replaced. A role that a person cleared is not left alone.
 func (r *Reconciler) graceLeft(k *known) time.Duration {
-	if k.serving != nil && !k.serving.MadeByOperator() {
+	removed, known := r.removals.last(k.id)
+	if !known && k.serving != nil && !k.serving.MadeByOperator() {
 		return 0
 	}
-	removed := r.removals.last(k.id)
 	for _, object := range k.leaving {
 		if object.Spec.Role != "" && object.DeletionTimestamp.After(removed) {
 			removed = object.DeletionTimestamp.Time
@@ -127,19 +134,21 @@ func (r *Reconciler) graceLeft(k *known) time.Duration {
 	return max(0, removed.Add(r.TakeBackGrace).Sub(k.now))
 }
 
-// removals remembers which users lost a FitUser that gave them a role, for as long as that matters. It is the only memory
-// of the reconciler, and it may be lost: then the time of the start counts for everybody.
+// removals remembers which users lost a FitUser that gave them a role, for as long as that matters. It may be lost: then
+// the first look at anybody counts for everybody. That is when this process began to lead; it may have stood by for hours.
 type removals struct {
-	mu      sync.Mutex
-	started time.Time
-	at      map[user.ID]time.Time
+	mu    sync.Mutex
+	begun time.Time
+	at    map[user.ID]time.Time
 }
 
-// start forgets everything and counts from now.
-func (m *removals) start(now time.Time) {
+// begin counts from now, unless it was called before.
+func (m *removals) begin(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.started, m.at = now, map[user.ID]time.Time{}
+	if m.begun.IsZero() {
+		m.begun = now
+	}
 }
 
 func (m *removals) add(id user.ID, now time.Time, keep time.Duration) {
@@ -156,11 +165,12 @@ func (m *removals) add(id user.ID, now time.Time, keep time.Duration) {
 	m.at[id] = now
 }
 
-func (m *removals) last(id user.ID) time.Time {
+// last is when the user lost one. What is not known may have happened until this process began to lead.
+func (m *removals) last(id user.ID) (at time.Time, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if at, ok := m.at[id]; ok {
-		return at
+	if at, known = m.at[id]; known {
+		return at, true
 	}
-	return m.started
+	return m.begun, false
 }

@@ -138,7 +138,7 @@ func TestDeletedManifestIsTakenBackAfterARestart(t *testing.T) {
 	coach := w.manifest("jane", jane, v1alpha1.FitUserSpec{Role: "admin"})
 	w.settle(jane)
 	w.remove(coach)
-	w.removals.start(w.clock.Now())
+	w.startAnew()
 	w.settle(jane)
 	if public, _ := w.metadata(jane); public != "admin" {
 		t.Errorf("the role went at once")
@@ -146,6 +146,59 @@ func TestDeletedManifestIsTakenBackAfterARestart(t *testing.T) {
 	w.clock.Step(DefaultTakeBackGrace)
 	w.settle(jane)
 	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
+}
+
+// A replica that has stood by for hours knows no more of deletions than a new process.
+func TestDeletedManifestIsTakenBackAfterAHandOver(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	coach := w.manifest("jane", jane, v1alpha1.FitUserSpec{Role: "admin"})
+	w.settle(jane)
+	if err := w.client.Delete(w.ctx, coach); err != nil { // nobody leads at this moment
+		t.Fatal(err)
+	}
+	w.startAnew()
+	w.clock.Step(time.Hour)
+	w.settle(jane)
+	if public, _ := w.metadata(jane); public != "admin" {
+		t.Error("the role went at once")
+	}
+	w.clock.Step(DefaultTakeBackGrace)
+	w.settle(jane)
+	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
+}
+
+// A manifest may be replaced while another one of the same user, without a role, stands beside it.
+func TestDeletedManifestBesideAnotherIsTakenBackAfterAMoment(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	coach := w.manifest("a", jane, v1alpha1.FitUserSpec{Role: "admin"})
+	w.manifest("b", jane, v1alpha1.FitUserSpec{})
+	w.settle(jane)
+	w.remove(coach)
+	w.settle(jane)
+	if public, _ := w.metadata(jane); public != "admin" {
+		t.Error("the role went at once")
+	}
+	w.clock.Step(DefaultTakeBackGrace)
+	w.settle(jane)
+	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
+}
+
+// A line that a person takes out of an object which the operator has made takes effect like any other line.
+func TestRoleClearedOnTheOperatorsOwnObjectIsNoDeletion(t *testing.T) {
+	w := newWorld(t)
+	w.Deletions.Max = MaxDeletions{number: 0}
+	jane := w.signUp("jane")
+	w.settle(jane)
+	own := w.fitUser(jane)
+	w.change(own, func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" })
+	w.settle(jane)
+	w.wantRole(jane, user.Admin, user.FromManifest, "admin", markOf("admin"))
+	w.change(own, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
+	w.settle(jane)
+	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
+	w.wantReady(jane)
 }
 
 func TestRenamedManifestIsNoMomentWithoutTheRight(t *testing.T) {

@@ -85,13 +85,23 @@ func (r *Reconciler) announceRow(k *known, existed bool, changes []user.Column) 
 		k.log.Info("User created in database")
 		r.Metrics.rowWrites.WithLabelValues(rowInsert).Inc()
 	}
-	r.Metrics.observeEvent(k)
+	r.observeEvent(k)
 }
 
-// writeRow writes the row. E-mail addresses are unique in the table and move between users in Clerk; when another row
+// writeRow writes the row, once more if somebody else wrote at the same moment: two users who exchange addresses have an
+// event each, and are often looked at side by side.
+func (r *Reconciler) writeRow(ctx context.Context, desired user.Row) *trouble {
+	t := r.tryRow(ctx, desired)
+	if t != nil && t.raced {
+		return r.tryRow(ctx, desired)
+	}
+	return t
+}
+
+// tryRow writes the row. E-mail addresses are unique in the table and move between users in Clerk; when another row
 // still holds the address, that user is looked up too, and both rows change in one transaction. A ring takes as many
 // rounds as it has members.
-func (r *Reconciler) writeRow(ctx context.Context, desired user.Row) *trouble {
+func (r *Reconciler) tryRow(ctx context.Context, desired user.Row) *trouble {
 	var moves []store.Move
 	for {
 		err := r.Store.Put(ctx, desired, moves)
@@ -142,7 +152,7 @@ func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, *t
 		return store.Move{}, storeTrouble(err)
 	case row.Email == u.Email:
 		t := emailConflict(holder, "and Clerk says that it is theirs")
-		t.err = errors.New(t.message) // soon again: one of Clerk's two answers is behind the other
+		t.raced, t.err = true, errors.New(t.message) // soon again: one of Clerk's two answers is behind the other
 		return store.Move{}, t
 	}
 	return store.Move{ID: holder, From: row.Email, To: u.Email}, nil
@@ -171,15 +181,15 @@ func emailConflict(holder user.ID, why string) *trouble {
 	}
 }
 
-// behind says whose rows are between the user and the one that cannot give way.
-func (t *trouble) behind(moves []store.Move) *trouble {
+// behind is t with whose rows are between the user and the one that cannot give way.
+func (t trouble) behind(moves []store.Move) *trouble {
 	if t.reason != v1alpha1.ReasonEmailConflict {
-		return t
+		return &t
 	}
 	for _, move := range slices.Backward(moves) {
 		t.message = fmt.Sprintf("the e-mail address is held by the row with id %q, whose user has another one that cannot be written: %s", move.ID, t.message)
 	}
-	return t
+	return &t
 }
 
 func suspended(what string) *trouble {

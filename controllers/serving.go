@@ -17,7 +17,10 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-var errSeenLate = errors.New("the FitUser exists, but was seen too late")
+var (
+	errSeenLate = errors.New("the FitUser exists, but was seen too late")
+	errGone     = errors.New("the FitUser was there, and is gone")
+)
 
 func resource() schema.GroupResource {
 	return schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "fitusers"}

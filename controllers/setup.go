@@ -80,7 +80,6 @@ func (r *Reconciler) prepare() {
 	if r.Tracer == nil {
 		r.Tracer = tracing.Off()
 	}
-	r.removals.start(r.Clock.Now())
 	r.handovers = newHandovers()
 	r.requests = make(chan event.TypedGenericEvent[request], maxRequests)
 }
@@ -130,7 +129,7 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 			if e.IsInInitialList {
 				r.Metrics.remember(e.Object)
 			}
-			if e.IsInInitialList && pending(e.Object) || !e.IsInInitialList && !madeHere(e.Object) {
+			if e.IsInInitialList && pending(e.Object, r.Clock.Now()) || !e.IsInInitialList && !madeHere(e.Object) {
 				q.Add(user.ID(e.Object.Spec.ClerkUserID))
 			}
 		},
@@ -175,12 +174,18 @@ func (r *Reconciler) witness(object *v1alpha1.FitUser) {
 	}
 }
 
-// pending reports whether a FitUser found at the start still has something to be done for it.
-func pending(object *v1alpha1.FitUser) bool {
+// fresh is how old an event may be whose user is looked at before the first sweep comes to them.
+const fresh = time.Hour
+
+// pending reports whether a FitUser found at the start has to be looked at before the first sweep comes to it, which costs
+// far less. Of an event that changed nothing no status tells, so one that is not fresh is left to the sweep; and so is
+// who waits for a person.
+func pending(object *v1alpha1.FitUser, now time.Time) bool {
 	hint, hinted := object.Hint()
+	conditions := object.Status.Conditions
 	return object.Status.ObservedGeneration != object.Generation ||
-		hinted && hint.Message != object.Status.ObservedHint ||
-		!meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady)
+		hinted && hint.Message != object.Status.ObservedHint && now.Sub(hint.Since()) < fresh ||
+		!meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) && !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled)
 }
 
 // news reports whether a change of a FitUser is one to act on.

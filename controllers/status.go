@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,8 +51,12 @@ func (k *known) brieflyThrottled() bool {
 		meta.FindStatusCondition(k.serving.Status.Conditions, v1alpha1.ConditionReady) != nil
 }
 
+// statusTries is how often a status is written that others keep from being written.
+const statusTries = 3
+
 // patchStatus writes status if it says anything new. The patch holds the resourceVersion, so that it never lands on
-// another object of the same name, nor on one whose spec or hint has changed since.
+// another object of the same name, nor on one whose spec or hint has changed since. A change of anything else, such as
+// somebody's label, is no reason to ask Clerk again.
 func (r *Reconciler) patchStatus(
 	ctx context.Context, k *known, object *v1alpha1.FitUser, status v1alpha1.FitUserStatus,
 ) error {
@@ -62,15 +67,37 @@ func (r *Reconciler) patchStatus(
 	object.Status = status
 	object.Status.ObservedHint = k.hint.Message
 	object.Status.LastChangeTime = &metav1.Time{Time: k.now}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, object, patch); err != nil {
-		return fmt.Errorf("writing the status of FitUser %s: %w", object.Name, err)
+	write := func() error {
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		return r.Client.Status().Patch(ctx, object, patch)
+	}
+	err := write()
+	for try := 1; try < statusTries && apierrors.IsConflict(err) && r.onlyTouched(ctx, before); try++ {
+		object.ResourceVersion = before.ResourceVersion
+		err = write()
+	}
+	if err != nil {
+		return fmt.Errorf("writing the status of FitUser %s: %w", object.Name, overtaken(err, object.Name))
 	}
 	if object == k.serving && before.Status.ObservedGeneration > 0 {
 		r.Metrics.foundDrift(k, "fituser", driftStatus)
 		r.Metrics.repairedDrift(k, "fituser", driftStatus)
 	}
 	return nil
+}
+
+// onlyTouched reports whether nothing that counts has changed about an object since it was read, and takes over the version
+// that it has now.
+func (r *Reconciler) onlyTouched(ctx context.Context, object *v1alpha1.FitUser) bool {
+	latest := &v1alpha1.FitUser{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(object), latest); err != nil {
+		return false
+	}
+	if latest.UID != object.UID || news(object, latest) || !says(latest, object.Status) {
+		return false
+	}
+	object.ResourceVersion = latest.ResourceVersion
+	return true
 }
 
 // says reports whether a FitUser already says all that status does.

@@ -57,8 +57,9 @@ type pass struct {
 	// listed are the users that were listed, hashed: all that is asked of it is who is missing.
 	listed map[uint64]struct{}
 	seed   maphash.Seed
-	// first is true in an import: nobody had a FitUser, so no webhook was missed.
-	first bool
+	// imported is when the first whole sweep began; zero until one has ended. What is older was there before the operator, and
+	// no webhook could have told it.
+	imported time.Time
 }
 
 // RunOnce makes one pass. After an error it has concluded nothing; what it has handed over until then was right.
@@ -70,13 +71,14 @@ func (s *Sweeper) RunOnce(ctx context.Context) (Report, error) {
 		Sweeper: s, rows: map[user.ID]uint64{}, fingerprint: user.NewFingerprinter(),
 		listed: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
 	}
+	began := s.Clock.Now()
 	s.Reconciler.handovers.begin()
-	for _, step := range []func(context.Context) error{p.readTable, p.walkClerk, p.lookForGone, p.countStrangers} {
+	for _, step := range []func(context.Context) error{p.recallImport, p.readTable, p.walkClerk, p.lookForGone, p.countStrangers} {
 		if err := step(ctx); err != nil {
 			return p.report, fmt.Errorf("sweeping: %w", err)
 		}
 	}
-	return p.report, nil
+	return p.report, p.noteImport(ctx, began)
 }
 
 func (p *pass) readTable(ctx context.Context) error {
@@ -102,7 +104,6 @@ func (p *pass) walkClerk(ctx context.Context) error {
 	if p.report.Expected, err = p.count(ctx); err != nil {
 		return err
 	}
-	p.first = !p.anyFitUser(ctx)
 	for next, err := range p.pages(ctx) {
 		if err != nil {
 			return err
@@ -111,7 +112,7 @@ func (p *pass) walkClerk(ctx context.Context) error {
 			if !p.list(u.ID) {
 				return errors.New("clerk listed a user twice: the listing cannot be trusted")
 			}
-			if err := p.compare(ctx, u, next.seen); err != nil {
+			if err := p.compare(ctx, u, next); err != nil {
 				return err
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -12,11 +11,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// missedAfter is how old a change must be before its webhook counts as missed, and not as still on its way.
-const missedAfter = time.Minute
-
 // compare compares one user in the three places, with the functions by which the reconciler decides.
-func (p *pass) compare(ctx context.Context, u user.User, seen uint64) error {
+func (p *pass) compare(ctx context.Context, u user.User, page listed) error {
 	row, hasRow := p.rows[u.ID]
 	delete(p.rows, u.ID)
 	objects, err := p.fitUsersOf(ctx, u.ID)
@@ -24,22 +20,23 @@ func (p *pass) compare(ctx context.Context, u user.User, seen uint64) error {
 		return err
 	}
 	k := &known{id: u.ID, now: p.Clock.Now(), clerk: &u, fitUsers: choose(objects)}
+	handedOver := handover{read: &u, seen: page.seen}
 	if k.serving == nil {
 		p.report.New++
 		if !hasRow { // with a row it is only the FitUser that was deleted
-			p.miss(k, v1alpha1.UserCreated)
+			p.miss(k, page, v1alpha1.UserCreated)
 		}
-		return p.handOver(ctx, k.id, handover{read: &u, seen: seen})
+		return p.handOver(ctx, k.id, handedOver)
 	}
 	agrees := k.agrees(p.Reconciler.Profile, hasRow, func(want user.Row) bool { return p.fingerprint.Fingerprint(want) == row })
 	if agrees.clerk && agrees.row && agrees.status {
 		return nil
 	}
 	p.report.Differing++
-	if !agrees.status {
-		p.miss(k, v1alpha1.UserUpdated)
+	if k.clerkHasNews() {
+		p.miss(k, page, v1alpha1.UserUpdated)
 	}
-	return p.handOver(ctx, k.id, handover{read: &u, seen: seen})
+	return p.handOver(ctx, k.id, handedOver)
 }
 
 // agreement says which places agree about a user.
@@ -56,19 +53,6 @@ func (k *known) agrees(mode ProfileMode, hasRow bool, sameRow func(user.Row) boo
 	}
 	a.status = says(k.serving, k.status(mode))
 	return a
-}
-
-// miss counts a change of which a webhook should have told, and did not.
-func (p *pass) miss(k *known, eventType v1alpha1.EventType) {
-	for _, object := range k.all() {
-		if hint, ok := object.Hint(); ok && hint.UserUpdatedAt >= k.clerk.UpdatedAt.UnixMilli() {
-			return
-		}
-	}
-	if !p.first && k.now.Sub(k.clerk.UpdatedAt) > missedAfter {
-		p.report.Missed++
-		p.Reconciler.Metrics.missed(eventType)
-	}
 }
 
 func (p *pass) handOver(ctx context.Context, id user.ID, what handover) error {
@@ -165,10 +149,4 @@ func CountFitUsers(cache client.Reader, namespace string) func() int {
 		}
 		return len(all.Items)
 	}
-}
-
-func (p *pass) anyFitUser(ctx context.Context) bool {
-	var one v1alpha1.FitUserList
-	err := p.Cache.List(ctx, &one, client.InNamespace(p.Reconciler.Namespace), client.Limit(1), client.UnsafeDisableDeepCopy)
-	return err != nil || len(one.Items) > 0
 }

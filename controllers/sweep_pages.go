@@ -16,10 +16,11 @@ import (
 // pageTries bounds how often one page is asked for.
 const pageTries = 6
 
-// listed is a page of Clerk's listing, and what the watch had seen before it was asked for.
+// listed is a page of Clerk's listing, when it was asked for, and what the watch had seen until then.
 type listed struct {
 	clerk.Page
-	seen uint64
+	asked time.Time
+	seen  uint64
 }
 
 // pages is Clerk's listing to its end or to the first error. The next page is asked for while one is compared, so that a
@@ -65,7 +66,7 @@ func (p *pass) fetch(ctx context.Context, into chan<- fetched) {
 // page asks for a page, again if Clerk cannot answer for the moment.
 func (p *pass) page(ctx context.Context, after user.ID) (page listed, err error) {
 	err = p.patiently(ctx, func() error {
-		page.seen = p.Reconciler.newest.Load()
+		page.asked, page.seen = p.Clock.Now(), p.Reconciler.newest.Load()
 		page.Page, err = p.Reconciler.Clerk.List(ctx, after)
 		return err
 	})

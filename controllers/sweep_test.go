@@ -102,7 +102,7 @@ func TestSweepImports(t *testing.T) {
 	w.clerk.Import(n)
 	requests := w.clerk.RequestCount("")
 	var report Report
-	w.wantWrites(2*n, 0, func() { report = w.mustSweep() })
+	w.wantWrites(2*n+1, 0, func() { report = w.mustSweep() }) // one is the note that everybody was imported
 	if got, most := w.clerk.RequestCount("")-requests, n/500+1+2; got > most {
 		t.Errorf("%d requests to Clerk, want %d at most", got, most)
 	}
@@ -148,6 +148,7 @@ func TestSweepRepairs(t *testing.T) {
 	w.manifest("coach", coach, v1alpha1.FitUserSpec{Role: "trainer"})
 	manifest := w.manifest("cleared", cleared, v1alpha1.FitUserSpec{Role: "admin"})
 	w.settle(edited, dropped, promoted, changed, deleted, coach, cleared)
+	w.mustSweep()
 	w.table.Exec("ALTER TABLE users ADD COLUMN streak integer DEFAULT 7")
 	w.table.Exec("UPDATE users SET password = 'secret'")
 	w.table.Exec(`INSERT INTO users VALUES ('user_old', 'old@example.com', 'Old', 'Hand', 'pw', 'admin', NULL, 1, 1, 3)`)
@@ -523,4 +524,104 @@ func FuzzParseMaxDeletions(f *testing.F) {
 			t.Errorf("%q of %d users is %d", text, users, most)
 		}
 	})
+}
+
+// A page may hold somebody whose deletion was dealt with since. Nothing is left of them that could tell its age.
+func TestHandoverOfAUserWhoIsGone(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.settle(jane)
+	w.catchUp()
+	old, err := w.Reconciler.Clerk.Get(w.ctx, jane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.handovers.begin()
+	seen := w.newest.Load()
+	w.clerk.Delete(string(jane))
+	w.settle(jane)
+	for name, begin := range map[string]func(){
+		"in the same pass":                   func() {},
+		"left over when the next one begins": w.handovers.begin,
+	} {
+		if err := w.handovers.put(w.ctx, jane, handover{read: &old, seen: seen}); err != nil {
+			t.Fatal(err)
+		}
+		begin()
+		w.settle(jane)
+		w.wantNoRow(jane)
+		if w.fitUser(jane) != nil {
+			t.Errorf("%s: the FitUser came back", name)
+		}
+	}
+}
+
+// Only what changed in Clerk after everybody was imported, and is shown nowhere, is a webhook's fault.
+func TestWhatIsNoMissedWebhook(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, then func(w *world, jane user.ID)
+		missed      int
+	}{
+		"somebody new": {
+			then: func(w *world, _ user.ID) { w.signUp("joe") }, missed: 1,
+		},
+		"a new name": {
+			then: func(w *world, jane user.ID) { w.clerk.SetNames(string(jane), "Janet", "Doe") }, missed: 1,
+		},
+		"a new role": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SetPublicMetadata(string(jane), clerktest.Metadata{"role": "admin"})
+			}, missed: 1,
+		},
+		"a sign-in and an edited row": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SignIn(string(jane))
+				w.table.Exec("UPDATE users SET first_name = 'Eve' WHERE id = $1", string(jane))
+			},
+		},
+		"a sign-in and another --status-profile": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SignIn(string(jane))
+				w.Profile = ProfileMasked
+			},
+		},
+		"a sign-in of somebody whose address is another's": {
+			first: func(w *world, _ user.ID) {
+				w.table.Exec(`INSERT INTO users VALUES ('legacy', 'jane@example.com', 'Old', 'Hand', 'pw', 'client', NULL, 1, 1)`)
+			},
+			then: func(w *world, jane user.ID) { w.clerk.SignIn(string(jane)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if c.first != nil {
+				c.first(w, "")
+			}
+			jane := w.signUp("jane")
+			if report := w.mustSweep(); report.Missed != 0 {
+				t.Errorf("the import missed %d", report.Missed)
+			}
+			c.then(w, jane)
+			w.clock.SetTime(time.Now().Add(time.Hour))
+			if report := w.mustSweep(); report.Missed != c.missed {
+				t.Errorf("missed %d, want %d", report.Missed, c.missed)
+			}
+			w.settle(jane)
+			if report := w.mustSweep(); report.Missed != 0 {
+				t.Errorf("missed %d once more", report.Missed)
+			}
+		})
+	}
+}
+
+// An import that was interrupted is still one.
+func TestInterruptedImportMissesNothing(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.signUp("joe")
+	w.settle(jane)
+	w.clock.SetTime(time.Now().Add(time.Hour))
+	if report := w.mustSweep(); report.New != 1 || report.Missed != 0 {
+		t.Errorf("report: %+v", report)
+	}
 }

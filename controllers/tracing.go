@@ -15,7 +15,7 @@ import (
 // beginSpan begins the span of one look at a user. It belongs to the webhook's trace until that event is dealt with.
 func (r *Reconciler) beginSpan(ctx context.Context, k *known) (context.Context, trace.Span) {
 	attributes := []attribute.KeyValue{attribute.String("clerk.user.id", string(k.id)), attribute.Bool("fituser.swept", k.swept)}
-	if k.hint.Message != "" && !k.eventDealtWith() {
+	if k.hint.Message != "" && !r.eventDealtWith(k) {
 		ctx = tracing.Continue(ctx, k.hint.Trace)
 		attributes = append(attributes, attribute.String("svix.id", k.hint.Message))
 	}
@@ -31,11 +31,23 @@ func (k *known) endSpan(span trace.Span) {
 	span.End()
 }
 
-// eventDealtWith reports whether some FitUser says that the last event was dealt with: one that takes over from another
-// finds it so. While the operator still tries, it is not; what waits for a person is nobody's delay.
-func (k *known) eventDealtWith() bool {
+// eventDealtWith reports whether the last event was dealt with. Some FitUser says so: one that takes over from another finds it
+// there. Of an event that changed nothing none does, and it is remembered. While the operator still tries, it is not dealt
+// with; what waits for a person is nobody's delay.
+func (r *Reconciler) eventDealtWith(k *known) bool {
+	if message, ok := r.dealt.Load(k.id); ok && message == k.hint.Message {
+		return true
+	}
 	return slices.ContainsFunc(k.all(), func(u *v1alpha1.FitUser) bool {
 		return u.Status.ObservedHint == k.hint.Message &&
 			!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReconciling)
 	})
+}
+
+// noteDealt remembers that the last event is dealt with, where no status says it.
+func (r *Reconciler) noteDealt(k *known) {
+	tried := k.first(func(t *trouble) bool { return !t.stalled }) == nil
+	if tried && !k.gone && k.hint.Message != "" && !r.eventDealtWith(k) {
+		r.dealt.Store(k.id, k.hint.Message)
+	}
 }

@@ -18,7 +18,8 @@ const slowRetry = 5 * time.Minute
 // everybody, a write for each waiting user would make things worse.
 const brief = 30 * time.Second
 
-// trouble is why a side is not in agreement: what a person reads, and when to try again.
+// trouble is why a side is not in agreement: what a person reads, and when to try again. It is never changed once it is
+// found, because all users may share one.
 type trouble struct {
 	reason  string
 	message string
@@ -26,6 +27,8 @@ type trouble struct {
 	stalled bool
 	// unsure is true when nothing is known, as opposed to known to be wrong.
 	unsure bool
+	// raced is true when somebody else wrote at the same moment, so that a second try at once may find another world.
+	raced bool
 
 	// One of these says when to try again: err soon, and ever more rarely; retryAfter then; neither: when something
 	// changes.
@@ -92,6 +95,11 @@ func storeTrouble(err error) *trouble {
 		return &trouble{
 			reason: v1alpha1.ReasonDatabaseMismatch, stalled: true, err: err,
 			message: "the users table is not what the operator needs: " + err.Error(),
+		}
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
+		return &trouble{
+			reason: v1alpha1.ReasonRowPending, unsure: true, raced: true, err: err,
+			message: "another row was changed at the same moment; trying again",
 		}
 	default:
 		return &trouble{

@@ -101,12 +101,15 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 		},
 	}
 	w.prepare()
-	w.removals.start(time.Time{}) // the process has run for long
+	w.removals.begin(w.clock.Now().Add(-time.Hour)) // the process has led for long
 	if trouble := w.Instance.check(w.ctx); trouble != nil {
 		t.Fatalf("checking the instance: %s", trouble.message)
 	}
 	return w
 }
+
+// startAnew makes the reconciler that of a process which knows nothing of deletions.
+func (w *world) startAnew() { w.removals = removals{} }
 
 // logOf logs into a test, and nowhere in a benchmark.
 func logOf(t testing.TB) logr.Logger {
@@ -225,12 +228,17 @@ func (w *world) create(u *v1alpha1.FitUser) {
 func (w *world) change(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 	w.Helper()
 	w.reload(u)
+	w.patch(w.client, u, change)
+	w.reload(u)
+}
+
+func (w *world) patch(with client.Client, u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
+	w.Helper()
 	before := u.DeepCopy()
 	change(u)
-	if err := w.client.Patch(w.ctx, u, client.MergeFrom(before)); err != nil {
+	if err := with.Patch(w.ctx, u, client.MergeFrom(before)); err != nil {
 		w.Fatal(err)
 	}
-	w.reload(u)
 }
 
 // remove deletes a FitUser as a person does, and tells the reconciler as the watch does.
@@ -368,10 +376,10 @@ func (w *world) wantWrites(objects, clerkWrites int, act func()) {
 	before, clerkBefore := len(w.writes()), len(w.clerk.Writes())
 	act()
 	if got := w.writes()[before:]; len(got) != objects {
-		w.Errorf("%d writes to the API server, want %d: %v", len(got), objects, got)
+		w.Errorf("%d writes to the API server, want %d; the last ones: %v", len(got), objects, got[max(0, len(got)-10):])
 	}
 	if got := w.clerk.Writes()[clerkBefore:]; len(got) != clerkWrites {
-		w.Errorf("%d writes to Clerk, want %d: %v", len(got), clerkWrites, got)
+		w.Errorf("%d writes to Clerk, want %d; the last ones: %v", len(got), clerkWrites, got[max(0, len(got)-10):])
 	}
 }
 

@@ -80,49 +80,67 @@ func route(req *http.Request) error {
 	return nil
 }
 
-// verify reads the request into v. Only here is a body in memory, and only as many at once as there are places: an event
-// that waits for the API server afterwards costs a connection and no more.
-func (r *Receiver) verify(w http.ResponseWriter, req *http.Request, v *visit) error {
-	queue, cancel := context.WithTimeout(req.Context(), r.config.Limits.Queue)
-	defer cancel()
-	select {
-	case r.bodies <- struct{}{}:
-		defer func() { <-r.bodies }()
-	case <-queue.Done():
-		return overloaded
-	}
-	body, err := read(w, req, r.config.Limits.BodyBytes)
-	if err != nil {
-		return err
-	}
-	if !isPlainJSON(req.Header) {
-		return rejectedContentType
+// verify reads the request into v. Only here is a body in memory: an event that waits for the API server afterwards costs a
+// connection and no more.
+func (r *Receiver) verify(w http.ResponseWriter, req *http.Request, v *visit) (err error) {
+	if req.ContentLength > r.config.Limits.BodyBytes {
+		return rejectedSize
 	}
 	if v.delivery, err = parseDelivery(req.Header); err != nil {
+		return err
+	}
+	body, done, err := r.read(w, req)
+	defer done()
+	if err != nil {
 		return err
 	}
 	if err := verify(v.delivery, body, r.config.Keys(), v.at); err != nil {
 		return err
 	}
 	v.verified = true
+	if !isPlainJSON(req.Header) {
+		return rejectedContentType
+	}
 	v.event, err = decodeEvent(body, r.config.InstanceID, v.at)
 	return err
 }
 
-func read(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, error) {
-	if req.ContentLength > limit {
-		return nil, rejectedSize
+// read reads the body, the small one of a usual event at once, a larger one when there is a place for it. The place is kept
+// until done.
+func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (body []byte, done func(), err error) {
+	limits, done := r.config.Limits, func() {}
+	arriving := http.MaxBytesReader(w, req.Body, limits.BodyBytes)
+	var read bytes.Buffer
+	// Growing step by step would take several times the memory.
+	read.Grow(int(min(max(req.ContentLength, 0), limits.SmallBodyBytes)) + bytes.MinRead)
+	_, err = io.CopyN(&read, arriving, limits.SmallBodyBytes)
+	if err == nil { // there may be more
+		if done, err = r.place(req.Context()); err != nil {
+			return nil, func() {}, err
+		}
+		read.Grow(int(max(req.ContentLength-limits.SmallBodyBytes, 0)) + bytes.MinRead)
+		_, err = read.ReadFrom(arriving)
 	}
-	var body bytes.Buffer
-	body.Grow(int(max(req.ContentLength, 0)) + bytes.MinRead) // growing step by step would take several times the memory
-	_, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, limit))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, rejectedSize
+	tooLarge := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, done, rejectedSize
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, done, rejectedBody
 	}
-	if err != nil {
-		return nil, rejectedBody
+	return read.Bytes(), done, nil
+}
+
+// place waits for a place for a large body, which is free again when done is called.
+func (r *Receiver) place(ctx context.Context) (done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Limits.Queue)
+	defer cancel()
+	select {
+	case r.bodies <- struct{}{}:
+		return func() { <-r.bodies }, nil
+	case <-ctx.Done():
+		return nil, overloaded
 	}
-	return body.Bytes(), nil
 }
 
 // isPlainJSON reports whether the body is JSON in UTF-8 as it stands. Nothing is ever decompressed.

@@ -208,17 +208,38 @@ func TestBeyondThePlacesForBodiesIs503(t *testing.T) {
 	e := w.receive(t, func(c *Config) {
 		c.Limits.Bodies, c.Limits.Queue, c.Limits.Read = 1, 10*time.Millisecond, patience
 	})
-	r := signed("msg_1", created(ada)).length().String()
+	r := signed("msg_1", padded(created(ada))).length().String()
 	slow := e.dial(t)
 	send(t, slow, r[:len(r)-10])
 	eventually(t, "the place is taken", func() bool { return len(e.bodies) == 1 })
-	got := e.post(t, signed("msg_2", created(ada)))
+	got := e.post(t, signed("msg_2", padded(created(ada))))
 	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("answered %d with Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
 	send(t, slow, r[len(r)-10:])
 	mustAccept(t, readReply(t, slow))
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
+}
+
+// padded is a body too large to be read without a place.
+func padded(body string) string {
+	return body + strings.Repeat(" ", int(DefaultLimits().SmallBodyBytes))
+}
+
+// Whoever sends slowly has a place for a large body at most. Usual events need none.
+func TestSlowSendersKeepNoEventOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.receive(t, func(c *Config) {
+		c.Limits.Bodies, c.Limits.Queue, c.Limits.Read = 1, 10*time.Millisecond, patience
+	})
+	for _, body := range []string{created(ada), padded(created(ada)), created(ada)} {
+		r := signed("msg_1", body).length().String()
+		send(t, e.dial(t), r[:len(r)-10])
+	}
+	eventually(t, "the place is taken", func() bool { return len(e.bodies) == 1 })
+	mustAccept(t, e.post(t, signed("msg_2", created(ada))))
+	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_2", v1alpha1.UserCreated, eventTime-18)})
 }
 
 func TestBeyondTheConnectionsASenderWaits(t *testing.T) {

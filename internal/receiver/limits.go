@@ -15,10 +15,13 @@ type Limits struct {
 	// Connections is how many connections are open at once; more wait to be accepted. It also bounds how many events wait
 	// for the API server, as HTTP/1.1 has one request per connection.
 	Connections int
-	// Bodies is how many requests are read and verified at once. With BodyBytes it bounds the memory that strangers can
+	// SmallBodyBytes of a body are read without a place among Bodies, so that whoever sends slowly keeps no usual event out:
+	// those have some 4 kB.
+	SmallBodyBytes int64
+	// Bodies is how many larger bodies are read and verified at once. With BodyBytes it bounds the memory that strangers can
 	// take: a body is there once while it arrives, four times while its HMAC is computed.
 	Bodies int
-	// Queue is how long a request waits for a place among Bodies before it is answered 503.
+	// Queue is how long a larger body waits for a place among Bodies before it is answered 503.
 	Queue time.Duration
 	// Read is how long header and body may take together.
 	Read time.Duration
@@ -42,18 +45,19 @@ type Limits struct {
 // below the 15 s that Svix waits.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes:   1 << 20,
-		HeaderBytes: 16 << 10,
-		Connections: 512,
-		Bodies:      32,
-		Queue:       time.Second,
-		Read:        5 * time.Second,
-		Record:      8 * time.Second,
-		Try:         3 * time.Second,
-		Write:       15 * time.Second,
-		Idle:        90 * time.Second,
-		Drain:       time.Second,
-		Shutdown:    15 * time.Second,
+		BodyBytes:      1 << 20,
+		HeaderBytes:    16 << 10,
+		Connections:    512,
+		SmallBodyBytes: 16 << 10,
+		Bodies:         32,
+		Queue:          time.Second,
+		Read:           5 * time.Second,
+		Record:         8 * time.Second,
+		Try:            3 * time.Second,
+		Write:          15 * time.Second,
+		Idle:           90 * time.Second,
+		Drain:          time.Second,
+		Shutdown:       15 * time.Second,
 	}
 }
 

@@ -69,6 +69,9 @@ func hostile() map[string]struct {
 		"Content-Type with parameter": {n(good.set("Content-Type", "application/json; profile=x")), 415},
 		"Content-Type broken":         {n(good.set("Content-Type", "application/json; =")), 415},
 
+		"compressed and not signed": {n(good.set("Content-Encoding", "gzip").set("Svix-Id", "msg_2")), 400},
+		"a form and not signed":     {n(good.set("Content-Type", "application/x-www-form-urlencoded").set("Svix-Id", "msg_2")), 400},
+
 		"no signature headers": {n(good.set("Svix-Id").set("Svix-Timestamp").set("Svix-Signature")), 400},
 		"no svix-id":           {n(good.set("Svix-Id")), 400},
 		"no svix-timestamp":    {n(good.set("Svix-Timestamp")), 400},
