@@ -242,7 +242,7 @@ func (s *scene) objects(which ...client.ListOption) []*v1alpha1.FitUser {
 
 func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
 	s.Helper()
-	return s.objects(client.MatchingFields{userIndex: string(id)}) // it is a selectable field, too
+	return s.objects(client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)}) // it is a selectable field, too
 }
 
 type recordingQueue struct {

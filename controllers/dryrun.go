@@ -250,7 +250,7 @@ func (r dryReader) List(ctx context.Context, list client.ObjectList, options ...
 	if !ok || asked.FieldSelector == nil {
 		return nil
 	}
-	id, _ := asked.FieldSelector.RequiresExactMatch(userIndex)
+	id, _ := asked.FieldSelector.RequiresExactMatch(v1alpha1.FieldClerkUserID)
 	r.run.mu.Lock()
 	defer r.run.mu.Unlock()
 	for _, made := range r.run.made {

@@ -23,7 +23,7 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 	}
 	k.clerkTrouble = &trouble{
 		reason: v1alpha1.ReasonUserNotFound, stalled: true,
-		message: "Clerk has no user with this id; waiting until it has",
+		message: "Clerk has no user with this id: check it, or wait until the user has signed up",
 	}
 	if k.rowTrouble = r.settleGoneRow(ctx, k); k.outdated != nil {
 		return tryAgain(k.outdated)
@@ -45,7 +45,7 @@ func (r *Reconciler) settleGoneRow(ctx context.Context, k *known) *trouble {
 		return storeTrouble(err)
 	}
 	if k.serving.Spec.Suspend {
-		return suspended("the row would be removed")
+		return suspended("remove the row")
 	}
 	return r.removeRow(ctx, k)
 }
@@ -86,7 +86,7 @@ func (r *Reconciler) allowDeletion(ctx context.Context, k *known, what string) *
 	case !allowed:
 		return &trouble{
 			reason: v1alpha1.ReasonDeletionsHeld, stalled: true,
-			message: fmt.Sprintf("%s is held back with others, because too many would go at once: see the ConfigMap %s, "+
+			message: fmt.Sprintf("%s is held back: more would go in this period than --max-deletions allows. See the ConfigMap %s, "+
 				"and annotate it %s=true if that is right", what, ConfigMapName, AnnotationAllowDeletions),
 		}
 	default:

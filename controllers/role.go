@@ -42,7 +42,7 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 		k.role = plan
 		return nil
 	case k.serving.Spec.Suspend:
-		return suspended(fmt.Sprintf("would %s the role", plan.Change))
+		return suspended(wouldBe(plan, facts))
 	case plan.Change != user.GiveRole:
 		if k.again = r.graceLeft(k); k.again > 0 {
 			return nil
@@ -57,6 +57,18 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 		}
 	}
 	return r.writeRole(ctx, k, plan)
+}
+
+// wouldBe says what a plan does to the role in Clerk.
+func wouldBe(plan user.RolePlan, facts user.RoleFacts) string {
+	switch plan.Change {
+	case user.GiveRole:
+		return fmt.Sprintf("give the role %s in Clerk", plan.Role)
+	case user.TakeBackRole:
+		return fmt.Sprintf("take the role %s back in Clerk", facts.AsHeld().Role)
+	default:
+		return fmt.Sprintf("%s in Clerk", plan.Change)
+	}
 }
 
 // givenByADeletedOne reports whether the object that gave the role is gone. Of an object that the operator has made and

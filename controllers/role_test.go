@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -292,6 +293,10 @@ func TestSuspendWritesNothing(t *testing.T) {
 	row := w.table.Row(jane)
 	w.wantWrites(2, 0, func() { w.settle(jane) }) // status; the operator's FitUser goes
 	w.wantReason(jane, v1alpha1.ReasonSuspended)
+	want := "spec.suspend is true. Without it the operator would give the role admin in Clerk, and update the row (first_name)"
+	if got := meta.FindStatusCondition(w.fitUser(jane).Status.Conditions, v1alpha1.ConditionReady).Message; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
 	if diff := cmp.Diff(row, w.table.Row(jane)); diff != "" {
 		t.Errorf("the row was written:\n%s", diff)
 	}

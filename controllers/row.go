@@ -40,7 +40,7 @@ func (r *Reconciler) settleRow(ctx context.Context, k *known) *trouble {
 		return missing
 	}
 	if k.serving.Spec.Suspend {
-		return suspended("the row differs: " + joinColumns(exists, changes))
+		return suspended(rowChange(exists, changes))
 	}
 	drift := driftOfRow(exists, changes)
 	for _, field := range drift {
@@ -66,15 +66,16 @@ func emailMissing() *trouble {
 	}
 }
 
-func joinColumns(exists bool, changes []user.Column) string {
+// rowChange says what is to be done to the row.
+func rowChange(exists bool, changes []user.Column) string {
 	if !exists {
-		return "there is none"
+		return "insert the row"
 	}
 	names := make([]string, len(changes))
 	for i, column := range changes {
 		names[i] = string(column)
 	}
-	return strings.Join(names, ", ")
+	return "update the row (" + strings.Join(names, ", ") + ")"
 }
 
 func (r *Reconciler) announceRow(k *known, existed bool, changes []user.Column) {
@@ -192,9 +193,10 @@ func (t trouble) behind(moves []store.Move) *trouble {
 	return &t
 }
 
-func suspended(what string) *trouble {
+// suspended says what is left undone because a person wants nothing to be written for this user.
+func suspended(undone string) *trouble {
 	return &trouble{
-		reason: v1alpha1.ReasonSuspended, stalled: true,
-		message: "spec.suspend is true, nothing is written: " + what,
+		reason: v1alpha1.ReasonSuspended, stalled: true, undone: undone,
+		message: "spec.suspend is true. Without it the operator would " + undone,
 	}
 }

@@ -44,7 +44,7 @@ func (s *Schedule) Start(ctx context.Context) error {
 		pause := jitter(s.Period - s.Period/10)
 		if err := s.sweep(ctx); err != nil {
 			pause = min(pause, jitter(minRetry))
-			s.Log.Error(err, "A sweep failed and has concluded nothing", "next", pause.Round(time.Second).String())
+			s.Log.Error(err, "A sweep failed; nobody was taken for deleted", "next", pause.Round(time.Second).String())
 		}
 		if !s.pause(ctx, pause) {
 			return nil
@@ -72,7 +72,7 @@ func (s *Schedule) sweep(ctx context.Context) error {
 		"differing", report.Differing, "gone", report.Gone, "heldBack", report.HeldBack, "missedWebhooks", report.Missed,
 		"strangers", report.Strangers, "seconds", time.Since(started).Seconds())
 	if !report.Whole {
-		s.Log.Info("The listing was not whole, so nobody is taken for gone", "listed", report.Users, "expected", report.Expected)
+		s.Log.Info("The listing was not whole, so nobody is taken for deleted", "listed", report.Users, "expected", report.Expected)
 	}
 	return nil
 }

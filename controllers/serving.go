@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,8 +57,7 @@ func (r *Reconciler) sawInClerk(id user.ID, f *fitUsers) bool {
 	return unnoted || f.seen()
 }
 
-// choose says which of a user's FitUsers serves: one that a person made goes before one that the operator made, then
-// the older, then the smaller UID.
+// choose says which of a user's FitUsers serves.
 func choose(objects []*v1alpha1.FitUser) fitUsers {
 	var f fitUsers
 	for _, object := range objects {
@@ -69,13 +67,7 @@ func choose(objects []*v1alpha1.FitUser) fitUsers {
 			f.leaving = append(f.leaving, object)
 		}
 	}
-	slices.SortFunc(f.others, func(a, b *v1alpha1.FitUser) int {
-		return cmp.Or(
-			compareBool(a.MadeByOperator(), b.MadeByOperator()),
-			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
-			cmp.Compare(a.UID, b.UID),
-		)
-	})
+	slices.SortFunc(f.others, v1alpha1.CompareServing)
 	if len(f.others) > 0 {
 		f.serving, f.others = f.others[0], f.others[1:]
 	}
@@ -88,19 +80,7 @@ func Serving(objects []*v1alpha1.FitUser) (serving *v1alpha1.FitUser, others []*
 	return f.serving, slices.Concat(f.others, f.leaving)
 }
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
-}
-
-// findFitUsers reads the FitUsers of k.id. The index lacks the one with the name that we would give, and may lag behind our
-// own writes; reading each object by name does not.
+// findFitUsers reads the FitUsers of k.id and the newest hint on any of them.
 func (r *Reconciler) findFitUsers(ctx context.Context, k *known) error {
 	objects, err := r.fitUsersOf(ctx, k.id)
 	if err != nil {
@@ -115,9 +95,11 @@ func (r *Reconciler) findFitUsers(ctx context.Context, k *known) error {
 	return nil
 }
 
+// fitUsersOf reads the FitUsers of a user. The index lacks the one with the name that we would give, and may lag behind our own
+// writes; reading each object by name does not.
 func (r *Reconciler) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
 	var indexed v1alpha1.FitUserList
-	err := r.Client.List(ctx, &indexed, client.InNamespace(r.Namespace), client.MatchingFields{userIndex: string(id)},
+	err := r.Client.List(ctx, &indexed, client.InNamespace(r.Namespace), client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)},
 		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
 	if err != nil {
 		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
@@ -147,7 +129,7 @@ func (r *Reconciler) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.Fi
 // is a conflict when they are not.
 func (r *Reconciler) confirm(ctx context.Context, k *known) error {
 	var live v1alpha1.FitUserList
-	err := r.Live.List(ctx, &live, client.InNamespace(r.Namespace), client.MatchingFields{userIndex: string(k.id)})
+	err := r.Live.List(ctx, &live, client.InNamespace(r.Namespace), client.MatchingFields{v1alpha1.FieldClerkUserID: string(k.id)})
 	if err != nil {
 		return fmt.Errorf("making sure of the FitUsers of %s: %w", k.id, err)
 	}

@@ -23,8 +23,6 @@ import (
 )
 
 const (
-	userIndex = "spec.clerkUserID"
-
 	// workers is high because a worker mostly waits: users that wait at the same moment share a request to Clerk.
 	workers = 100
 	// reconcileTimeout bounds one reconcile, whatever it waits for.
@@ -40,9 +38,9 @@ const (
 // operator gives: that one is nearly all of them, is found by its name, and would cost half as much memory again in the
 // index. It must be there before the cache starts.
 func IndexUsers(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.FitUser{}, userIndex, func(object client.Object) []string {
+	err := indexer.IndexField(ctx, &v1alpha1.FitUser{}, v1alpha1.FieldClerkUserID, func(object client.Object) []string {
 		fitUser, ok := object.(*v1alpha1.FitUser)
-		if !ok || fitUser.Name == v1alpha1.NameFor(fitUser.Spec.ClerkUserID, 0) {
+		if !ok || v1alpha1.HasUsualName(fitUser) {
 			return nil
 		}
 		return []string{fitUser.Spec.ClerkUserID}
@@ -120,7 +118,7 @@ func addRequest(_ context.Context, e event.TypedGenericEvent[request], q queue) 
 type queue = workqueue.TypedRateLimitingInterface[user.ID]
 
 // onFitUser turns what happens to FitUsers into requests. Our own status writes ask for nothing, and of the objects that
-// are there at the start only those that were not dealt with; the others agreed when they were last looked at.
+// are there at the start only those that are pending.
 func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, user.ID] {
 	return handler.TypedFuncs[*v1alpha1.FitUser, user.ID]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.FitUser], q queue) {

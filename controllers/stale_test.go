@@ -57,7 +57,7 @@ func userOf(options client.ListOptions) (id string, filtered bool) {
 	if options.FieldSelector == nil {
 		return "", false
 	}
-	return options.FieldSelector.RequiresExactMatch(userIndex)
+	return options.FieldSelector.RequiresExactMatch(v1alpha1.FieldClerkUserID)
 }
 
 // record notes how the FitUsers are now.

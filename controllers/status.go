@@ -158,10 +158,7 @@ func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
 			ObservedGeneration: k.serving.Generation, LastTransitionTime: metav1.Time{Time: k.now},
 		})
 	}
-	ready := k.clerkTrouble
-	if ready == nil || k.gone && k.rowTrouble != nil { // that the user is gone is no news where the row cannot go
-		ready = k.rowTrouble
-	}
+	ready := k.readyTrouble()
 	set(v1alpha1.ConditionReady, ready.status(), ready.reasonOrSynced(),
 		ready.messageOr("Clerk, this FitUser and the row agree"))
 	set(v1alpha1.ConditionClerkSynced, k.clerkTrouble.status(), k.clerkTrouble.reasonOrSynced(),
@@ -182,6 +179,18 @@ func (k *known) setConditions(s *v1alpha1.FitUserStatus) {
 			continue
 		}
 		set(abnormal.conditionType, metav1.ConditionTrue, abnormal.trouble.reason, abnormal.trouble.message)
+	}
+}
+
+// readyTrouble is what keeps the user from being ready: Clerk's trouble before the row's.
+func (k *known) readyTrouble() *trouble {
+	switch {
+	case k.clerkTrouble == nil, k.gone && k.rowTrouble != nil: // that the user is gone is no news where the row cannot go
+		return k.rowTrouble
+	case k.rowTrouble != nil && k.clerkTrouble.undone != "" && k.rowTrouble.undone != "":
+		return suspended(k.clerkTrouble.undone + ", and " + k.rowTrouble.undone)
+	default:
+		return k.clerkTrouble
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // Sweeper compares all of Clerk, all of the table and all FitUsers, at the cost of a listing each, and hands the
-// reconciler the users that differ. It finds; it does not fix: it writes nothing anywhere.
+// reconciler the users that differ. It finds; it does not fix: of users it writes nothing.
 type Sweeper struct {
 	Reconciler *Reconciler
 	// Cache reads FitUsers as the watch last told of them, without waiting for anybody's writes.

@@ -119,7 +119,7 @@ func (p *pass) countStrangers(ctx context.Context) error {
 func (s *Sweeper) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
 	var others v1alpha1.FitUserList
 	err := s.Cache.List(ctx, &others, client.InNamespace(s.Reconciler.Namespace),
-		client.MatchingFields{userIndex: string(id)}, client.UnsafeDisableDeepCopy)
+		client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
 	}

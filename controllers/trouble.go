@@ -27,6 +27,8 @@ type trouble struct {
 	stalled bool
 	// unsure is true when nothing is known, as opposed to known to be wrong.
 	unsure bool
+	// undone is what a suspended user is kept from.
+	undone string
 	// raced is true when somebody else wrote at the same moment, so that a second try at once may find another world.
 	raced bool
 
@@ -72,7 +74,7 @@ func clerkTrouble(err error) *trouble {
 	default:
 		return &trouble{
 			reason: v1alpha1.ReasonClerkUnavailable, unsure: true, err: err,
-			message: "Clerk gave no usable answer" + status + "; trying again",
+			message: "no usable answer from Clerk's API" + status + "; trying again",
 		}
 	}
 }
@@ -91,10 +93,15 @@ func storeTrouble(err error) *trouble {
 			reason: v1alpha1.ReasonInvalidData, stalled: true,
 			message: "the users table cannot hold what Clerk has: " + err.Error(),
 		}
-	case errors.As(err, &mismatch), errors.Is(err, store.ErrForbidden):
+	case errors.As(err, &mismatch):
 		return &trouble{
 			reason: v1alpha1.ReasonDatabaseMismatch, stalled: true, err: err,
 			message: "the users table is not what the operator needs: " + err.Error(),
+		}
+	case errors.Is(err, store.ErrForbidden):
+		return &trouble{
+			reason: v1alpha1.ReasonDatabaseMismatch, stalled: true, err: err,
+			message: err.Error() + ": check the user and the password in DATABASE_URL, and what that user is granted on the table",
 		}
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
 		return &trouble{
@@ -104,9 +111,18 @@ func storeTrouble(err error) *trouble {
 	default:
 		return &trouble{
 			reason: v1alpha1.ReasonDatabaseUnavailable, err: err,
-			message: "the database does not take the row; trying again",
+			message: "the row cannot be read or written: " + kindOfFailure(err) + "; trying again",
 		}
 	}
+}
+
+// kindOfFailure says what kind of failure it is, in words that stay the same while the failure does: the log has the details.
+func kindOfFailure(err error) string {
+	var refusal *store.Error
+	if errors.As(err, &refusal) {
+		return refusal.Class.Error()
+	}
+	return store.ErrUnavailable.Error()
 }
 
 // jitter spreads d by a fifth, so that users who wait for one thing do not come back all at once.

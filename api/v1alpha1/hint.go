@@ -2,7 +2,6 @@ package v1alpha1
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -113,5 +112,3 @@ func NewFitUser(namespace, clerkUserID string, attempt int) *FitUser {
 	u.Annotations = map[string]string{AnnotationMadeBy: MadeByOperator}
 	return u
 }
-
-func (u *FitUser) String() string { return fmt.Sprintf("%s/%s", u.Namespace, u.Name) }

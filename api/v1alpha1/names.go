@@ -9,7 +9,7 @@ import (
 
 // NameFor is the name of the FitUser that the operator makes for a Clerk user id: the id in lower case, which is how a
 // person recognises it, and the positions of its capitals as a hexadecimal mask, without which two users could get one
-// name (Clerk ids are case-sensitive, object names have no capitals). So user_2aBc becomes user-2abc-2.
+// name (Clerk ids are case-sensitive, object names have no capitals). So user_2aBc becomes user-2abc-4.
 //
 // Names are only a convention: any FitUser may be called anything. When somebody else's FitUser already has the name,
 // the next attempt (1, 2, …) gives another one, just as fixed.

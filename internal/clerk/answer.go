@@ -32,7 +32,8 @@ func isJSON(header http.Header) bool {
 }
 
 // failureOf classifies an answer that is no success. Only Clerk's own errors, which have a code, are Clerk's word: a
-// proxy's 404 says nothing about a user, and its 403 nothing about the key.
+// proxy's 404 says nothing about a user, and its 403 nothing about the key. A 401 is believed of anybody, as nothing is
+// lost by that.
 func failureOf(request *http.Request, response *http.Response) *Error {
 	said := readClerkError(response)
 	failure := &Error{Kind: Unavailable, Status: response.StatusCode, Code: said.code, TraceID: said.traceID}

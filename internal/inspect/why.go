@@ -79,7 +79,7 @@ func (p *Places) Why(ctx context.Context, who string) (Why, error) {
 		return Why{}, err
 	}
 	var mine v1alpha1.FitUserList
-	err = p.Cluster.List(ctx, &mine, client.InNamespace(p.Namespace), client.MatchingFields{"spec.clerkUserID": string(id)})
+	err = p.Cluster.List(ctx, &mine, client.InNamespace(p.Namespace), client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)})
 	if err != nil {
 		return Why{}, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
 	}

@@ -17,10 +17,6 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-// indexClerkUserID is the field by which the cache finds a user's FitUsers, other than the one with the name that the
-// operator gives. That one is nearly all of them, is found by its name, and in the index would cost a third more memory.
-const indexClerkUserID = "spec.clerkUserID"
-
 // NewCluster makes the receiver's view of the API server: a client, and a cache of its own that holds of each FitUser in
 // namespace only what the receiver looks at. It makes no request; add it to the manager, which fills the cache before
 // it starts the receiver.
@@ -37,7 +33,7 @@ func NewCluster(config *rest.Config, scheme *runtime.Scheme, namespace string) (
 	if err != nil {
 		return nil, fmt.Errorf("making the receiver's API client: %w", err)
 	}
-	err = c.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.FitUser{}, indexClerkUserID, clerkUserID)
+	err = c.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.FitUser{}, v1alpha1.FieldClerkUserID, clerkUserID)
 	if err != nil {
 		return nil, fmt.Errorf("indexing FitUsers by Clerk id: %w", err)
 	}
@@ -87,7 +83,7 @@ func keptAnnotations(u *v1alpha1.FitUser) map[string]string {
 
 func clerkUserID(object client.Object) []string {
 	u, ok := object.(*v1alpha1.FitUser)
-	if !ok || u.Name == v1alpha1.NameFor(u.Spec.ClerkUserID, 0) {
+	if !ok || v1alpha1.HasUsualName(u) {
 		return nil
 	}
 	return []string{u.Spec.ClerkUserID}

@@ -91,7 +91,7 @@ func (r *recorder) try(ctx context.Context, look lookup, id user.ID, all news) e
 func (r *recorder) cached(ctx context.Context, id user.ID) ([]v1alpha1.FitUser, error) {
 	var list v1alpha1.FitUserList
 	err := r.cache.List(ctx, &list, client.InNamespace(r.namespace),
-		client.MatchingFields{indexClerkUserID: string(id)}, client.UnsafeDisableDeepCopy)
+		client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,7 @@ func (r *recorder) get(ctx context.Context, name string) (*v1alpha1.FitUser, err
 	return u, explain(err, "reading FitUser", name)
 }
 
-// candidates are the objects that can carry a hint, the one that serves first: one that a person made before one that
-// the operator made, then the older, then the smaller UID.
+// candidates are the objects that can carry a hint, the one that serves first.
 //
 // An object that is being deleted may be gone before anybody reads its hint, so it counts as gone already. Not for
 // user.deleted: the reconciler acts on what it has seen of the user, and that is known there and nowhere else.
@@ -140,27 +139,14 @@ func candidates(users []v1alpha1.FitUser, kind v1alpha1.EventType) []v1alpha1.Fi
 	}
 	slices.SortFunc(users, func(a, b v1alpha1.FitUser) int {
 		return cmp.Or(
-			falseFirst(terminating(a), terminating(b)),
-			falseFirst(a.MadeByOperator(), b.MadeByOperator()),
-			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
-			cmp.Compare(a.UID, b.UID),
+			v1alpha1.FalseFirst(terminating(a), terminating(b)),
+			v1alpha1.CompareServing(&a, &b),
 		)
 	})
 	return users
 }
 
 func terminating(u v1alpha1.FitUser) bool { return !u.DeletionTimestamp.IsZero() }
-
-func falseFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
-}
 
 // put records what is new on u, merged into the hint that u has. It is not found where u has gone, and a conflict where u has
 // changed since it was read: the merge would be of an old hint.

@@ -5,8 +5,8 @@ import (
 	"regexp"
 )
 
-// ID is a Clerk user id that was checked by [ParseID]. It is case-sensitive: two ids that differ only in case are two
-// users.
+// ID is a Clerk user id. It is case-sensitive: two ids that differ only in case are two users. Where one comes from outside, it
+// is checked by [ParseID]; an id in the users table may be the application's own.
 type ID string
 
 // MaxIDLength is the longest id accepted, in bytes. Clerk's own are 32; Clerk documents no maximum. The bound keeps an

@@ -205,7 +205,7 @@ func (p *people) seen(id string) (bool, error) {
 	if p.away.api {
 		return false, errNotNow
 	}
-	fitUsers, err := p.fitUsers(client.MatchingFields{"spec.clerkUserID": id})
+	fitUsers, err := p.fitUsers(client.MatchingFields{v1alpha1.FieldClerkUserID: id})
 	if err != nil {
 		return false, errNotNow
 	}
