@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -19,7 +18,8 @@ import (
 // Deletions bounds how many rows are removed, and rights taken back because their FitUser was deleted, in one period,
 // whatever caused them and however often the program starts anew. Whatever is over the limit waits for a person.
 //
-// Grants are noted in the ConfigMap before they are used, some at a time, so that a flood costs few writes; those noted
+// A [period] decides. Deletions notes in the ConfigMap what follows, and only then acts on it: what could not be noted
+// has not happened. Grants are noted before they are used, some at a time, so that a flood costs few writes; those noted
 // and not used when the program ends count as used.
 type Deletions struct {
 	Notes  *Notes
@@ -34,14 +34,11 @@ type Deletions struct {
 
 	mu      sync.Mutex
 	loaded  bool
-	start   time.Time // of the period
-	limit   int
-	noted   int  // grants in the ConfigMap
-	used    int  // of those, used
-	allowed bool // a person has lifted the limit for this period
-	granted map[user.ID]bool
-	held    map[user.ID]bool
-	due     map[user.ID]bool // no longer held back, and not yet tried again
+	period  period
+	told    bool             // that deletions are held back in this period
+	granted map[user.ID]bool // in this period
+	held    map[user.ID]bool // back, in this period
+	due     map[user.ID]bool // to be tried again
 }
 
 // Allow reports whether the deletion of id may happen now. A user counts once in a period, however often it is tried.
@@ -54,17 +51,17 @@ func (d *Deletions) Allow(ctx context.Context, id user.ID) (bool, error) {
 	if d.granted[id] {
 		return true, nil
 	}
-	if d.used >= d.noted && !d.allowed {
-		if err := d.noteMore(ctx); err != nil {
+	if !d.period.open() {
+		if _, err := d.note(ctx, d.period.more()); err != nil {
 			return false, err
 		}
 	}
-	if d.used >= d.noted && !d.allowed {
+	if !d.period.open() {
 		return false, d.hold(ctx, id)
 	}
-	d.used++
+	d.period = d.period.use()
 	d.granted[id] = true
-	delete(d.held, id)
+	d.unhold(id)
 	return true, nil
 }
 
@@ -75,31 +72,23 @@ func (d *Deletions) Left(ctx context.Context) (int, error) {
 	if err := d.turn(ctx); err != nil {
 		return 0, err
 	}
-	if d.allowed {
-		return math.MaxInt, nil
-	}
-	return max(0, d.limit-d.used), nil
+	_, err := d.note(ctx, d.period) // for a person's word
+	return d.period.left(), err
 }
 
-// Released gives the users that were held back and no longer are, because a person said so or a new period has begun.
+// Released gives the users that are to be tried again: those who are no longer held back, because a person said so or a
+// new period has begun, and those whom an earlier process held back.
 func (d *Deletions) Released(ctx context.Context) ([]user.ID, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.turn(ctx); err != nil {
 		return nil, err
 	}
-	notes, err := d.Notes.read(ctx)
-	if err != nil {
+	if _, err := d.note(ctx, d.period.naming(describeHeld(d.held))); err != nil {
 		return nil, err
 	}
-	if d.heed(notes); d.allowed && len(d.held) > 0 {
-		d.letGo()
-		if err := d.unname(ctx); err != nil {
-			return nil, err
-		}
-	}
 	released := slices.Collect(maps.Keys(d.due))
-	d.due = nil
+	d.due = map[user.ID]bool{}
 	return released, nil
 }
 
@@ -107,50 +96,7 @@ func (d *Deletions) Released(ctx context.Context) ([]user.ID, error) {
 func (d *Deletions) Drop(id user.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.held[id] {
-		delete(d.held, id)
-		d.Metrics.deletionsHeld.Set(float64(len(d.held)))
-	}
-}
-
-// letGo makes all that are held back due.
-func (d *Deletions) letGo() {
-	if d.due == nil {
-		d.due = map[user.ID]bool{}
-	}
-	maps.Copy(d.due, d.held)
-	d.held = map[user.ID]bool{}
-	d.Metrics.deletionsHeld.Set(0)
-}
-
-// turn begins a new period when the last one is over. A program that has just started takes over the one that is noted.
-func (d *Deletions) turn(ctx context.Context) error {
-	if !d.loaded {
-		notes, err := d.Notes.read(ctx)
-		if err != nil {
-			return err
-		}
-		d.take(notes)
-		d.loaded, d.granted, d.held = true, map[user.ID]bool{}, map[user.ID]bool{}
-	}
-	if now := d.Clock.Now(); now.Before(d.start.Add(d.Period)) {
-		return nil
-	}
-	return d.begin(ctx)
-}
-
-// begin begins a period. What the last one noted goes when this one notes its first grant, or now if there is anything
-// that a person would take for news.
-func (d *Deletions) begin(ctx context.Context) error {
-	wasAllowed := d.allowed
-	d.start, d.noted, d.used, d.allowed = d.Clock.Now(), 0, 0, false
-	d.granted = map[user.ID]bool{}
-	d.limit = d.Max.of(d.Users())
-	d.letGo()
-	if wasAllowed {
-		return d.unname(ctx, AnnotationAllowDeletions)
-	}
-	return d.unname(ctx)
+	d.unhold(id)
 }
 
 // HoldBack holds back users without asking Clerk whether they are gone: more of them than may be deleted would have to be
@@ -164,30 +110,134 @@ func (d *Deletions) HoldBack(ctx context.Context, ids []user.ID) error {
 	return d.hold(ctx, ids...)
 }
 
-// hold remembers who is held back, and says so: at once for the first of a period, and then now and again.
+// turn begins a new period when the last one is over. A program that has just started goes on with the one that is noted.
+func (d *Deletions) turn(ctx context.Context) error {
+	if !d.loaded {
+		if err := d.load(ctx); err != nil {
+			return err
+		}
+	}
+	if d.period.over(d.Clock.Now(), d.Period) {
+		return d.begin(ctx)
+	}
+	return nil
+}
+
+// load goes on where an earlier process ended. Those whom it held back are tried again as well: they may be back in Clerk
+// since, and have been looked at before it was known here that they are held.
+func (d *Deletions) load(ctx context.Context) error {
+	notes, err := d.Notes.read(ctx)
+	if err != nil {
+		return err
+	}
+	d.period = notedPeriod(notes)
+	d.period.limit = d.Max.of(d.Users())
+	d.granted, d.held = map[user.ID]bool{}, namedHeld(d.period.names)
+	d.due = maps.Clone(d.held)
+	d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	d.loaded = true
+	return nil
+}
+
+// begin begins a period. What is noted of the last one goes when this one notes its first grant, or now if there is
+// anything that a person would take for news.
+func (d *Deletions) begin(ctx context.Context) error {
+	next := period{start: d.Clock.Now(), limit: d.Max.of(d.Users())}
+	_, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
+		if !d.period.end(notes) {
+			return false
+		}
+		next.write(notes)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	d.period, d.granted, d.told = next, map[user.ID]bool{}, false
+	d.release()
+	return nil
+}
+
+// note writes the next state of the period into the ConfigMap, if it is another, and then goes on with it. A person's word
+// that it finds there comes first: then the limit is lifted instead.
+func (d *Deletions) note(ctx context.Context, next period) (*corev1.ConfigMap, error) {
+	var decided period
+	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
+		if decided = next; saysAllow(notes) {
+			decided = d.period.lift()
+		}
+		if decided == d.period && decided.names == notes.Data[DeletionsHeldKey] {
+			return false
+		}
+		decided.write(notes)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	lifted := decided.lifted && !d.period.lifted
+	if d.period = decided; lifted {
+		d.Log.Info("A person has lifted the limit of deletions for this period", "until", d.period.start.Add(d.Period))
+		d.release()
+	}
+	return notes, nil
+}
+
+// hold remembers who is held back, and says so: at once for the first of a period, and then now and again. If a person's
+// word comes first, they are to be tried again instead.
 func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
-	first := len(d.held) == 0
+	if !d.period.lifted && d.worthNaming(ids) {
+		notes, err := d.note(ctx, d.period.naming(describeHeld(d.held, ids...)))
+		if err != nil {
+			return err
+		}
+		if !d.period.lifted {
+			d.tell(notes)
+		}
+	}
 	for _, id := range ids {
 		d.held[id] = true
 	}
+	if d.period.lifted {
+		d.release()
+	}
 	d.Metrics.deletionsHeld.Set(float64(len(d.held)))
-	if len(ids) == 1 && len(d.held) > maxNamed && len(d.held)%maxNamed != 0 {
-		return nil
+	return nil
+}
+
+// worthNaming reports whether it is worth a write that these are held back as well.
+func (d *Deletions) worthNaming(ids []user.ID) bool {
+	if !d.told || len(ids) > 1 {
+		return true
 	}
-	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
-		held := d.describeHeld()
-		changed := notes.Data[DeletionsHeldKey] != held
-		notes.Data[DeletionsHeldKey] = held
-		d.write(notes, d.noted)
-		return changed
-	})
-	if err != nil || !first {
-		return err
+	number := len(d.held) + 1
+	return !d.held[ids[0]] && (number <= maxNamed || number%maxNamed == 0)
+}
+
+// tell tells once in a period that deletions are held back.
+func (d *Deletions) tell(notes *corev1.ConfigMap) {
+	if d.told {
+		return
 	}
-	d.Log.Info("Deletions are held back", "limit", d.limit, "period", d.Period,
+	d.told = true
+	d.Log.Info("Deletions are held back", "limit", d.period.limit, "period", d.Period,
 		"release", "kubectl annotate configmap "+ConfigMapName+" "+AnnotationAllowDeletions+"=true")
 	d.Recorder.Eventf(notes, nil, corev1.EventTypeWarning, "DeletionsHeldBack", "HoldBack",
 		"more than %d deletions in %s; the rest waits: %s names them, the annotation %s: \"true\" lets them go",
-		d.limit, d.Period, DeletionsHeldKey, AnnotationAllowDeletions)
-	return nil
+		d.period.limit, d.Period, DeletionsHeldKey, AnnotationAllowDeletions)
+}
+
+// release lets go all that are held back: they are to be tried again.
+func (d *Deletions) release() {
+	maps.Copy(d.due, d.held)
+	d.held = map[user.ID]bool{}
+	d.Metrics.deletionsHeld.Set(0)
+}
+
+// unhold forgets that a user is held back. The ConfigMap names them until [Deletions.Released] has looked again.
+func (d *Deletions) unhold(id user.ID) {
+	if d.held[id] {
+		delete(d.held, id)
+		d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	}
 }

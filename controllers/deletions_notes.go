@@ -1,14 +1,16 @@
 package controllers
 
 import (
-	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // What [Deletions] keeps in [Notes].
@@ -23,92 +25,89 @@ const (
 	DeletionsGrantedKey = "deletionsGranted"
 	// DeletionsHeldKey names those held back, after their number and a colon.
 	DeletionsHeldKey = "deletionsHeldBack"
+	// DeletionsAllowedKey is when the period began for which the annotation was heeded. Whoever finds the annotation when
+	// that period is over can so tell a word that is spent from one that a person wrote since.
+	DeletionsAllowedKey = "deletionsAllowedPeriod"
 
 	// maxNamed bounds how many of those held back are named in the ConfigMap; the rest are counted.
 	maxNamed = 100
 )
 
-// heed takes a person's word for the rest of this period.
-func (d *Deletions) heed(notes *corev1.ConfigMap) {
-	if d.allowed || notes.Annotations[AnnotationAllowDeletions] != "true" {
-		return
-	}
-	d.allowed = true
-	d.Log.Info("A person has lifted the limit of deletions for this period", "until", d.start.Add(d.Period))
-}
-
-// unname takes the names of those held back out of the ConfigMap, and with a period that is over the word that lifted its
-// limit.
-func (d *Deletions) unname(ctx context.Context, over ...string) error {
-	_, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) (changed bool) {
-		if _, named := notes.Data[DeletionsHeldKey]; named {
-			delete(notes.Data, DeletionsHeldKey)
-			changed = true
-		}
-		for _, annotation := range over {
-			delete(notes.Annotations, annotation)
-			changed = true
-		}
-		if changed {
-			d.write(notes, d.noted)
-		}
-		return changed
-	})
-	return err
-}
-
-// maxGrants bounds how many grants are noted at once: a program that ends takes as many with it.
-const maxGrants = 20
-
-// noteMore notes some more grants, up to the limit, and looks whether a person has lifted it.
-func (d *Deletions) noteMore(ctx context.Context) error {
-	some := min(max(1, d.limit/10), maxGrants)
-	more := d.noted + max(0, min(d.limit-d.noted, some))
-	notes, err := d.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
-		if more <= d.noted || notes.Annotations[AnnotationAllowDeletions] == "true" {
-			return false
-		}
-		d.write(notes, more)
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if d.heed(notes); !d.allowed {
-		d.noted = more
-	}
-	return nil
-}
-
-func (d *Deletions) describeHeld() string {
-	ids := make([]string, 0, len(d.held))
-	for id := range d.held {
-		ids = append(ids, string(id))
-	}
-	slices.Sort(ids)
-	named := ids[:min(len(ids), maxNamed)]
-	text := fmt.Sprintf("%d: %s", len(ids), strings.Join(named, " "))
-	if len(named) < len(ids) {
-		text += " …"
-	}
-	return text
-}
-
-func (d *Deletions) write(notes *corev1.ConfigMap, granted int) {
-	notes.Data[DeletionsPeriodKey] = d.start.UTC().Format(time.RFC3339)
-	notes.Data[DeletionsGrantedKey] = strconv.Itoa(granted)
-}
-
-func (d *Deletions) take(notes *corev1.ConfigMap) {
+// notedPeriod is the period that was last noted, without its limit; one that began long ago if there is none. How many of
+// its grants were used nobody knows any more, so all count.
+func notedPeriod(notes *corev1.ConfigMap) period {
 	start, err := time.Parse(time.RFC3339, notes.Data[DeletionsPeriodKey])
 	if err != nil {
-		return // nothing noted: the first deletion begins a period
+		return period{}
 	}
-	d.start = start
-	d.noted, _ = strconv.Atoi(notes.Data[DeletionsGrantedKey]) // garbage counts as none
-	d.used = d.noted
-	d.limit = d.Max.of(d.Users())
-	if d.Clock.Now().Before(d.start.Add(d.Period)) { // else it is a word for the period that begins now
-		d.heed(notes)
+	granted, _ := strconv.Atoi(notes.Data[DeletionsGrantedKey]) // garbage counts as none
+	granted = max(0, granted)
+	return period{
+		start: start, noted: granted, used: granted, names: notes.Data[DeletionsHeldKey],
+		lifted: saysAllow(notes) && notes.Data[DeletionsAllowedKey] == notes.Data[DeletionsPeriodKey],
 	}
+}
+
+// write writes the period into the ConfigMap.
+func (p period) write(notes *corev1.ConfigMap) {
+	start := p.start.UTC().Format(time.RFC3339)
+	notes.Data[DeletionsPeriodKey] = start
+	notes.Data[DeletionsGrantedKey] = strconv.Itoa(p.noted)
+	delete(notes.Data, DeletionsHeldKey)
+	if p.names != "" {
+		notes.Data[DeletionsHeldKey] = p.names
+	}
+	delete(notes.Data, DeletionsAllowedKey)
+	if p.lifted {
+		notes.Data[DeletionsAllowedKey] = start
+	}
+}
+
+// end removes what a person would take for news of the period p, which is over, and reports whether there was any.
+func (p period) end(notes *corev1.ConfigMap) bool {
+	_, word := notes.Annotations[AnnotationAllowDeletions]
+	_, allowed := notes.Data[DeletionsAllowedKey]
+	_, held := notes.Data[DeletionsHeldKey]
+	if p.lifted { // else it is a word for the period that begins
+		delete(notes.Annotations, AnnotationAllowDeletions)
+	}
+	delete(notes.Data, DeletionsAllowedKey)
+	delete(notes.Data, DeletionsHeldKey)
+	return p.lifted && word || allowed || held
+}
+
+// saysAllow reports whether a person's word is there.
+func saysAllow(notes *corev1.ConfigMap) bool {
+	return notes.Annotations[AnnotationAllowDeletions] == "true"
+}
+
+// describeHeld is how the ConfigMap names those held back: their number, and the first of them.
+func describeHeld(held map[user.ID]bool, more ...user.ID) string {
+	ids := slices.AppendSeq(slices.Clone(more), maps.Keys(held))
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if len(ids) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d:", len(ids))
+	for _, id := range ids[:min(len(ids), maxNamed)] {
+		text.WriteString(" " + string(id))
+	}
+	if len(ids) > maxNamed {
+		text.WriteString(" …")
+	}
+	return text.String()
+}
+
+// namedHeld are those whom [describeHeld] named.
+func namedHeld(names string) map[user.ID]bool {
+	held := map[user.ID]bool{}
+	_, names, _ = strings.Cut(names, ":")
+	for name := range strings.FieldsSeq(names) {
+		if id, err := user.ParseID(name); err == nil {
+			held[id] = true
+		}
+	}
+	return held
 }
