@@ -3,6 +3,10 @@ package manifests_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +20,24 @@ func TestTheSameManifestsEveryTime(t *testing.T) {
 		if !bytes.Equal(renderText(t, dir), renderText(t, dir)) {
 			t.Errorf("%s is rendered differently every time", dir)
 		}
+	}
+}
+
+// kustomize 5.5, which kubectl 1.32 has, panics at a patch that deletes two objects. The kubectl of these tests does not.
+func TestNoPatchDeletesTwice(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(filepath.Join(root, "config"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" || entry.Name() == "kustomization.yaml" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if n := len(regexp.MustCompile(`(?m)^\$patch: delete`).FindAll(content, -1)); n > 1 {
+			t.Errorf("%s deletes %d objects: give each a patch of its own", path, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
