@@ -40,7 +40,7 @@ func addController(
 	reconciler := newReconciler(mgr, o)
 	reconciler.Tracer = s.tracer
 	reconciler.Clerk = tracedClerk{fencedClerk{api, guard}, s.tracer}
-	reconciler.Store = tracedStore{fencedStore{table, guard}, s.tracer}
+	reconciler.Store = tracedStore{fencedStore{store.Counted(table, metrics.Registry), guard}, s.tracer}
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
 		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
