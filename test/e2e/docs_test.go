@@ -19,6 +19,7 @@ var ownHands = map[string]string{
 	"whsec_":              "it needs a secret of one's own",
 	"ca.crt":              "it needs a certificate of one's own",
 	"kind load":           "it needs kind",
+	"--replicas=0":        "it stops the operator",
 }
 
 var (
