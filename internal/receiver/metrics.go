@@ -51,9 +51,13 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 // begin makes the counters that alerts are about begin with 0: one that appears with its first event shows no increase.
 func (m *metrics) begin() {
 	for _, kind := range []v1alpha1.EventType{v1alpha1.UserCreated, v1alpha1.UserUpdated, v1alpha1.UserDeleted} {
-		m.events.WithLabelValues(string(kind), string(recorded))
+		for _, o := range []outcome{recorded, unavailable, rejectedByAPI, rejectedInstance, failed} {
+			m.events.WithLabelValues(string(kind), string(o))
+		}
 	}
-	m.events.WithLabelValues(typeNone, string(rejectedSignature))
+	for _, o := range []outcome{rejectedSignature, rejectedTimestamp, noSecret, overloaded, failed} {
+		m.events.WithLabelValues(typeNone, string(o))
+	}
 	m.seconds.WithLabelValues(strconv.Itoa(http.StatusOK))
 }
 
