@@ -88,7 +88,7 @@ uninstall: ## Remove the CustomResourceDefinition, and with it all FitUsers. Run
 deploy: ## Deploy OVERLAY into the cluster of the current kubeconfig.
 	kubectl apply -k $(OVERLAY)
 
-undeploy: ## Remove OVERLAY from NAMESPACE, the processes first, so that they take the rest for no wish; the CRD stays.
+undeploy: ## Remove OVERLAY from NAMESPACE, the processes first, so that deleting FitUsers takes no role back; the CRD stays.
 	kubectl -n $(NAMESPACE) delete deployments -l app.kubernetes.io/name=fituser-operator --cascade=foreground --timeout=2m
 	kubectl kustomize $(OVERLAY) | awk 'BEGIN { RS = ORS = "---\n" } !/kind: CustomResourceDefinition/' | kubectl delete --ignore-not-found --timeout=5m -f -
 
