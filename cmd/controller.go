@@ -26,7 +26,7 @@ const sweepShare = 0.25
 func addController(
 	ctx context.Context, mgr manager.Manager, o options, s *settings, guard *fence,
 ) (closeTable func() error, err error) {
-	table, err := openTable(ctx, o, s.databaseURL, mgr.GetLogger())
+	table, err := openTable(ctx, store.Options{CreateTable: o.CreateTable, BeforeWrite: guard.open}, s.databaseURL, mgr.GetLogger())
 	if err != nil {
 		return nil, err
 	}
@@ -36,11 +36,12 @@ func addController(
 	}
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
+		BeforeWrite: guard.open,
 	})
 	reconciler := newReconciler(mgr, o)
 	reconciler.Tracer = s.tracer
-	reconciler.Clerk = tracedClerk{fencedClerk{api, guard}, s.tracer}
-	reconciler.Store = tracedStore{fencedStore{store.Counted(table, metrics.Registry), guard}, s.tracer}
+	reconciler.Clerk = tracedClerk{api, s.tracer}
+	reconciler.Store = tracedStore{store.Counted(table, metrics.Registry), s.tracer}
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
 		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
@@ -98,9 +99,8 @@ const checkTimeout = 10 * time.Second
 
 // openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
 // users wait with the reason until it does.
-func openTable(ctx context.Context, o options, address *setting, log logr.Logger) (*store.Switch, error) {
-	tableOptions := store.Options{CreateTable: o.CreateTable}
-	db, err := store.Open(address.Get(), tableOptions)
+func openTable(ctx context.Context, o store.Options, address *setting, log logr.Logger) (*store.Switch, error) {
+	db, err := store.Open(address.Get(), o)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
@@ -114,7 +114,7 @@ func openTable(ctx context.Context, o options, address *setting, log logr.Logger
 	}
 	table := store.NewSwitch(db)
 	address.accept = func(ctx context.Context, value string) error {
-		next, err := store.Open(value, tableOptions)
+		next, err := store.Open(value, o)
 		if err != nil {
 			return err
 		}

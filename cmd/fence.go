@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -13,9 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/controllers"
-	"github.com/fitai/fituser-operator/internal/clerk"
-	"github.com/fitai/fituser-operator/internal/store"
-	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // The lease of the leader. A leader that ends normally gives it back, and the next one asks every retryPeriod, at the
@@ -30,7 +26,8 @@ var errLeaseOver = errors.New("this process was not heard of for so long that an
 
 // fence keeps a process that was frozen from writing when it comes back and takes itself for the leader: its watch would
 // tell it of all that happened meanwhile before the lease does. client-go has no such thing (its package leaderelection
-// says so). A nil fence is always open: without an election there is nobody else.
+// says so). It is asked where the bytes of a write leave, after all waits: whoever asks earlier can be frozen in between. A
+// nil fence is always open: without an election there is nobody else.
 type fence struct{ renewed atomic.Pointer[time.Time] }
 
 // open is nil while the lease is young enough for a write to arrive before anybody else may lead.
@@ -103,39 +100,3 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements [http.RoundTripper].
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
-
-// fencedClerk is Clerk, written to only while the fence is open.
-type fencedClerk struct {
-	clerk.Client
-	fence *fence
-}
-
-// WriteRole implements [clerk.Client].
-func (c fencedClerk) WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error) {
-	if err := c.fence.open(); err != nil {
-		return user.User{}, err
-	}
-	return c.Client.WriteRole(ctx, id, change, role)
-}
-
-// fencedStore is the table, written to only while the fence is open.
-type fencedStore struct {
-	store.Store
-	fence *fence
-}
-
-// Put implements [store.Store].
-func (s fencedStore) Put(ctx context.Context, row user.Row, moves []store.Move) error {
-	if err := s.fence.open(); err != nil {
-		return err
-	}
-	return s.Store.Put(ctx, row, moves)
-}
-
-// Delete implements [store.Store].
-func (s fencedStore) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
-	if err := s.fence.open(); err != nil {
-		return false, err
-	}
-	return s.Store.Delete(ctx, id)
-}

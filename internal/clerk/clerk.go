@@ -49,6 +49,9 @@ type Config struct {
 	Timeout time.Duration
 	// Registerer takes the metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
+	// BeforeWrite is asked for every write immediately before it is sent, after all waits; an error keeps it from being
+	// sent. Nil allows all.
+	BeforeWrite func() error
 	// Transport carries the requests; nil means one of the client's own, with bounded connections and waits. Tests count
 	// and disturb requests there.
 	Transport http.RoundTripper

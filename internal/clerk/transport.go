@@ -22,6 +22,8 @@ type transport struct {
 	key     func() string
 	budget  *budget
 	metrics *metrics
+	// beforeWrite is [Config].BeforeWrite; nil allows all.
+	beforeWrite func() error
 }
 
 func newTransport(config Config, budget *budget) *transport {
@@ -29,7 +31,9 @@ func newTransport(config Config, budget *budget) *transport {
 	if next == nil {
 		next = newHTTPTransport()
 	}
-	return &transport{next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer, budget)}
+	return &transport{
+		next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer, budget), beforeWrite: config.BeforeWrite,
+	}
 }
 
 func newHTTPTransport() *http.Transport {
@@ -51,6 +55,11 @@ func newHTTPTransport() *http.Transport {
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	request = request.Clone(request.Context())
 	request.Header.Set("Authorization", "Bearer "+t.key())
+	if t.beforeWrite != nil && request.Method != http.MethodGet {
+		if err := t.beforeWrite(); err != nil {
+			return nil, &Error{Kind: Unavailable, detail: "not sent", cause: err}
+		}
+	}
 	start := time.Now()
 	response, err := t.next.RoundTrip(request)
 	if err != nil {

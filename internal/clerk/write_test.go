@@ -2,8 +2,12 @@ package clerk_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -214,3 +218,47 @@ func TestRolesAreWrittenSideBySide(t *testing.T) {
 		}
 	}
 }
+
+// A process may be frozen for long while a write waits for its turn: whether it may still be sent is asked when it goes.
+func TestWhatForbidsAWriteIsAskedAfterTheWaitForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		errForbidden := errors.New("not any more")
+		var forbidden error
+		var sent []string
+		c := clerk.New(clerk.Config{
+			URL: "http://clerk.invalid/v1", Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 1,
+			BeforeWrite: func() error { return forbidden },
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, r.Method)
+				return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+			}),
+		})
+		write := func() error {
+			_, err := c.WriteRole(t.Context(), "user_jane", user.GiveRole, user.Admin)
+			return err
+		}
+		if err := write(); errors.Is(err, errForbidden) {
+			t.Errorf("a write that may be sent: %v", err)
+		}
+		answered := make(chan error)
+		go func() { answered <- write() }()
+		synctest.Wait()
+		forbidden = errForbidden // while it waits
+		err := <-answered
+		wantKind(t, err, clerk.Unavailable)
+		if !errors.Is(err, errForbidden) || !strings.Contains(err.Error(), errForbidden.Error()) {
+			t.Errorf("the error does not say why it was not sent: %v", err)
+		}
+		if _, err := c.Instance(t.Context()); errors.Is(err, errForbidden) {
+			t.Errorf("a read was held back: %v", err)
+		}
+		if diff := cmp.Diff([]string{http.MethodPatch, http.MethodGet}, sent); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type Options struct {
 	// StatementTimeout bounds every call from its turn on; 0 means 10 s. The wait for a turn is bounded by the caller.
 	// PostgreSQL is told it too, so that a statement does not outlive a process that was killed.
 	StatementTimeout time.Duration
+	// BeforeWrite is asked for every attempt of a write immediately before it can count: before its statement, or before
+	// its transaction's commit. An error keeps the write back, and comes back. Nil allows all.
+	BeforeWrite func() error
 	// DryRun carries out every write in a transaction that is rolled back: the database says what it would say, and nothing
 	// changes. No table is made then.
 	DryRun bool
@@ -31,6 +35,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.BeforeWrite == nil {
+		o.BeforeWrite = func() error { return nil }
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = 8
@@ -49,6 +56,7 @@ type DB struct {
 	createTable bool
 	dryRun      bool
 	now         func() time.Time
+	beforeWrite func() error
 	timeout     time.Duration
 	conns       int
 	// turns has a place for each connection. Who waits for one is served in order; the pool itself picks anybody, and
@@ -74,6 +82,7 @@ func Open(rawURL string, options Options) (*DB, error) {
 	db := &DB{
 		pool: pool, dialect: dialect, conns: options.MaxConns,
 		createTable: options.CreateTable && !options.DryRun, dryRun: options.DryRun, now: options.Now, timeout: options.StatementTimeout,
+		beforeWrite: options.BeforeWrite,
 	}
 	if dialect.oneConn {
 		db.conns = 1
@@ -173,6 +182,9 @@ func pause(ctx context.Context) bool {
 // exec carries out one writing statement.
 func (db *DB) exec(ctx context.Context, statement string, values ...any) (affected int64, err error) {
 	if !db.dryRun {
+		if err := db.mayWrite(); err != nil {
+			return 0, err
+		}
 		return exec(ctx, db.pool, statement, values)
 	}
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
@@ -180,6 +192,14 @@ func (db *DB) exec(ctx context.Context, statement string, values ...any) (affect
 		return err
 	})
 	return affected, err
+}
+
+// mayWrite asks whether a write may count now.
+func (db *DB) mayWrite() error {
+	if err := db.beforeWrite(); err != nil {
+		return fmt.Errorf("%w: %w", errHeldBack, err)
+	}
+	return nil
 }
 
 type executor interface {

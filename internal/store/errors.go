@@ -37,6 +37,9 @@ var (
 	// ErrStorage says that the disk is full or broken, or that the file is no database.
 	ErrStorage = errors.New("the database's storage is full or damaged")
 
+	// errHeldBack says that [Options.BeforeWrite] forbade a write. What that said comes with it.
+	errHeldBack = errors.New("held back")
+
 	// These never leave the package: what they mean depends on the statement, and on another look at the catalogs.
 	errUnique  = errors.New("a unique index refuses the row")
 	errRefused = errors.New("a foreign key or trigger refuses the statement")
@@ -115,7 +118,7 @@ func (db *DB) classify(err error) error {
 	var ours *Error
 	switch {
 	case err == nil, errors.As(err, &taken), errors.As(err, &schema), errors.As(err, &ours),
-		errors.Is(err, ErrConflict), errors.Is(err, errRehearsed):
+		errors.Is(err, ErrConflict), errors.Is(err, errRehearsed), errors.Is(err, errHeldBack):
 		return err
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound

@@ -99,7 +99,10 @@ func (db *DB) write(ctx context.Context, row user.Row, moves []Move) error {
 			return err
 		}
 		return db.inTx(ctx, func(tx *sql.Tx) error {
-			return exchange{tx: tx, statements: s, row: row, moves: moves, now: now}.do(ctx)
+			if err := (exchange{tx: tx, statements: s, row: row, moves: moves, now: now}).do(ctx); err != nil {
+				return err
+			}
+			return db.mayWrite() // the commit is next
 		})
 	})
 }

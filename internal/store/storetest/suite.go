@@ -36,7 +36,7 @@ type Engine struct {
 // Run is what every engine has to pass: the behaviour that [store.Store] documents, against the real engine.
 func Run(t *testing.T, engine Engine) {
 	groups := []map[string]func(*bundle){
-		rowTests, moveTests, dryRunTests, valueTests, schemaTests, checkTests, concurrencyTests, switchTests,
+		rowTests, moveTests, dryRunTests, valueTests, schemaTests, checkTests, concurrencyTests, switchTests, heldBackTests,
 	}
 	for _, group := range groups {
 		for name, test := range group {
