@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
 // answered sends a request through the transport and returns why it was not sent.
@@ -28,43 +29,64 @@ func answered(t *testing.T, transport http.RoundTripper, method, url string) err
 	return err
 }
 
-// A renewal of the lease opens the fence; time, and time alone, closes it. Reading is always allowed.
+// lease is a lease that can be had unless it is refused. It tells of each record that is written to it.
+type lease struct {
+	resourcelock.Interface
+	refused error
+	written func()
+}
+
+func (l *lease) Identity() string { return "me" }
+
+func (l *lease) Create(context.Context, resourcelock.LeaderElectionRecord) error { return l.write() }
+
+func (l *lease) Update(context.Context, resourcelock.LeaderElectionRecord) error { return l.write() }
+
+func (l *lease) write() error {
+	if l.written != nil {
+		l.written()
+	}
+	return l.refused
+}
+
+// A lease that is taken or renewed opens the fence; giving it back closes it, and so does time. Reading is always allowed.
 func TestFence(t *testing.T) {
 	t.Parallel()
-	refuse := false
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if refuse {
-			w.WriteHeader(http.StatusConflict)
-		}
-	}))
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
-	f := &fence{}
-	election, behind := f.watch(http.DefaultTransport), f.guard(http.DefaultTransport)
-	lease, object := server.URL+"/apis/coordination.k8s.io/v1/namespaces/x/leases/y", server.URL+"/api/v1/things"
-	write := func() error { return answered(t, behind, http.MethodPatch, object) }
-	if err := write(); !errors.Is(err, errLeaseOver) {
-		t.Errorf("written without a lease: %v", err)
+	f, inCluster := &fence{}, &lease{}
+	lock := fencedLock{inCluster, f}
+	mine, nobodys := resourcelock.LeaderElectionRecord{HolderIdentity: "me"}, resourcelock.LeaderElectionRecord{}
+	behind := f.guard(http.DefaultTransport)
+	write := func() error { return answered(t, behind, http.MethodPatch, server.URL) }
+	wantClosed := func(when string) {
+		t.Helper()
+		if err := write(); !errors.Is(err, errLeaseOver) {
+			t.Errorf("written %s: %v", when, err)
+		}
 	}
-	if err := answered(t, election, http.MethodGet, lease); err != nil {
-		t.Fatal(err)
+	wantClosed("without a lease")
+	inCluster.refused = errors.New("somebody else holds it")
+	if err := errors.Join(lock.Create(t.Context(), mine), lock.Update(t.Context(), mine)); !errors.Is(err, inCluster.refused) {
+		t.Errorf("the election does not hear of a refusal: %v", err)
 	}
-	refuse = true
-	if err := answered(t, election, http.MethodPut, lease); err != nil {
-		t.Fatal(err)
+	wantClosed("with a lease that was refused")
+	inCluster.refused = nil
+	for name, take := range map[string]func(context.Context, resourcelock.LeaderElectionRecord) error{
+		"made": lock.Create, "renewed": lock.Update,
+	} {
+		f.renewed.Store(nil)
+		if err := errors.Join(take(t.Context(), mine), write()); err != nil {
+			t.Errorf("the lease is %s, and yet: %v", name, err)
+		}
 	}
-	if err := write(); !errors.Is(err, errLeaseOver) {
-		t.Errorf("a lease that was read, or refused, opened the fence: %v", err)
-	}
-	refuse = false
-	if err := errors.Join(answered(t, election, http.MethodPut, lease), write()); err != nil {
-		t.Errorf("the lease is renewed, and yet: %v", err)
-	}
+	inCluster.written = func() { wantClosed("while the lease is given back") }
+	ok(t, lock.Update(t.Context(), nobodys))
+	wantClosed("after the lease was given back")
 	past := time.Now().Add(-renewDeadline - time.Second)
 	f.renewed.Store(&past)
-	if err := write(); !errors.Is(err, errLeaseOver) {
-		t.Errorf("written with a lease that was last renewed %s ago: %v", time.Since(past), err)
-	}
-	if err := answered(t, behind, http.MethodGet, object); err != nil {
+	wantClosed("with a lease that was last renewed " + time.Since(past).String() + " ago")
+	if err := answered(t, behind, http.MethodGet, server.URL); err != nil {
 		t.Errorf("not even read: %v", err)
 	}
 	if err := (*fence)(nil).open(); err != nil {

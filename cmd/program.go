@@ -78,18 +78,24 @@ func newManager(
 	if err != nil {
 		return nil, nil, err
 	}
-	managerOptions, guard := managerOptions(o, c, scheme, log), (*fence)(nil)
+	asked, elected := managerOptions(o, c, scheme, log), (*election)(nil)
 	if o.LeaderElect && o.Controller {
-		guard = &fence{}
-		guard.elect(config, &managerOptions, o.Namespace) // before the traces: the lease's renewals are none
+		if elected, err = newElection(config, o.Namespace); err != nil {
+			return nil, nil, err
+		}
+		elected.enter(&asked)
 	}
 	config = rest.CopyConfig(config)
 	config.Wrap(tracing.Transport(tracer))
-	mgr, err := ctrl.NewManager(config, managerOptions)
+	mgr, err := ctrl.NewManager(config, asked)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making the manager: %w", err)
 	}
-	return mgr, guard, c.watch(mgr)
+	if elected == nil {
+		return mgr, nil, c.watch(mgr)
+	}
+	elected.tell(mgr)
+	return mgr, elected.fence, c.watch(mgr)
 }
 
 // apiTypes are the types of the API server's objects that are read and written here.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -87,6 +88,9 @@ func TestTerminatedLeaderHandsOver(t *testing.T) {
 	}
 	p.takesOver(next)
 	p.nothingLost("the hand-over")
+	p.eventually("the lease's events tell who led and who leads", func() error {
+		return errors.Join(p.told(holder+" became leader"), p.told(p.holder()+" became leader"))
+	})
 	for line := range strings.Lines(old.logged()) {
 		if strings.Contains(line, `"level":"error"`) {
 			t.Errorf("a normal end logs: %s", line)
@@ -103,6 +107,18 @@ func (w *world) holder() string {
 		return ""
 	}
 	return *lease.Spec.HolderIdentity
+}
+
+// told is nil once an event of the lease says message, as kubectl describe shows it.
+func (w *world) told(message string) error {
+	var all corev1.EventList
+	err := w.objects.List(w.Context(), &all, client.InNamespace(w.namespace))
+	for _, event := range all.Items {
+		if event.InvolvedObject.Kind == "Lease" && event.InvolvedObject.Name == "fituser-operator" && event.Message == message {
+			return nil
+		}
+	}
+	return errors.Join(err, errNotYet)
 }
 
 // wrote counts what a manager has written that only a leader may write.
