@@ -23,7 +23,8 @@ type tenure struct {
 func NewSwitch(db *DB) *Switch { return &Switch{current: &tenure{db: db}} }
 
 // Replace checks next first. If that fails, next is closed and the old one stays. Otherwise calls go to next from now
-// on, and the old one is closed once it has answered those that it has.
+// on, and the old one is closed once it has answered those that it has, or when ctx ends: who is still waiting then hears
+// [ErrUnavailable]. An error says that the old one stays, and nothing else.
 func (s *Switch) Replace(ctx context.Context, next *DB) error {
 	if err := next.Check(ctx); err != nil {
 		_ = next.Close() // nothing was written through it
@@ -33,8 +34,21 @@ func (s *Switch) Replace(ctx context.Context, next *DB) error {
 	old := s.current
 	s.current = &tenure{db: next}
 	s.mu.Unlock()
-	old.calls.Wait() // every call is bounded by its statement timeout
-	return old.db.Close()
+	old.retire(ctx)
+	return nil
+}
+
+func (t *tenure) retire(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		t.calls.Wait() // it ends: a closed pool takes nothing new, and a statement that runs has its timeout
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	_ = t.db.Close() // nobody relies on it any more
 }
 
 func (s *Switch) join() *tenure {

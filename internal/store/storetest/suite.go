@@ -136,6 +136,16 @@ func (b *bundle) discreet(err error) {
 	}
 }
 
+// eventually asks again until the answer is yes, for as long as a busy machine may take.
+func (b *bundle) eventually(what string, yes func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(time.Minute); !yes(); {
+		if time.Now().After(deadline) {
+			b.Fatalf("it did not happen that %s", what)
+		}
+	}
+}
+
 // varied replaces a part of a table's text.
 func (b *bundle) varied(table, part, by string) string {
 	b.Helper()

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/fitai/fituser-operator/internal/store"
 )
@@ -46,6 +48,42 @@ var switchTests = map[string]func(*bundle){
 		}
 		_, err = next.db.Get(b.Context(), "user_jane")
 		b.wants(err, store.ErrUnavailable) // it is closed
+	},
+	"a call that does not end holds up a replacement for no longer than its context": func(b *bundle) {
+		b.open()
+		began, release := make(chan struct{}), make(chan struct{})
+		current := store.NewSwitch(b.another(store.Options{BeforeWrite: func() error {
+			close(began)
+			<-release
+			return nil
+		}}))
+		written, replaced := make(chan error, 1), make(chan error, 1)
+		go func() { written <- current.Put(b.Context(), person("jane"), nil) }()
+		<-began
+		next := b.second()
+		next.put(person("joe"))
+		ctx, end := context.WithCancel(b.Context())
+		go func() { replaced <- current.Replace(ctx, next.db) }()
+		b.eventually("calls go to the second database", func() bool {
+			short, cancel := context.WithTimeout(b.Context(), 10*time.Millisecond)
+			defer cancel()
+			_, err := current.Get(short, "user_joe")
+			return err == nil
+		})
+		end()
+		select {
+		case err := <-replaced:
+			if err != nil {
+				b.Errorf("the second database is in use, and yet: %v", err)
+			}
+		case <-time.After(time.Minute):
+			b.Error("the replacement waits on")
+		}
+		close(release)
+		b.wants(<-written, store.ErrUnavailable) // the first one was closed over its head
+		if b.raw.Row("user_jane") != nil {
+			b.Error("the row is in the first database")
+		}
 	},
 	"calls go on while a database is replaced": func(b *bundle) {
 		b.open()
