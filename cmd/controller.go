@@ -94,8 +94,12 @@ func addSweep(mgr manager.Manager, o options, reconciler *controllers.Reconciler
 	return nil
 }
 
-// checkTimeout bounds the look at the table at the start.
-const checkTimeout = 10 * time.Second
+// checkTimeout bounds the look at the table at the start, and replaceTimeout that at another database together with what
+// calls the old one still has to answer: meanwhile no other setting is read again.
+const (
+	checkTimeout   = 10 * time.Second
+	replaceTimeout = 2 * checkTimeout
+)
 
 // openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
 // users wait with the reason until it does.
@@ -118,6 +122,8 @@ func openTable(ctx context.Context, o store.Options, address *setting, log logr.
 		if err != nil {
 			return err
 		}
+		ctx, cancel := context.WithTimeout(ctx, replaceTimeout)
+		defer cancel()
 		return table.Replace(ctx, next)
 	}
 	return table, nil

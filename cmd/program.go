@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -164,7 +165,7 @@ func addReloader(mgr manager.Manager, files []*setting) error {
 	if len(files) == 0 {
 		return nil
 	}
-	if err := mgr.Add(&reloader{files: files, log: mgr.GetLogger().WithName("settings")}); err != nil {
+	if err := mgr.Add(&reloader{files: files, clock: clock.RealClock{}, log: mgr.GetLogger().WithName("settings")}); err != nil {
 		return fmt.Errorf("adding the watch of settings: %w", err)
 	}
 	return nil

@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
@@ -35,11 +38,11 @@ func settingIn(t *testing.T, file string) *setting {
 }
 
 // watch watches a setting's file until the test ends.
-func watch(t *testing.T, s *setting) {
+func watch(t *testing.T, s *setting, timer clock.Clock) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- (&reloader{files: []*setting{s}, log: logr.Discard()}).Start(ctx) }()
+	go func() { done <- (&reloader{files: []*setting{s}, clock: timer, log: logr.Discard()}).Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -50,11 +53,7 @@ func watch(t *testing.T, s *setting) {
 
 func wantInForce(t *testing.T, s *setting, want string) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, time.Minute, true,
-		func(context.Context) (bool, error) { return s.Get() == want, nil })
-	if err != nil {
-		t.Fatalf("waiting until %q is in force: it is %q", want, s.Get())
-	}
+	waitUntil(t, fmt.Sprintf("%q is in force", want), func() bool { return s.Get() == want })
 }
 
 func TestFileThatChanges(t *testing.T) {
@@ -80,7 +79,7 @@ func TestFileThatChanges(t *testing.T) {
 			set("first\n")
 			s := settingIn(t, file)
 			set("changed before the watch\n")
-			watch(t, s)
+			watch(t, s, clock.RealClock{})
 			wantInForce(t, s, "changed before the watch")
 			for i := range 5 {
 				value := fmt.Sprintf("value %d", i)
@@ -89,6 +88,47 @@ func TestFileThatChanges(t *testing.T) {
 				set("bad\n") // does no harm, and does not end the watch
 			}
 		})
+	}
+}
+
+// A value may be right before it can be used: the database's password changes a minute after the Secret, or the database is
+// away just then. No file changes any more when it can be used.
+func TestARefusedValueIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "setting")
+	ok(t, os.WriteFile(file, []byte("first"), 0o600))
+	s := settingIn(t, file)
+	var there atomic.Bool
+	var tried atomic.Int32
+	s.accept = func(context.Context, string) error {
+		if tried.Add(1); there.Load() {
+			return nil
+		}
+		return errors.New("the database is unavailable")
+	}
+	ok(t, os.WriteFile(file, []byte("second"), 0o600))
+	timer := clocktesting.NewFakeClock(time.Now())
+	watch(t, s, timer)
+	for want := range int32(3) {
+		waitUntil(t, "it waits to try again", timer.HasWaiters)
+		if got := tried.Load(); got != want+1 || s.Get() != "first" {
+			t.Fatalf("tried %d times, want %d; the value is %q", got, want+1, s.Get())
+		}
+		there.Store(want == 2)
+		timer.Step(tryAgain)
+	}
+	wantInForce(t, s, "second")
+	if timer.HasWaiters() {
+		t.Error("it waits, although the value is in force")
+	}
+}
+
+func waitUntil(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, time.Minute, true,
+		func(context.Context) (bool, error) { return is(), nil })
+	if err != nil {
+		t.Fatalf("waiting until %s", what)
 	}
 }
 
@@ -121,7 +161,11 @@ func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {
 
 			var logged strings.Builder
 			log := funcr.New(func(_, line string) { logged.WriteString(line) }, funcr.Options{})
-			ok(t, s.reread(t.Context(), log))
+			refused, err := s.reread(t.Context(), log)
+			ok(t, err)
+			if refused != (test.logged != "") {
+				t.Errorf("to be tried again: %t", refused)
+			}
 			if s.Get() != "first" {
 				t.Errorf("the value is %q", s.Get())
 			}
@@ -133,10 +177,13 @@ func TestUnusableFileLeavesTheSettingAsItIs(t *testing.T) {
 				t.Errorf("the log does not say which setting and which file: %s", got)
 			}
 
+			if _, err := s.reread(t.Context(), log); err != nil || logged.String() != got {
+				t.Errorf("the same refusal is logged again: %s, %v", logged.String(), err)
+			}
+
 			ok(t, os.WriteFile(file, []byte("second\n"), 0o600))
-			ok(t, s.reread(t.Context(), log))
-			if s.Get() != "second" {
-				t.Errorf("a usable value after it is not taken: %q", s.Get())
+			if refused, err := s.reread(t.Context(), log); err != nil || refused || s.Get() != "second" {
+				t.Errorf("a usable value after it is not taken: %q, %v", s.Get(), err)
 			}
 		})
 	}
