@@ -50,6 +50,8 @@ type Outlook struct {
 	// Reason and Message are what the Ready condition of the user's FitUser would say; empty without a FitUser.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Waits is what it waits for when it would change nothing and look again; empty when that is not known.
+	Waits string `json:"waits,omitempty"`
 	// Again is after what time it would look once more by itself; 0 when it would not.
 	Again time.Duration `json:"-"`
 	// Err is why it could not say more.
@@ -64,6 +66,8 @@ type DryRun struct {
 	mu sync.Mutex
 	// outlooks are the outlooks by the user who was looked at.
 	outlooks map[user.ID]*Outlook
+	// heard is what Clerk said last of each user who was asked for.
+	heard map[user.ID]heard
 	// made are the FitUsers that would be there by now.
 	made []*v1alpha1.FitUser
 }
@@ -71,7 +75,7 @@ type DryRun struct {
 // NewDryRun makes a dry run of r, which must not be used otherwise, and whose Store was opened with
 // [store.Options.DryRun].
 func NewDryRun(r *Reconciler) *DryRun {
-	d := &DryRun{reconciler: r, outlooks: map[user.ID]*Outlook{}}
+	d := &DryRun{reconciler: r, outlooks: map[user.ID]*Outlook{}, heard: map[user.ID]heard{}}
 	notes := *r.Instance.Notes
 	notes.Client = dryClient{client.NewDryRunClient(notes.Client), d}
 	r.Instance.Notes, r.Deletions.Notes = &notes, &notes
@@ -94,10 +98,14 @@ func (d *DryRun) Look(ctx context.Context, id user.ID) Outlook {
 	d.outlooks[id] = &Outlook{User: id}
 	d.mu.Unlock()
 	result, err := d.reconciler.Reconcile(ctx, id)
+	waits := d.waits(ctx, id, result.RequeueAfter)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	o := d.outlooks[id]
 	o.Err, o.Again = err, result.RequeueAfter
+	if len(o.Changes) == 0 {
+		o.Waits = waits
+	}
 	return *o
 }
 

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ func (p *Places) Plan(ctx context.Context, cache client.Reader, cached client.Cl
 		case o.Err != nil:
 			plan.Undecided[string(o.User)] = o.Err.Error()
 		case len(o.Changes) == 0:
-			plan.Undecided[string(o.User)] = fmt.Sprintf("Clerk's answer does not contain its own last event yet; it looks again after %s", o.Again.Round(time.Millisecond))
+			plan.Undecided[string(o.User)] = fmt.Sprintf("%s; it looks again after %s", cmp.Or(o.Waits, "it waits"), o.Again.Round(time.Millisecond))
 		}
 		if len(o.Changes) > 0 {
 			plan.Outlooks = append(plan.Outlooks, o)

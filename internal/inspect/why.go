@@ -239,7 +239,7 @@ func (w *Why) when(serving *v1alpha1.FitUser, period time.Duration) string {
 	case len(w.Outlook.Changes) > 0:
 		return fmt.Sprintf("With the user's next event, or the next sweep, in %s at the latest.", period)
 	case w.Outlook.Again > 0:
-		return fmt.Sprintf("It waits, and looks again after %s.", w.Outlook.Again.Round(time.Millisecond))
+		return fmt.Sprintf("%s; it looks again after %s.", cmp.Or(w.Outlook.Waits, "It waits"), w.Outlook.Again.Round(time.Millisecond))
 	case serving == nil:
 		return "Nothing: nobody asks for this user."
 	case serving.Spec.Suspend:
