@@ -1,19 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/inspect"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
@@ -138,11 +143,8 @@ func TestQuestions(t *testing.T) {
 		}
 		t.Logf("$ manager %s\n%s", question, answer)
 	}
-	for _, question := range []string{"status", "why user_ben", "plan"} {
-		var decoded map[string]any
-		if err := json.Unmarshal([]byte(s.ask(append(strings.Fields(question), "-o", "json")...)), &decoded); err != nil {
-			t.Errorf("manager %s -o json: %v", question, err)
-		}
+	for _, question := range []string{"status", "why user_ben", "why chloe@example.com", "plan"} {
+		s.askJSON(strings.Fields(question)...)
 	}
 	after, err := s.env.Writes(s.namespace)
 	if err != nil {
@@ -151,9 +153,86 @@ func TestQuestions(t *testing.T) {
 	if len(after) != len(writes) || len(s.clerk.Writes()) != sent {
 		t.Errorf("questions wrote to the API server %d times and to Clerk %d times", len(after)-len(writes), len(s.clerk.Writes())-sent)
 	}
-	if diff := cmp.Diff(rows, s.table.Query("SELECT * FROM users ORDER BY id")); diff != "" {
+	if diff := gocmp.Diff(rows, s.table.Query("SELECT * FROM users ORDER BY id")); diff != "" {
 		t.Errorf("questions wrote to the table:\n%s", diff)
 	}
+}
+
+// askJSON asks for JSON, in which nothing is null, and returns the answer.
+func (s *system) askJSON(args ...string) (answer map[string]any) {
+	s.Helper()
+	text := s.ask(append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		s.Fatalf("manager %v -o json: %v", args, err)
+	}
+	if strings.Contains(text, ": null") {
+		s.Errorf("manager %v: something is null:\n%s", args, text)
+	}
+	return answer
+}
+
+// Where there is nothing to tell, lists are empty and not null.
+func TestQuestionsAboutNobody(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	for question, empty := range map[string][]string{
+		"status": {"troubles", "roles", "given"}, "plan": {"outlooks", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
+	} {
+		answer := s.askJSON(strings.Fields(question)...)
+		for _, key := range empty {
+			if value := reflect.ValueOf(answer[key]); !value.IsValid() || value.Len() > 0 {
+				t.Errorf("manager %s says %s: %v", question, key, answer[key])
+			}
+		}
+	}
+}
+
+// Programs rely on the keys of the answers, and docs/questions.md names them all.
+func TestKeysOfTheAnswers(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/questions.md")
+	ok(t, err)
+	for answer, want := range map[reflect.Type]string{
+		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready byHand suspended leaving roles given
+			troubles.reason troubles.users troubles.stalled troubles.since troubles.example troubles.message clerk.users clerk.seconds
+			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.heldBack deletions.allowed`,
+		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.madeBy fitUsers.serves fitUsers.leaving fitUsers.ready fitUsers.reason
+			fitUsers.message fitUsers.since fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
+			event.type event.message event.at event.done outlook.user outlook.changes.user outlook.changes.place outlook.changes.action
+			outlook.changes.name outlook.changes.fields outlook.changes.role outlook.reason outlook.message outlook.waits when`,
+		reflect.TypeFor[inspect.Plan](): `expected users whole new differing gone heldBack missed strangers outlooks.user
+			outlooks.changes.user outlooks.changes.place outlooks.changes.action outlooks.changes.name outlooks.changes.fields
+			outlooks.changes.role outlooks.reason outlooks.message outlooks.waits writes undecided`,
+	} {
+		keys := keysOf(answer)
+		if diff := gocmp.Diff(strings.Fields(want), keys); diff != "" {
+			t.Errorf("keys of %v (-want +got):\n%s", answer, diff)
+		}
+		for _, name := range strings.FieldsFunc(strings.Join(keys, "."), func(r rune) bool { return r == '.' }) {
+			if !strings.Contains(string(page), "`"+name+"`") {
+				t.Errorf("docs/questions.md does not name `%s` of %v", name, answer)
+			}
+		}
+	}
+}
+
+// keysOf are the paths of what a type becomes in JSON. What is in a list is not told from what is in an object.
+func keysOf(of reflect.Type) (paths []string) {
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || of == reflect.TypeFor[time.Time]() {
+		return []string{""}
+	}
+	for _, field := range reflect.VisibleFields(of) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "-" || field.Anonymous || !field.IsExported() {
+			continue
+		}
+		for _, inner := range keysOf(field.Type) {
+			paths = append(paths, strings.TrimSuffix(cmp.Or(name, field.Name)+"."+inner, "."))
+		}
+	}
+	return paths
 }
 
 // Somebody who has a kubeconfig and no credentials sees what the FitUsers say.
@@ -172,5 +251,23 @@ func TestQuestionsWithoutCredentials(t *testing.T) {
 	}
 	if _, err := s.tryAsk(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "no FitUser") {
 		t.Errorf("why nobody: %v", err)
+	}
+}
+
+// An address that two users show is nobody's name, in whatever order their FitUsers come.
+func TestAnAddressOfTwoUsersNamesNobody(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	for _, names := range [][2]string{{"first", "user_ada"}, {"second", "user_ben"}, {"third", "user_ada"}} {
+		fitUser := s.manifest(names[0], names[1], "")
+		s.create(fitUser)
+		fitUser.Status.Profile = &v1alpha1.Profile{Email: "ada@example.com"}
+		ok(t, s.objects.Status().Update(t.Context(), fitUser))
+	}
+	answer, err := s.tryAsk(s.settings, "why", "ada@example.com")
+	if err == nil || !strings.Contains(err.Error(), "more than one user fits, name one by the id: [user_ada user_ben]") {
+		t.Errorf("why: %v\n%s", err, answer)
+	}
+	if answer := s.ask("why", "third"); !strings.Contains(answer, "user_ada") {
+		t.Errorf("why third: %s", answer)
 	}
 }

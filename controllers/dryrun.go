@@ -95,7 +95,7 @@ func NewDryRun(r *Reconciler) *DryRun {
 // Look says what the next reconcile of a user would do.
 func (d *DryRun) Look(ctx context.Context, id user.ID) Outlook {
 	d.mu.Lock()
-	d.outlooks[id] = &Outlook{User: id}
+	d.outlooks[id] = &Outlook{User: id, Changes: []Change{}}
 	d.mu.Unlock()
 	result, err := d.reconciler.Reconcile(ctx, id)
 	waits := d.waits(ctx, id, result.RequeueAfter)

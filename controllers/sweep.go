@@ -35,16 +35,20 @@ const tablePage = 1000
 // Report is what a pass has found.
 type Report struct {
 	// Expected is how many users Clerk said to have, Users how many it listed.
-	Expected, Users int
+	Expected int `json:"expected"`
+	Users    int `json:"users"`
 	// Whole is true when the listing lacks nobody, as far as can be told: only then may anybody be taken for gone.
-	Whole bool
+	Whole bool `json:"whole"`
 	// New are users without a FitUser, Differing those that differ in any place, Gone those whose FitUser says that they
 	// were in Clerk and whom the listing lacks. All were handed over, except those Gone that were HeldBack.
-	New, Differing, Gone, HeldBack int
+	New       int `json:"new"`
+	Differing int `json:"differing"`
+	Gone      int `json:"gone"`
+	HeldBack  int `json:"heldBack"`
 	// Missed are the changes that a webhook should have told of.
-	Missed int
+	Missed int `json:"missed"`
 	// Strangers are rows of nobody: no Clerk user, no FitUser.
-	Strangers int
+	Strangers int `json:"strangers"`
 }
 
 // pass is one pass under way.

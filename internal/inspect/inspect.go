@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,11 +99,13 @@ func (p *Places) find(ctx context.Context, who string) (user.ID, error) {
 	}); err != nil {
 		return "", err
 	}
+	slices.Sort(found)
+	found = slices.Compact(found)
 	switch {
 	case len(found) == 0:
 		return "", errors.New("no FitUser has this name or shows this address: name a user by Clerk's id (user_…), " +
 			"by the FitUser's name, or by the e-mail address that kubectl get fitusers shows")
-	case len(found) > 1 && found[0] != found[len(found)-1]:
+	case len(found) > 1:
 		return "", fmt.Errorf("more than one user fits, name one by the id: %v", found)
 	}
 	return found[0], nil

@@ -35,7 +35,7 @@ func (p *Places) Plan(ctx context.Context, cache client.Reader, cached client.Cl
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Report: report, Writes: map[string]int{}, Undecided: map[string]string{}}
+	plan := Plan{Report: report, Outlooks: []controllers.Outlook{}, Writes: map[string]int{}, Undecided: map[string]string{}}
 	for _, o := range outlooks {
 		switch {
 		case o.Err != nil:

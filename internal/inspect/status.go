@@ -87,7 +87,7 @@ type Deletions struct {
 
 // Status looks at everything once. A place that does not answer is no error: that is what is said of it.
 func (p *Places) Status(ctx context.Context) (Status, error) {
-	s := Status{Namespace: p.Namespace, Roles: map[string]int{}, Given: map[string]int{}}
+	s := Status{Namespace: p.Namespace, Roles: map[string]int{}, Given: map[string]int{}, Troubles: []Trouble{}}
 	troubles := map[string]*Trouble{}
 	err := p.eachFitUser(ctx, func(u *v1alpha1.FitUser) { s.count(u, troubles) })
 	if err != nil {

@@ -83,7 +83,7 @@ func (p *Places) Why(ctx context.Context, who string) (Why, error) {
 	if err != nil {
 		return Why{}, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
 	}
-	w := Why{User: id}
+	w := Why{User: id, FitUsers: []FitUser{}}
 	serving := w.describe(mine.Items)
 	account := p.askClerk(ctx, id, &w)
 	row := p.askTable(ctx, id, &w)
