@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -39,6 +40,8 @@ type Deletions struct {
 	granted map[user.ID]bool // in this period
 	held    map[user.ID]bool // back, in this period
 	due     map[user.ID]bool // to be tried again
+	// holding is true while anybody is held back. Every look at a user asks for it, and must not wait for the ConfigMap.
+	holding atomic.Bool
 }
 
 // Allow reports whether the deletion of id may happen now. A user counts once in a period, however often it is tried.
@@ -94,6 +97,9 @@ func (d *Deletions) Released(ctx context.Context) ([]user.ID, error) {
 
 // Drop forgets a user that was held back and is no longer to go.
 func (d *Deletions) Drop(id user.ID) {
+	if !d.holding.Load() {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.unhold(id)
@@ -134,7 +140,7 @@ func (d *Deletions) load(ctx context.Context) error {
 	d.period.limit = d.Max.of(d.Users())
 	d.granted, d.held = map[user.ID]bool{}, namedHeld(d.period.names)
 	d.due = maps.Clone(d.held)
-	d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	d.count()
 	d.loaded = true
 	return nil
 }
@@ -201,7 +207,7 @@ func (d *Deletions) hold(ctx context.Context, ids ...user.ID) error {
 	if d.period.lifted {
 		d.release()
 	}
-	d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	d.count()
 	return nil
 }
 
@@ -231,13 +237,19 @@ func (d *Deletions) tell(notes *corev1.ConfigMap) {
 func (d *Deletions) release() {
 	maps.Copy(d.due, d.held)
 	d.held = map[user.ID]bool{}
-	d.Metrics.deletionsHeld.Set(0)
+	d.count()
 }
 
 // unhold forgets that a user is held back. The ConfigMap names them until [Deletions.Released] has looked again.
 func (d *Deletions) unhold(id user.ID) {
 	if d.held[id] {
 		delete(d.held, id)
-		d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+		d.count()
 	}
+}
+
+// count makes known how many are held back.
+func (d *Deletions) count() {
+	d.Metrics.deletionsHeld.Set(float64(len(d.held)))
+	d.holding.Store(len(d.held) > 0)
 }

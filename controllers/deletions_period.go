@@ -16,8 +16,10 @@ type period struct {
 	names  string // of those held back, as the ConfigMap has them
 }
 
+// over is true once the period has lasted its length. One that is noted to begin after the next one would is the work of a clock
+// that was wrong, and would block or lift the limit until then.
 func (p period) over(now time.Time, length time.Duration) bool {
-	return !now.Before(p.start.Add(length))
+	return !now.Before(p.start.Add(length)) || p.start.After(now.Add(length))
 }
 
 // open is true while one more may go without a look into the ConfigMap.

@@ -69,6 +69,11 @@ func TestWhenAPeriodIsOver(t *testing.T) {
 	if !(period{}).over(time.Unix(0, 0), time.Hour) {
 		t.Error("a period that never began goes on")
 	}
+	for ahead, want := range map[time.Duration]bool{time.Second: false, time.Minute: false, 61 * time.Second: true, 24 * time.Hour: true} {
+		if got := p.over(p.start.Add(-ahead), time.Minute); got != want {
+			t.Errorf("noted to begin in %s: over %v", ahead, got)
+		}
+	}
 }
 
 // What is noted is all that a later process knows: it reads what was written, with every grant used.

@@ -165,6 +165,53 @@ func TestNobodyIsSaidToBeHeldBackWhoIsNot(t *testing.T) {
 	}
 }
 
+// Whoever is no longer to go is not held back any more, whatever the reason.
+func TestWhoIsNoLongerToGoIsNotHeldBack(t *testing.T) {
+	for name, happens := range map[string]func(w *deletionsWorld, jane user.ID){
+		"the row is to stay": func(w *deletionsWorld, jane user.ID) {
+			w.change(w.fitUser(jane), func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+		},
+		"the FitUser is deleted": func(w *deletionsWorld, jane user.ID) { w.remove(w.fitUser(jane)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newDeletionsWorld(t, 0)
+			jane := w.signUp("jane")
+			w.settle(jane)
+			w.clerk.Delete(string(jane))
+			w.settle(jane)
+			w.wantReason(jane, v1alpha1.ReasonDeletionsHeld)
+			happens(w, jane)
+			w.settle(jane)
+			w.release()
+			w.wantHeld(0, "")
+		})
+	}
+}
+
+// A listing that lacked somebody may have been wrong, and the next one has them.
+func TestWhoIsListedAgainIsNotHeldBack(t *testing.T) {
+	w := newDeletionsWorld(t, 0)
+	jane := w.signUp("jane")
+	w.settle(jane)
+	if err := w.Deletions.HoldBack(w.ctx, []user.ID{jane}); err != nil {
+		t.Fatal(err)
+	}
+	w.wantHeld(1, "1: "+string(jane))
+	w.mustSweep()
+	w.release()
+	w.wantHeld(0, "")
+}
+
+// The ConfigMap may not answer for long. A look at somebody who is not to go has no business with it.
+func TestALookDoesNotWaitForTheLimitOfDeletions(t *testing.T) {
+	w := newDeletionsWorld(t, 5)
+	jane := w.signUp("jane")
+	w.Deletions.mu.Lock()
+	defer w.Deletions.mu.Unlock()
+	w.settle(jane)
+	w.wantReady(jane)
+}
+
 // Who was held back without being asked for may be granted after all, when others who might have gone did not.
 func TestOneWhoWasHeldBackIsGranted(t *testing.T) {
 	w := newDeletionsWorld(t, 2)

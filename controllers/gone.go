@@ -18,6 +18,7 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 	r.lastWords.forget(k.id)
 	r.dealt.Delete(k.id)
 	if k.serving == nil {
+		r.Deletions.Drop(k.id)
 		r.unnoted.Delete(k.id)
 		return reconcile.Result{}, nil
 	}
@@ -27,6 +28,9 @@ func (r *Reconciler) letGo(ctx context.Context, k *known) (reconcile.Result, err
 	}
 	if k.rowTrouble = r.settleGoneRow(ctx, k); k.outdated != nil {
 		return tryAgain(k.outdated)
+	}
+	if k.rowTrouble == nil { // such as by a policy that says that the row stays
+		r.Deletions.Drop(k.id)
 	}
 	return r.conclude(ctx, k)
 }

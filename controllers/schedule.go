@@ -100,6 +100,8 @@ func (s *Schedule) pause(ctx context.Context, pause time.Duration) bool {
 }
 
 func (s *Schedule) asked(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, attention)
+	defer cancel()
 	asked := false
 	_, err := s.Notes.update(ctx, func(notes *corev1.ConfigMap) bool {
 		_, asked = notes.Annotations[AnnotationSweep]
@@ -113,7 +115,9 @@ func (s *Schedule) asked(ctx context.Context) bool {
 }
 
 func (s *Schedule) release(ctx context.Context) {
-	released, err := s.Deletions.Released(ctx)
+	bounded, cancel := context.WithTimeout(ctx, attention)
+	defer cancel()
+	released, err := s.Deletions.Released(bounded)
 	if err != nil {
 		s.Log.Error(err, "Looking whether deletions are let go")
 		return

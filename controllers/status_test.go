@@ -23,7 +23,7 @@ type meddlingStatus struct {
 }
 
 func (m meddlingStatus) Patch(ctx context.Context, o client.Object, p client.Patch, options ...client.SubResourcePatchOption) error {
-	m.with.meddle(o.DeepCopyObject().(*v1alpha1.FitUser)) //nolint:forcetypeassert // nothing else has a status
+	m.with.meddle(o.DeepCopyObject().(*v1alpha1.FitUser))
 	return m.SubResourceWriter.Patch(ctx, o, p, options...)
 }
 

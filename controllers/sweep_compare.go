@@ -30,6 +30,7 @@ func (p *pass) compare(ctx context.Context, u user.User, page listed) error {
 	}
 	agrees := k.agrees(p.Reconciler.Profile, hasRow, func(want user.Row) bool { return p.fingerprint.Fingerprint(want) == row })
 	if agrees.clerk && agrees.row && agrees.status {
+		p.Reconciler.Deletions.Drop(u.ID) // they may be back since they were held
 		return nil
 	}
 	p.report.Differing++

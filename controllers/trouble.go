@@ -118,8 +118,7 @@ func storeTrouble(err error) *trouble {
 
 // kindOfFailure says what kind of failure it is, in words that stay the same while the failure does: the log has the details.
 func kindOfFailure(err error) string {
-	var refusal *store.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*store.Error](err); ok {
 		return refusal.Class.Error()
 	}
 	return store.ErrUnavailable.Error()
