@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/controllers"
@@ -77,51 +74,6 @@ func (c whyCommand) answer(ctx context.Context, places *inspect.Places, _ *rest.
 		return err
 	}
 	return c.print(stdout, why, func() error { return why.Text(stdout, time.Now()) })
-}
-
-type planCommand struct {
-	All bool `help:"Show all users that would change, not the first fifty."`
-	output
-}
-
-// planShows is how many users a plan shows to a person who did not ask for all.
-const planShows = 50
-
-func (c planCommand) answer(ctx context.Context, places *inspect.Places, config *rest.Config, stdout io.Writer) error {
-	view, err := cache.New(config, cacheOptions(places))
-	if err != nil {
-		return fmt.Errorf("making a cache of FitUsers: %w", err)
-	}
-	if err := controllers.IndexUsers(ctx, view); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel()
-	watching.Go(func() { _ = view.Start(ctx) }) // whoever reads says what is wrong
-	if !view.WaitForCacheSync(ctx) {
-		return errors.New("the FitUsers could not be listed: is the CustomResourceDefinition installed?")
-	}
-	cached, err := client.New(config, client.Options{Scheme: places.Cluster.Scheme(), Cache: &client.CacheOptions{Reader: view}})
-	if err != nil {
-		return fmt.Errorf("making a client: %w", err)
-	}
-	plan, err := places.Plan(ctx, view, cached)
-	if err != nil {
-		return err
-	}
-	limit := planShows
-	if c.All {
-		limit = math.MaxInt
-	}
-	return c.print(stdout, plan, func() error { return plan.Text(stdout, limit) })
-}
-
-func cacheOptions(places *inspect.Places) cache.Options {
-	o := controllers.CacheOptions(places.Namespace)
-	o.Scheme = places.Cluster.Scheme()
-	return o
 }
 
 // ask answers the question that was chosen.
