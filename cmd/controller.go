@@ -23,16 +23,16 @@ const sweepShare = 0.25
 
 // addController adds the reconciler and the sweep, with their way to Clerk and to the table. They write only while guard is
 // open.
-func addController(
-	ctx context.Context, mgr manager.Manager, o options, s *settings, guard *fence,
-) (closeTable func() error, err error) {
+func (p *program) addController(ctx context.Context, o options, s *settings, guard *fence) error {
+	mgr := p.manager
 	table, err := openTable(ctx, store.Options{CreateTable: o.CreateTable, BeforeWrite: guard.open}, s.databaseURL, mgr.GetLogger())
 	if err != nil {
-		return nil, err
+		return err
 	}
+	p.onClose(table.Close)
 	uncached, err := client.New(guard.guarded(mgr.GetConfig()), client.Options{Scheme: mgr.GetScheme()})
 	if err != nil {
-		return nil, fmt.Errorf("making the client for the ConfigMap: %w", err)
+		return fmt.Errorf("making the client for the ConfigMap: %w", err)
 	}
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
@@ -48,7 +48,7 @@ func addController(
 	}
 	limit, err := controllers.ParseMaxDeletions(o.MaxDeletions)
 	if err != nil {
-		return nil, fmt.Errorf("--max-deletions: %w", err)
+		return fmt.Errorf("--max-deletions: %w", err)
 	}
 	reconciler.Deletions = &controllers.Deletions{
 		Notes: notes, Max: limit, Period: o.SyncPeriod, Users: controllers.CountFitUsers(mgr.GetCache(), o.Namespace),
@@ -56,9 +56,9 @@ func addController(
 		Log: mgr.GetLogger().WithName("deletions"),
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
-		return nil, err
+		return err
 	}
-	return table.Close, addSweep(mgr, o, reconciler, notes)
+	return addSweep(mgr, o, reconciler, notes)
 }
 
 func newReconciler(mgr manager.Manager, o options) *controllers.Reconciler {

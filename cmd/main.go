@@ -33,31 +33,37 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if line.chosen != nil {
 		return line.ask(ctx, getenv, stdout)
 	}
-	settings, err := readSettings(line.options, getenv)
+	s, err := readSettings(line.options, getenv)
 	if err != nil {
 		return err
 	}
-	config, err := line.restConfig()
+	return line.operate(ctx, s, getenv, stderr)
+}
+
+// operate runs the operator until ctx ends.
+func (l commandLine) operate(ctx context.Context, s settings, getenv func(string) string, stderr io.Writer) error {
+	access, err := l.restConfig()
 	if err != nil {
 		return err
 	}
-	level, levelSetting := line.logLevel()
-	settings.logLevel = levelSetting
-	log := quietEnd(ctx, line.logger(stderr, level))
-	tracer, endTracing, err := tracing.Start(ctx, getenv, func(err error) { log.Error(err, "Traces are lost") })
+	verbosity, changing := l.logLevel()
+	log := quietEnd(ctx, l.logger(stderr, verbosity))
+	lost := func(err error) { log.Error(err, "Traces are lost") }
+	tracer, endTracing, err := tracing.Start(ctx, getenv, lost)
 	if err != nil {
 		return err
 	}
-	settings.tracer = tracer
-	program, err := assemble(ctx, config, line.options, settings, log)
+	defer func() {
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+		defer cancel()
+		if err := endTracing(flush); err != nil {
+			lost(err)
+		}
+	}()
+	s.logLevel, s.tracer = changing, tracer
+	p, err := assemble(ctx, access, l.options, s, log)
 	if err != nil {
 		return err
 	}
-	err = program.run(ctx)
-	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
-	defer cancel()
-	if err := endTracing(flush); err != nil {
-		log.Error(err, "Traces are lost")
-	}
-	return err
+	return p.run(ctx)
 }

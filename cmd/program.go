@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -32,43 +33,60 @@ import (
 // program is the assembled operator.
 type program struct {
 	manager manager.Manager
-	// close releases what the manager does not own.
-	close func() error
+	// closers release what the manager does not own.
+	closers []func() error
 }
 
-func (p program) run(ctx context.Context) error {
+func (p *program) run(ctx context.Context) error {
 	err := p.manager.Start(ctx)
 	return errors.Join(err, p.close())
 }
 
-// assemble puts the parts together that the options ask for. It starts nothing.
-func assemble(ctx context.Context, config *rest.Config, o options, s settings, log logr.Logger) (program, error) {
+func (p *program) onClose(release func() error) { p.closers = append(p.closers, release) }
+
+func (p *program) close() error {
+	var errs []error
+	for _, release := range slices.Backward(p.closers) {
+		errs = append(errs, release())
+	}
+	return errors.Join(errs...)
+}
+
+// assemble puts the parts together that the options ask for. It starts nothing, and after an error leaves nothing open.
+func assemble(ctx context.Context, config *rest.Config, o options, s settings, log logr.Logger) (*program, error) {
 	ctrl.SetLogger(log)
-	certificates, err := readCertificates(o)
+	shown, err := readCertificates(o)
 	if err != nil {
-		return program{}, err
+		return nil, err
 	}
-	mgr, guard, err := newManager(config, o, certificates, s.tracer, log)
+	mgr, guard, err := newManager(config, o, shown, s.tracer, log)
 	if err != nil {
-		return program{}, err
+		return nil, err
 	}
-	p := program{manager: mgr, close: func() error { return nil }}
+	p := &program{manager: mgr}
+	if err := p.addParts(ctx, o, &s, guard, shown); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *program) addParts(ctx context.Context, o options, s *settings, guard *fence, c certificates) (err error) {
 	ready := map[string]healthz.Checker{}
 	if o.Receiver {
-		if ready["receiver"], err = addReceiver(mgr, o, &s, certificates.webhook); err != nil {
-			return program{}, err
+		if ready["receiver"], err = addReceiver(p.manager, o, s, c.webhook); err != nil {
+			return err
 		}
 	}
 	if o.Controller {
-		if p.close, err = addController(ctx, mgr, o, &s, guard); err != nil {
-			return program{}, err
+		if err := p.addController(ctx, o, s, guard); err != nil {
+			return err
 		}
-		ready["cache"] = cacheFilled(mgr)
+		ready["cache"] = cacheFilled(p.manager)
 	}
-	if err := addReloader(mgr, s.files()); err != nil {
-		return program{}, err
+	if err := addReloader(p.manager, s.files()); err != nil {
+		return err
 	}
-	return p, errors.Join(addProbes(mgr, ready), metrics.Registry.Register(newBuildMetric()))
+	return errors.Join(addProbes(p.manager, ready), metrics.Registry.Register(newBuildMetric()))
 }
 
 // newManager makes the manager and, where there is an election, the fence that keeps those out who lost it.
