@@ -1,25 +1,41 @@
 package main
 
 import (
+	"fmt"
 	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// newBuildMetric tells which build this is, as the Go command has noted it in the binary.
-func newBuildMetric() prometheus.Collector {
-	version, revision, goVersion := "unknown", "unknown", "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version, goVersion = info.Main.Version, info.GoVersion
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				revision = setting.Value
-			}
+// build is which build this is, as the Go command has noted it in the binary.
+type build struct{ version, revision, goVersion string }
+
+func thisBuild() build {
+	b := build{"unknown", "unknown", "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	b.version, b.goVersion = info.Main.Version, info.GoVersion
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			b.revision = setting.Value
 		}
 	}
+	return b
+}
+
+// String is what --version prints.
+func (b build) String() string {
+	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.revision, b.goVersion)
+}
+
+// newBuildMetric tells which build this is.
+func newBuildMetric() prometheus.Collector {
+	b := thisBuild()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "fituser_build_info",
 		Help:        "Always 1; the labels tell the version, the commit and the Go version of this binary.",
-		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "goversion": goVersion},
+		ConstLabels: prometheus.Labels{"version": b.version, "revision": b.revision, "goversion": b.goVersion},
 	}, func() float64 { return 1 })
 }

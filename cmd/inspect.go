@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -25,8 +26,10 @@ import (
 type commandLine struct {
 	options
 
+	Version kong.VersionFlag `help:"Print which build this is."`
+
 	Run    struct{}      `cmd:"" default:"1" help:"Run the operator. It is what happens without a command."`
-	Status statusCommand `cmd:"" help:"Show how everything is: who leads, who is not in order and why, who has rights, what is held back."`
+	Status statusCommand `cmd:"" help:"Show how everything is: who leads, which users are not ready and why, who has rights, what is held back."`
 	Why    whyCommand    `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table, side by side, and what the operator does next."`
 	Plan   planCommand   `cmd:"" help:"Show what a sweep would change now. It changes nothing."`
 
@@ -40,7 +43,7 @@ type question interface {
 }
 
 type output struct {
-	Output string `short:"o" default:"text" enum:"text,json" help:"How to say it: ${enum} (default: ${default})."`
+	Output string `short:"o" default:"text" enum:"text, json" help:"Output format: ${enum} (default: ${default})."`
 }
 
 // print writes v as JSON if that was asked for, and otherwise as text.
@@ -64,7 +67,7 @@ func (c statusCommand) answer(ctx context.Context, places *inspect.Places, _ *re
 }
 
 type whyCommand struct {
-	User string `arg:"" help:"Clerk's id (user_…), a FitUser's name, or the e-mail address that a FitUser shows."`
+	User string `arg:"" help:"Clerk's id (user_…), a FitUser's name, or an e-mail address."`
 	output
 }
 

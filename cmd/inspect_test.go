@@ -117,7 +117,7 @@ func TestQuestions(t *testing.T) {
 	rows, sent := s.table.Query("SELECT * FROM users ORDER BY id"), len(s.clerk.Writes())
 	for question, want := range map[string][]string{
 		"status": {
-			`LEADER +none`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9, of which 4 ready; 4 made by people, 1 suspended`,
+			`LEADER +no Lease`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9, of which 4 ready; 4 made by people, 1 suspended`,
 			`GIVEN BY GIT +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*serves this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
 			`(?m)^EmailMissing +1 +1 `, `(?m)^Suspended +1 +1 .*suspended-dora`, `(?m)^UserNotFound +1 +1 +\S+ +typo`,
 		},
@@ -129,10 +129,10 @@ func TestQuestions(t *testing.T) {
 			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `make FitUser`,
 			`take the role trainer back`, `update the row of user_ben \(role\)`,
 		},
-		"why typo": {`Ready False .*UserNotFound`, `Clerk has no such user`, `there is no row`, `Nothing, until`},
+		"why typo": {`Ready False .*UserNotFound`, `role +manifest +\(demands admin\)`, `Clerk has no such user`, `there is no row`, `Nothing until`},
 		"plan": {
 			`user_ben +make FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
-			`user_hugo +make FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `1 × clerk take back`,
+			`user_hugo +make FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `take back 1 role in Clerk, make 2 FitUsers`, `Nothing would be written for \d of those`,
 		},
 	} {
 		answer := s.ask(strings.Fields(question)...)
@@ -194,7 +194,7 @@ func TestKeysOfTheAnswers(t *testing.T) {
 	for answer, want := range map[reflect.Type]string{
 		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready byHand suspended leaving roles given
 			troubles.reason troubles.users troubles.stalled troubles.since troubles.example troubles.message clerk.users clerk.seconds
-			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.heldBack deletions.allowed`,
+			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.heldBack deletions.users deletions.allowed`,
 		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.madeBy fitUsers.serves fitUsers.leaving fitUsers.ready fitUsers.reason
 			fitUsers.message fitUsers.since fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
 			event.type event.message event.at event.done outlook.user outlook.changes.user outlook.changes.place outlook.changes.action
@@ -241,7 +241,7 @@ func TestQuestionsWithoutCredentials(t *testing.T) {
 	s.create(s.manifest("coach-ada", "user_ada", "trainer"))
 	settings := slices.DeleteFunc(slices.Clone(s.settings), func(s string) bool { return strings.HasPrefix(s, "DATABASE_URL") })
 	answer, err := s.tryAsk(settings, "status")
-	if err != nil || !strings.Contains(answer, "not asked: DATABASE_URL is not set") || !strings.Contains(answer, "NotLookedAt") {
+	if err != nil || !strings.Contains(answer, "not asked: DATABASE_URL is not set\n") || !strings.Contains(answer, "NotLookedAt") {
 		t.Errorf("status: %v\n%s", err, answer)
 	}
 	for _, question := range [][]string{{"why", "coach-ada"}, {"plan"}} {
@@ -249,7 +249,7 @@ func TestQuestionsWithoutCredentials(t *testing.T) {
 			t.Errorf("%v: %v", question, err)
 		}
 	}
-	if _, err := s.tryAsk(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "no FitUser") {
+	if _, err := s.tryAsk(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "nobody is found") {
 		t.Errorf("why nobody: %v", err)
 	}
 }
@@ -269,5 +269,14 @@ func TestAnAddressOfTwoUsersNamesNobody(t *testing.T) {
 	}
 	if answer := s.ask("why", "third"); !strings.Contains(answer, "user_ada") {
 		t.Errorf("why third: %s", answer)
+	}
+}
+
+// Where FitUsers do not show addresses, Clerk still knows whose one is.
+func TestAnAddressThatNoFitUserShows(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	id := s.clerk.SignUp(clerktest.Person{Email: "ada@example.com", FirstName: "Ada"})
+	if answer := s.ask("why", "ada@example.com"); !strings.Contains(answer, id) {
+		t.Errorf("why: %s", answer)
 	}
 }

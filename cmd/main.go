@@ -61,6 +61,9 @@ func (l commandLine) operate(ctx context.Context, s settings, getenv func(string
 		}
 	}()
 	s.logLevel, s.tracer = changing, tracer
+	b := thisBuild()
+	log.Info("Starting", "version", b.version, "revision", b.revision, "namespace", l.Namespace,
+		"receiver", l.Receiver, "controller", l.Controller)
 	p, err := assemble(ctx, access, l.options, s, log)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ type options struct {
 	Receiver   bool `default:"true" negatable:"" help:"Take Clerk's webhooks."`
 	Controller bool `default:"true" negatable:"" help:"Keep Clerk, the FitUsers and the users table in agreement."`
 
-	Namespace  string `placeholder:"NAME" help:"Namespace of the FitUsers. Default: the pod's own, else default."`
+	Namespace  string `short:"n" placeholder:"NAME" help:"Namespace of the FitUsers. Default: the pod's own, else default."`
 	Kubeconfig string `placeholder:"FILE" help:"Kubeconfig file. Default: KUBECONFIG, else the pod's service account, else ~/.kube/config."`
 
 	WebhookBindAddress     string `default:":8080" placeholder:"ADDR" help:"Where webhooks arrive (default: ${default})."`
@@ -44,13 +44,13 @@ type options struct {
 	LeaderElect    bool          `negatable:"" help:"Let one of several replicas run the controller."`
 	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"How often Clerk, the FitUsers and the table are compared, all of them (default: ${default})."`
 	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Requests to Clerk per second, at most (default: ${default})."`
-	MaxDeletions   string        `placeholder:"N" help:"How many rows and rights may go in one sync period: a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
+	MaxDeletions   string        `placeholder:"N" help:"Most rows removed and roles taken back in one sync period: a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
 	CreateTable    bool          `negatable:"" help:"Make the users table where there is none."`
-	StatusProfile  string        `default:"full" enum:"full,masked,none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
+	StatusProfile  string        `default:"full" enum:"full, masked, none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
 
-	LogLevel     string `default:"info" enum:"debug,info,error" help:"What is logged: ${enum} (default: ${default})."`
-	LogLevelFile string `placeholder:"FILE" help:"File with a log level that counts in its place while it is there; read again when it changes."`
-	LogFormat    string `default:"json" enum:"json,console" help:"How it is logged: ${enum} (default: ${default})."`
+	LogLevel     string `default:"info" enum:"debug, info, error" help:"What is logged: ${enum} (default: ${default})."`
+	LogLevelFile string `placeholder:"FILE" help:"File whose content overrides --log-level while it is there; read again when it changes."`
+	LogFormat    string `default:"json" enum:"json, console" help:"Format of the log: ${enum} (default: ${default})."`
 }
 
 // minSyncPeriod keeps a sweep from being asked for before the last one is done; webhooks are what is quick.
@@ -74,6 +74,7 @@ func parseCommandLine(args []string, getenv func(string) string, stdout io.Write
 		kong.Writers(stdout, stdout),
 		kong.Exit(func(int) { helped = true }),
 		kong.Resolvers(environment(getenv)),
+		kong.Vars{"version": thisBuild().String()},
 	)
 	if err != nil {
 		return commandLine{}, fmt.Errorf("declaring the flags: %w", err)

@@ -69,8 +69,14 @@ func CheckURL(raw string) error {
 	return nil
 }
 
+// Directory is a client that also finds users.
+type Directory interface {
+	Client
+	Finder
+}
+
 // New makes a client. It sends nothing.
-func New(config Config) Client {
+func New(config Config) Directory {
 	if config.Timeout == 0 {
 		config.Timeout = defaultTimeout
 	}
@@ -98,7 +104,7 @@ type client struct {
 	timeout time.Duration
 }
 
-var _ Client = (*client)(nil)
+var _ Directory = (*client)(nil)
 
 // read waits for its turn and sends one GET.
 func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]byte, error) {

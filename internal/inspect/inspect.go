@@ -27,8 +27,8 @@ type Places struct {
 	// Cluster reads FitUsers and the operator's own objects from the API server itself.
 	Cluster   client.Client
 	Namespace string
-	// Clerk and Table are nil where they cannot be asked; Unasked then says why.
-	Clerk clerk.Client
+	// Clerk and Table are nil where they cannot be asked; Unasked then says why, a line for each setting.
+	Clerk clerk.Directory
 	// Table was opened with [store.Options.DryRun].
 	Table   *store.DB
 	Unasked error
@@ -48,7 +48,20 @@ func (p *Places) errUnasked() error {
 	if p.Clerk != nil && p.Table != nil {
 		return nil
 	}
-	return fmt.Errorf("run this where the controller's settings are, such as kubectl exec deploy/fituser-controller -- /manager: %w", p.Unasked)
+	return fmt.Errorf("clerk and the table cannot be asked: %s. Run this where the controller's settings are, such as in "+
+		"kubectl -n %s exec deploy/fituser-controller -- /manager", strings.Join(p.unasked(), "; "), p.Namespace)
+}
+
+// unasked are the reasons why Clerk and the table cannot be asked, without the advice for whoever starts an operator.
+func (p *Places) unasked() (reasons []string) {
+	for line := range strings.Lines(p.Unasked.Error()) {
+		reason := strings.TrimSpace(line)
+		if setting, _, missing := strings.Cut(reason, " is not set: "); missing {
+			reason = setting + " is not set"
+		}
+		reasons = append(reasons, reason)
+	}
+	return reasons
 }
 
 // dryRun is a dry run that reads FitUsers from reader, of whom there are so many.
@@ -86,7 +99,8 @@ func (p *Places) eachFitUser(ctx context.Context, see func(*v1alpha1.FitUser)) e
 	}
 }
 
-// find finds the user whom a person names by Clerk's id, by a FitUser's name, or by the e-mail address that a FitUser shows.
+// find finds the user whom a person names by Clerk's id, by a FitUser's name, or by an e-mail address: a FitUser may show it,
+// and where --status-profile hides it, Clerk knows it.
 func (p *Places) find(ctx context.Context, who string) (user.ID, error) {
 	if id, err := user.ParseID(who); err == nil {
 		return id, nil
@@ -99,12 +113,18 @@ func (p *Places) find(ctx context.Context, who string) (user.ID, error) {
 	}); err != nil {
 		return "", err
 	}
+	if len(found) == 0 && strings.Contains(who, "@") {
+		var err error
+		if found, err = p.Clerk.ByEmail(ctx, who); err != nil {
+			return "", err
+		}
+	}
 	slices.Sort(found)
 	found = slices.Compact(found)
 	switch {
 	case len(found) == 0:
-		return "", errors.New("no FitUser has this name or shows this address: name a user by Clerk's id (user_…), " +
-			"by the FitUser's name, or by the e-mail address that kubectl get fitusers shows")
+		return "", errors.New("nobody is found: name a user by Clerk's id (user_…), by the FitUser's name, or by an e-mail " +
+			"address that Clerk has")
 	case len(found) > 1:
 		return "", fmt.Errorf("more than one user fits, name one by the id: %v", found)
 	}

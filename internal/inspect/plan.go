@@ -72,23 +72,32 @@ func (plan Plan) Text(w io.Writer, limit int) error {
 		t.line("… and %d users more (--all shows them)", more)
 	}
 	for _, id := range slices.Sorted(maps.Keys(plan.Undecided)) {
-		t.row(id, "cannot be said yet: "+plan.Undecided[id])
+		t.row(id, "not known yet: "+plan.Undecided[id])
 	}
 	if len(plan.Outlooks)+len(plan.Undecided) > 0 {
 		t.line("")
 	}
 	t.line("Clerk lists %d users%s.", plan.Users, plan.wholeness())
-	t.line("Without a FitUser %d, differing %d, missing in Clerk %d, rows of nobody %d (never touched).",
+	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, rows of nobody %d (never touched).",
 		plan.New, plan.Differing, plan.Gone, plan.Strangers)
 	if plan.HeldBack > 0 {
 		t.line("Held back, because more would go than --max-deletions allows: %d.", plan.HeldBack)
 	}
-	if len(plan.Writes) == 0 {
+	if waiting := plan.waiting(); waiting > 0 {
+		t.line("Nothing would be written for %d of those: manager status says what they wait for.", waiting)
+	}
+	switch {
+	case len(plan.Writes) > 0:
+		t.line("The operator would %s. Nothing was written now.", counted(plan.Writes))
+	case plan.New+plan.Differing+plan.Gone == 0:
 		t.line("Everything agrees: nothing would be written.")
-	} else {
-		t.line("Would be written: %s. Nothing was.", counted(plan.Writes))
 	}
 	return t.flush()
+}
+
+// waiting is how many users do not agree, and have nothing written for them: they wait for a person or for another user.
+func (plan Plan) waiting() int {
+	return max(0, plan.New+plan.Differing+plan.Gone-plan.HeldBack-len(plan.Outlooks)-len(plan.Undecided))
 }
 
 func (plan Plan) wholeness() string {

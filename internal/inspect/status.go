@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,9 +79,10 @@ type Side struct {
 // Deletions is the bound on deletions, as the ConfigMap has it.
 type Deletions struct {
 	PeriodStart string `json:"periodStart,omitempty"`
-	Granted     string `json:"granted,omitempty"`
-	// HeldBack names those held back, with their number before.
-	HeldBack string `json:"heldBack,omitempty"`
+	Granted     int    `json:"granted"`
+	// HeldBack is how many are held back, Users names the first of them.
+	HeldBack int      `json:"heldBack"`
+	Users    []string `json:"users"`
 	// Allowed is true when a person has lifted the limit for this period.
 	Allowed bool `json:"allowed,omitempty"`
 }
@@ -100,8 +102,8 @@ func (p *Places) Status(ctx context.Context) (Status, error) {
 	if err := errors.Join(p.readNotes(ctx, &s), p.readLease(ctx, &s)); err != nil {
 		return Status{}, err
 	}
-	s.Clerk = p.side(p.Clerk != nil, func() (int, error) { return p.Clerk.Count(ctx) })
-	s.Table = p.side(p.Table != nil, func() (int, error) { return p.countRows(ctx) })
+	s.Clerk = p.side(p.Clerk != nil, "CLERK_", func() (int, error) { return p.Clerk.Count(ctx) })
+	s.Table = p.side(p.Table != nil, "DATABASE_", func() (int, error) { return p.countRows(ctx) })
 	return s, nil
 }
 
@@ -152,12 +154,22 @@ func (p *Places) readNotes(ctx context.Context, s *Status) error {
 		return fmt.Errorf("reading ConfigMap %s: %w", controllers.ConfigMapName, err)
 	}
 	s.Instance = notes.Data[controllers.InstanceKey]
-	s.Deletions = Deletions{
-		PeriodStart: notes.Data[controllers.DeletionsPeriodKey], Granted: notes.Data[controllers.DeletionsGrantedKey],
-		HeldBack: notes.Data[controllers.DeletionsHeldKey],
-		Allowed:  notes.Annotations[controllers.AnnotationAllowDeletions] == "true",
-	}
+	s.Deletions = deletionsOf(&notes)
 	return nil
+}
+
+func deletionsOf(notes *corev1.ConfigMap) Deletions {
+	d := Deletions{
+		PeriodStart: notes.Data[controllers.DeletionsPeriodKey], Users: []string{},
+		Allowed: notes.Annotations[controllers.AnnotationAllowDeletions] == "true",
+	}
+	d.Granted, _ = strconv.Atoi(notes.Data[controllers.DeletionsGrantedKey]) // nothing noted counts as none
+	number, names, _ := strings.Cut(notes.Data[controllers.DeletionsHeldKey], ":")
+	d.HeldBack, _ = strconv.Atoi(number)
+	for name := range strings.FieldsSeq(strings.TrimSuffix(names, "…")) {
+		d.Users = append(d.Users, name)
+	}
+	return d
 }
 
 func (p *Places) readLease(ctx context.Context, s *Status) error {
@@ -172,9 +184,12 @@ func (p *Places) readLease(ctx context.Context, s *Status) error {
 	return nil
 }
 
-func (p *Places) side(asked bool, count func() (int, error)) Side {
+// side counts what a place holds. One that cannot be asked says what is wrong with its own settings, or else with others.
+func (p *Places) side(asked bool, settings string, count func() (int, error)) Side {
 	if !asked {
-		return Side{Problem: "not asked: " + p.Unasked.Error()}
+		reasons := p.unasked()
+		own := slices.IndexFunc(reasons, func(reason string) bool { return strings.HasPrefix(reason, settings) })
+		return Side{Problem: "not asked: " + reasons[max(0, own)]}
 	}
 	start := p.Clock.Now()
 	users, err := count()
@@ -206,7 +221,7 @@ func (s Status) Text(w io.Writer, now time.Time) error {
 	t := newTable(w)
 	t.row("NAMESPACE", s.Namespace)
 	t.row("CLERK INSTANCE", cmp.Or(s.Instance, "not known yet: no secret key was checked so far"))
-	leader := "none: no process with --leader-elect has worked here"
+	leader := "no Lease: a single process without --leader-elect needs none"
 	if s.Leader != nil {
 		leader = fmt.Sprintf("%s, heard %s ago", s.Leader.Holder, age(now, s.Leader.Renewed))
 	}
@@ -228,8 +243,14 @@ func (s Status) Text(w io.Writer, now time.Time) error {
 		t.row(trouble.Reason, fmt.Sprint(trouble.Users), fmt.Sprint(trouble.Stalled), age(now, trouble.Since), trouble.Example, trouble.Message)
 	}
 	t.line("")
-	t.line("Stalled ones wait for a person; docs/conditions.md says what to do. One of them in detail: manager why %s", s.Troubles[0].Example)
+	t.line("Stalled ones wait for a person; docs/conditions.md says what to do. One user in detail: manager why %s", s.example())
 	return t.flush()
+}
+
+// example is a FitUser that waits for a person, or one that is not ready for another reason.
+func (s Status) example() string {
+	stalled := slices.IndexFunc(s.Troubles, func(t Trouble) bool { return t.Stalled > 0 })
+	return s.Troubles[max(0, stalled)].Example
 }
 
 func (s Side) text(things string) string {
@@ -241,13 +262,13 @@ func (s Side) text(things string) string {
 
 func (d Deletions) text() string {
 	switch {
-	case d.HeldBack != "":
-		return fmt.Sprintf("HELD BACK %s. If that is right: kubectl annotate configmap %s %s=true", d.HeldBack,
-			controllers.ConfigMapName, controllers.AnnotationAllowDeletions)
+	case d.HeldBack > 0:
+		return fmt.Sprintf("HELD BACK %d, such as %s. If that is right: kubectl annotate configmap %s %s=true", d.HeldBack,
+			strings.Join(d.Users[:min(len(d.Users), 3)], ", "), controllers.ConfigMapName, controllers.AnnotationAllowDeletions)
 	case d.Allowed:
 		return "not limited in this period: a person said so"
 	case d.PeriodStart != "":
-		return fmt.Sprintf("none held back; %s granted in the period that began at %s", d.Granted, d.PeriodStart)
+		return fmt.Sprintf("none held back; %d granted in the period that began at %s", d.Granted, d.PeriodStart)
 	default:
 		return "none held back"
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -96,11 +94,28 @@ func sentence(c controllers.Change) string {
 	}
 }
 
-// counted lists what is counted, in order: "3 table create, 1 table update".
+// counted says how many changes of each kind there are, such as "make 2 FitUsers, insert 1 row".
 func counted(counts map[string]int) string {
-	parts := make([]string, 0, len(counts))
-	for _, what := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%d × %s", counts[what], what))
+	var parts []string
+	for _, kind := range []struct{ what, verb, thing, rest string }{
+		{"clerk give", "give", "role", " in Clerk"},
+		{"clerk take back", "take back", "role", " in Clerk"},
+		{"clerk drop mark", "drop", "mark", " in Clerk"},
+		{"fituser create", "make", "FitUser", ""},
+		{"fituser delete", "delete", "FitUser", ""},
+		{"fituser status", "write the status of", "FitUser", ""},
+		{"table create", "insert", "row", ""},
+		{"table update", "update", "row", ""},
+		{"table delete", "remove", "row", ""},
+	} {
+		number, things := counts[kind.what], kind.thing
+		if number == 0 {
+			continue
+		}
+		if number > 1 {
+			things += "s"
+		}
+		parts = append(parts, fmt.Sprintf("%s %d %s%s", kind.verb, number, things, kind.rest))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -65,7 +65,7 @@ type Event struct {
 	Type    v1alpha1.EventType `json:"type"`
 	Message string             `json:"message"`
 	At      time.Time          `json:"at"`
-	// Done is true once the status shows what came of it.
+	// Done is true once the status shows what came of it, or nothing is to come of it.
 	Done bool `json:"done"`
 }
 
@@ -90,6 +90,9 @@ func (p *Places) Why(ctx context.Context, who string) (Why, error) {
 	w.compare(p.Profile, serving, account, row)
 	w.Outlook = p.dryRun(p.Cluster, func() int { return p.countFitUsers(ctx) }).Look(ctx, id)
 	w.When = w.when(serving, p.SyncPeriod)
+	if w.Event != nil && len(w.Outlook.Changes) == 0 && w.Outlook.Err == nil && w.Outlook.Again == 0 {
+		w.Event.Done = true // of an event that changed nothing no status tells
+	}
 	return w, nil
 }
 
@@ -185,13 +188,19 @@ func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, a
 	w.Fields = append(w.Fields, roleField(serving, account, row))
 }
 
-// roleField lays the role side by side: as Clerk holds it, as the manifest demands it or else as the status says, and as
-// the row holds it.
+// roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
+// holds it.
 func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
 	f := Field{Name: "role", Owner: "default"}
 	var demanded user.Role
 	if serving != nil {
-		demanded, f.FitUser = user.Role(serving.Spec.Role), string(cmp.Or(serving.Spec.Role, serving.Status.Role))
+		demanded, f.FitUser = user.Role(serving.Spec.Role), string(serving.Status.Role)
+	}
+	if demanded != "" {
+		f.Owner = "manifest"
+	}
+	if demanded != "" && string(demanded) != f.FitUser {
+		f.FitUser = strings.TrimSpace(f.FitUser + " (demands " + string(demanded) + ")")
 	}
 	if row != nil {
 		f.Row = string(row.Role)
@@ -210,7 +219,7 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	if plan.Change != user.KeepRole {
 		f.Differs = append(f.Differs, controllers.PlaceClerk)
 	}
-	if serving != nil && f.FitUser != string(plan.Role) {
+	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
 		f.Differs = append(f.Differs, controllers.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
@@ -235,17 +244,19 @@ func (p *Places) countFitUsers(ctx context.Context) int {
 func (w *Why) when(serving *v1alpha1.FitUser, period time.Duration) string {
 	switch {
 	case w.Outlook.Err != nil:
-		return "It cannot be said what comes next: " + w.Outlook.Err.Error()
+		return "Cannot tell what happens next: " + w.Outlook.Err.Error()
 	case len(w.Outlook.Changes) > 0:
-		return fmt.Sprintf("With the user's next event, or the next sweep, in %s at the latest.", period)
+		return fmt.Sprintf("With the user's next event, or with the next sweep: there is one about every %s.", period)
 	case w.Outlook.Again > 0:
 		return fmt.Sprintf("%s; it looks again after %s.", cmp.Or(w.Outlook.Waits, "It waits"), w.Outlook.Again.Round(time.Millisecond))
 	case serving == nil:
-		return "Nothing: nobody asks for this user."
+		return "Nothing: Clerk has no such user, and no FitUser names them."
 	case serving.Spec.Suspend:
 		return "Nothing is written while spec.suspend is true."
 	case !meta.IsStatusConditionTrue(serving.Status.Conditions, v1alpha1.ConditionReady):
-		return "Nothing, until that changes of which the FitUser speaks."
+		return "Nothing until what the FitUser names is put right."
+	case slices.ContainsFunc(w.FitUsers, func(u FitUser) bool { return u.Reason == v1alpha1.ReasonDuplicateUser }):
+		return "Nothing: the user agrees. The other FitUser serves nobody until one of the two is deleted."
 	default:
 		return "Nothing: everything agrees."
 	}
