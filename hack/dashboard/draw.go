@@ -36,7 +36,7 @@ func (d *drawing) write(format string, values ...any) {
 	_, _ = fmt.Fprintf(d, format+"\n", values...) // a buffer takes everything
 }
 
-func (d *drawing) bytes() []byte { return append(slices.Clone(d.Bytes()), "</svg>\n"...) }
+func (d *drawing) svg() []byte { return append(slices.Clone(d.Bytes()), "</svg>\n"...) }
 
 func (d *drawing) text(x, y float64, anchor, attributes, text string) {
 	d.write(`<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`, x, y, anchor, attributes, html.EscapeString(text))

@@ -45,7 +45,7 @@ func run() error {
 		}
 		drawing.panel(panel, series, source)
 	}
-	if err := os.WriteFile(*out, drawing.bytes(), 0o644); err != nil { //nolint:gosec // a picture that everybody may see
+	if err := os.WriteFile(*out, drawing.svg(), 0o644); err != nil { //nolint:gosec // a picture that everybody may see
 		return fmt.Errorf("writing the picture: %w", err)
 	}
 	return nil
