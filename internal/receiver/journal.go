@@ -37,6 +37,8 @@ func (j *journal) note(v visit, err error) {
 		log.V(1).Info("Clerk event needs no record", "outcome", o)
 	case o == unavailable, o == rejectedByAPI, o == noSecret, o == failed:
 		j.failures.Do(func() { log.Error(err, "Clerk event not recorded; more of these within a second are only counted") })
+	case o == abandoned:
+		log.Info("Clerk event given up: its sender did not wait", "outcome", o)
 	case v.verified:
 		log.Info("Clerk event refused", "outcome", o)
 	default:
