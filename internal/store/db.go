@@ -21,8 +21,9 @@ type Options struct {
 	Now func() time.Time
 	// MaxConns bounds the connections to PostgreSQL; 0 means 8. SQLite always has one.
 	MaxConns int
-	// StatementTimeout bounds every call from its turn on; 0 means 10 s. The wait for a turn is bounded by the caller.
-	// PostgreSQL is told it too, so that a statement does not outlive a process that was killed.
+	// StatementTimeout bounds every statement and every transaction from its turn on, with the making of a connection, the
+	// check of the table and repetitions; 0 means 10 s. The wait for a turn is bounded by the caller's ctx alone. PostgreSQL
+	// is told it too, so that a statement does not outlive a process that was killed.
 	StatementTimeout time.Duration
 	// BeforeWrite is asked for every attempt of a write immediately before it can count: before its statement, or before
 	// its transaction's commit. An error keeps the write back, and comes back. Nil allows all.

@@ -35,10 +35,3 @@ func (db *DB) Scan(ctx context.Context, after user.ID, limit int) (page []user.R
 	}
 	return page, nil
 }
-
-// Scan implements [Store].
-func (s *Switch) Scan(ctx context.Context, after user.ID, limit int) ([]user.Row, error) {
-	t := s.join()
-	defer t.calls.Done()
-	return t.db.Scan(ctx, after, limit)
-}

@@ -10,10 +10,10 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Store reads and writes rows. Every method may be repeated and is safe for concurrent use; every statement and every
-// transaction, the wait for a connection included, is bounded by [Options.StatementTimeout]. Errors are told apart with
-// errors.Is and errors.As, see the Err… variables; a cancelled ctx comes back as ctx.Err(). No error's text holds a
-// value of a row.
+// Store reads and writes rows. Every method may be repeated and is safe for concurrent use. Every statement and every
+// transaction is bounded by [Options.StatementTimeout] once it has its turn, and the wait for a turn by ctx alone. Errors
+// are told apart with errors.Is and errors.As, see the Err… variables; a cancelled ctx comes back as ctx.Err(). No error's
+// text holds a value of a row.
 type Store interface {
 	// Get reads the columns we own. [ErrNotFound] when there is no row.
 	Get(ctx context.Context, id user.ID) (user.Row, error)

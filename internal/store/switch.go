@@ -65,6 +65,13 @@ func (s *Switch) Get(ctx context.Context, id user.ID) (user.Row, error) {
 	return t.db.Get(ctx, id)
 }
 
+// Scan implements [Store].
+func (s *Switch) Scan(ctx context.Context, after user.ID, limit int) ([]user.Row, error) {
+	t := s.join()
+	defer t.calls.Done()
+	return t.db.Scan(ctx, after, limit)
+}
+
 // Put implements [Store].
 func (s *Switch) Put(ctx context.Context, row user.Row, moves []Move) error {
 	t := s.join()
