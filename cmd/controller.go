@@ -34,6 +34,9 @@ func (p *program) addController(ctx context.Context, o options, s *settings, gua
 	if err != nil {
 		return fmt.Errorf("making the client for the ConfigMap: %w", err)
 	}
+	if showsKey(s.clerkURL.Get()) {
+		mgr.GetLogger().Info("Clerk is asked without TLS: whoever is on the way can read the secret key", "setting", "CLERK_API_URL")
+	}
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 		BeforeWrite: guard.open,

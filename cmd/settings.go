@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 
@@ -98,6 +100,16 @@ func checkClerkURL(_ context.Context, address string) error {
 		return fmt.Errorf("CLERK_API_URL: %w", err)
 	}
 	return nil
+}
+
+// showsKey reports whether requests to an address show the secret key to whoever is on the way. On this machine nobody is.
+func showsKey(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "https" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && !ip.IsLoopback()
 }
 
 // checkSecretKey refuses what people copy in its place. Clerk itself says which secret key is right.

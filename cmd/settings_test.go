@@ -211,3 +211,15 @@ func TestWhiteSpaceAroundASettingIsNoPartOfIt(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestWhereTheSecretKeyIsShown(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		defaultClerkURL: false, "http://127.0.0.1:8090/v1": false, "http://[::1]:8090/v1": false, "http://localhost/v1": false,
+		"http://clerk.example.com/v1": true, "http://10.0.0.7/v1": true,
+	} {
+		if got := showsKey(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
