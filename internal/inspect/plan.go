@@ -77,6 +77,12 @@ func (plan Plan) Text(w io.Writer, limit int) error {
 	if len(plan.Outlooks)+len(plan.Undecided) > 0 {
 		t.line("")
 	}
+	plan.conclude(t)
+	return t.flush()
+}
+
+// conclude sums up what the sweep would find, and what would be written.
+func (plan Plan) conclude(t *table) {
 	t.line("Clerk lists %d users%s.", plan.Users, plan.wholeness())
 	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, rows of nobody %d (never touched).",
 		plan.New, plan.Differing, plan.Gone, plan.Strangers)
@@ -92,7 +98,6 @@ func (plan Plan) Text(w io.Writer, limit int) error {
 	case plan.New+plan.Differing+plan.Gone == 0:
 		t.line("Everything agrees: nothing would be written.")
 	}
-	return t.flush()
 }
 
 // waiting is how many users do not agree, and have nothing written for them: they wait for a person or for another user.

@@ -194,13 +194,10 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	f := Field{Name: "role", Owner: "default"}
 	var demanded user.Role
 	if serving != nil {
-		demanded, f.FitUser = user.Role(serving.Spec.Role), string(serving.Status.Role)
+		demanded, f.FitUser = user.Role(serving.Spec.Role), roleOf(serving)
 	}
 	if demanded != "" {
 		f.Owner = "manifest"
-	}
-	if demanded != "" && string(demanded) != f.FitUser {
-		f.FitUser = strings.TrimSpace(f.FitUser + " (demands " + string(demanded) + ")")
 	}
 	if row != nil {
 		f.Row = string(row.Role)
@@ -226,6 +223,15 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 		f.Differs = append(f.Differs, controllers.PlaceTable)
 	}
 	return f
+}
+
+// roleOf is the role that a FitUser says is in force, and the one that it demands where that is another.
+func roleOf(u *v1alpha1.FitUser) string {
+	inForce := string(u.Status.Role)
+	if u.Spec.Role == "" || u.Spec.Role == u.Status.Role {
+		return inForce
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s (demands %s)", inForce, u.Spec.Role))
 }
 
 // countFitUsers is how many FitUsers there are, as the API server estimates it.
