@@ -43,8 +43,8 @@ func (s *system) trouble(lasting time.Duration) {
 				coaches = append(coaches, coach)
 			}
 		},
-		func() {
-			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[15] + "'")
+		func() { // in the row of somebody who does nothing else: only a sweep finds that
+			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[4] + "'")
 		},
 		func() { // Clerk is away, then asks for a pause
 			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Answer(http.StatusServiceUnavailable, "", "")})
