@@ -66,7 +66,7 @@ const (
 	outcomeEmailTaken outcome = "email_taken"
 	outcomeRowInUse   outcome = "row_in_use"
 	outcomeInvalid    outcome = "invalid_data"
-	outcomeCancelled  outcome = "cancelled" // the caller did not wait
+	outcomeCancelled  outcome = "cancelled" // the caller did not wait, or held the write back
 
 	// What is wrong with the database or the table, whoever is asked for.
 	outcomeUnavailable outcome = "unavailable"
@@ -93,7 +93,7 @@ func outcomeOf(err error) outcome {
 	}{
 		{ErrNotFound, outcomeNotFound}, {ErrConflict, outcomeConflict}, {ErrRowInUse, outcomeRowInUse}, {ErrInvalidData, outcomeInvalid},
 		{ErrReadOnly, outcomeReadOnly}, {ErrForbidden, outcomeRefused}, {ErrStorage, outcomeStorage},
-		{context.Canceled, outcomeCancelled}, {context.DeadlineExceeded, outcomeCancelled},
+		{context.Canceled, outcomeCancelled}, {context.DeadlineExceeded, outcomeCancelled}, {errHeldBack, outcomeCancelled},
 	} {
 		if errors.Is(err, known.class) {
 			return known.outcome

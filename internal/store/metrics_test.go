@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -60,6 +61,22 @@ type failing struct {
 }
 
 func (f failing) Get(context.Context, user.ID) (user.Row, error) { return user.Row{}, f.err }
+
+// A write that the operator itself holds back says nothing of the database: nobody is to be called for it.
+func TestAWriteThatIsHeldBackIsNoFailureOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	forbid := func() error { return errors.New("not any more") }
+	db, err := store.Open(storetest.SQLite(t), store.Options{BeforeWrite: forbid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	registry := prometheus.NewRegistry()
+	_, err = store.Counted(db, registry).Delete(t.Context(), "user_jane")
+	if diff := cmp.Diff(map[call]float64{{"delete", "cancelled"}: 1}, calls(t, registry)); diff != "" {
+		t.Errorf("%v is counted as (-want +got):\n%s", err, diff)
+	}
+}
 
 func TestEveryFailureHasItsOutcome(t *testing.T) {
 	t.Parallel()
