@@ -176,14 +176,13 @@ func (r *Reconciler) witness(object *v1alpha1.FitUser) {
 const fresh = time.Hour
 
 // pending reports whether a FitUser found at the start has to be looked at before the first sweep comes to it, which costs
-// far less. Of an event that changed nothing no status tells, so one that is not fresh is left to the sweep; and so is
-// who waits for a person.
+// far less. Of an event that changed nothing no status tells, so one that is not fresh is left to the sweep. So are users
+// without an e-mail address: where people sign in by phone there are very many.
 func pending(object *v1alpha1.FitUser, now time.Time) bool {
 	hint, hinted := object.Hint()
-	conditions := object.Status.Conditions
 	return object.Status.ObservedGeneration != object.Generation ||
 		hinted && hint.Message != object.Status.ObservedHint && now.Sub(hint.Since()) < fresh ||
-		!meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) && !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled)
+		!meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) && readyReason(object) != v1alpha1.ReasonEmailMissing
 }
 
 // news reports whether a change of a FitUser is one to act on.

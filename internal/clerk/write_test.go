@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,11 +225,16 @@ func TestWhatForbidsAWriteIsAskedAfterTheWaitForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		errForbidden := errors.New("not any more")
-		var forbidden error
+		var forbidden atomic.Bool
 		var sent []string
 		c := clerk.New(clerk.Config{
 			URL: "http://clerk.invalid/v1", Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 1,
-			BeforeWrite: func() error { return forbidden },
+			BeforeWrite: func() error {
+				if forbidden.Load() {
+					return errForbidden
+				}
+				return nil
+			},
 			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 				sent = append(sent, r.Method)
 				return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
@@ -244,7 +250,7 @@ func TestWhatForbidsAWriteIsAskedAfterTheWaitForItsTurn(t *testing.T) {
 		answered := make(chan error)
 		go func() { answered <- write() }()
 		synctest.Wait()
-		forbidden = errForbidden // while it waits
+		forbidden.Store(true) // while it waits
 		err := <-answered
 		wantKind(t, err, clerk.Unavailable)
 		if !errors.Is(err, errForbidden) || !strings.Contains(err.Error(), errForbidden.Error()) {
