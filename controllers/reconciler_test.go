@@ -78,10 +78,11 @@ func TestAccountStateIsShownAndChangesNothing(t *testing.T) {
 	w.settle(jane)
 	w.clerk.Ban(string(jane))
 	w.clerk.Deprovision(string(jane))
+	w.clerk.SetPrimaryEmail(string(jane), "jane+clerk_test@example.com")
 	w.settle(jane)
 	w.wantReady(jane)
 	w.wantRow(jane, user.Client)
-	if account := w.fitUser(jane).Status.Clerk; !account.Banned || !account.Deprovisioned {
+	if account := w.fitUser(jane).Status.Clerk; !account.Banned || !account.Deprovisioned || !account.TestUser {
 		t.Errorf("status says %+v", account)
 	}
 }

@@ -132,6 +132,7 @@ func (k *known) describe(s *v1alpha1.FitUserStatus, mode ProfileMode) {
 		Banned:        k.clerk.Banned,
 		Locked:        k.clerk.Locked,
 		Deprovisioned: k.clerk.Deprovisioned,
+		TestUser:      k.clerk.IsTest(),
 	}
 	if k.clerk.Role != string(s.Role) {
 		s.Clerk.Role = truncate(k.clerk.Role, maxRole)

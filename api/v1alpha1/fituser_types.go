@@ -122,6 +122,12 @@ type AccountState struct {
 	//
 	// +optional
 	Deprovisioned bool `json:"deprovisioned,omitempty"`
+
+	// testUser is true for a user whose e-mail address or phone number is one that
+	// Clerk reserves for tests: nobody has to prove that it is theirs.
+	//
+	// +optional
+	TestUser bool `json:"testUser,omitempty"`
 }
 
 // FitUserStatus is what was observed. Only the operator writes it, and only

@@ -1,6 +1,10 @@
 package user
 
-import "time"
+import (
+	"regexp"
+	"strings"
+	"time"
+)
 
 // User is a user as Clerk knows them, reduced to what this operator acts on or shows.
 type User struct {
@@ -22,6 +26,15 @@ type User struct {
 	CreatedAt time.Time
 	// UpdatedAt moves with every write in Clerk, sign-ins included, so it orders answers and tells nothing else.
 	UpdatedAt time.Time
+}
+
+var testPhone = regexp.MustCompile(`^\+1[0-9]{3}55501[0-9]{2}$`)
+
+// IsTest reports whether u signs in with an address or a number that Clerk keeps for tests: a fixed code opens it
+// (https://clerk.com/docs/guides/development/testing/test-emails-and-phones).
+func (u User) IsTest() bool {
+	local, _, _ := strings.Cut(u.Email, "@")
+	return strings.HasSuffix(local, "+clerk_test") || testPhone.MatchString(u.Phone)
 }
 
 // RoleFacts joins what Clerk holds with what a FitUser demands.
