@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ const (
 	// wrongInstancePause is how long a mismatch is believed before everything is looked at anew.
 	wrongInstancePause = 10 * time.Second
 )
+
+var errKeyChanged = errors.New("the secret key changed while it was checked")
 
 // InstanceGuard makes sure that the secret key belongs to the Clerk instance that this namespace was made for. Under
 // another instance's key every user is unknown to Clerk, and the rows of all would go.
@@ -75,6 +78,9 @@ func (g *InstanceGuard) verify(key string) *trouble {
 	actual, err := g.Clerk.Instance(ctx)
 	if err != nil {
 		return clerkTrouble(err)
+	}
+	if g.Key() != key { // the answer may be another key's: requests carry the one of the moment in which they are sent
+		return clerkTrouble(errKeyChanged)
 	}
 	expected, where := g.Expected, "CLERK_INSTANCE_ID"
 	if expected == "" || expected == actual {

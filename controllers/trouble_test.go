@@ -122,3 +122,33 @@ func TestRaceForAnAddressIsNoTroubleOfTheDatabase(t *testing.T) {
 		}
 	}
 }
+
+// askingInstance lets something happen while Clerk is asked whose key it is.
+type askingInstance struct {
+	clerk.Client
+	meanwhile func()
+}
+
+func (a askingInstance) Instance(ctx context.Context) (string, error) {
+	a.meanwhile()
+	return a.Client.Instance(ctx)
+}
+
+// The right answer to another key's question makes no key right.
+func TestKeyThatChangesWhileItIsChecked(t *testing.T) {
+	w := newWorld(t)
+	key := "the first key"
+	w.Instance.Key = func() string { return key }
+	ours := w.Instance.Clerk
+	w.Instance.Clerk = askingInstance{ours, func() { key = "the second key" }}
+	if trouble := w.Instance.check(w.ctx); trouble == nil || trouble.status() != metav1.ConditionUnknown {
+		t.Errorf("trouble: %+v", trouble)
+	}
+	w.Instance.Clerk = ours
+	if trouble := w.Instance.check(w.ctx); trouble != nil {
+		t.Errorf("the second key: %s", trouble.message)
+	}
+	if w.Instance.verified != "the second key" {
+		t.Errorf("verified: %s", w.Instance.verified)
+	}
+}
