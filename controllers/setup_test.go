@@ -1,13 +1,53 @@
 package controllers
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
 )
+
+// A look that panics is a failed look at one user: it is repeated, and all others go on.
+func TestAPanicIsOneUsersTrouble(t *testing.T) {
+	w := newWorld(t)
+	jane, joe := w.signUp("jane"), w.signUp("joe")
+	var panics atomic.Int32
+	w.Clerk = getting{w.Clerk, func() {
+		if panics.Add(1) <= 3 {
+			panic("a fault of the test")
+		}
+	}}
+	yes := true
+	mgr, err := ctrl.NewManager(w.env.Config, ctrl.Options{
+		Scheme: testScheme(t), Cache: CacheOptions(w.namespace), Metrics: metricsserver.Options{BindAddress: "0"},
+		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Reconciler.Client = mgr.GetClient()
+	if err := w.SetupWithManager(w.ctx, mgr); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(w.ctx) }()
+	for _, id := range []user.ID{jane, joe} {
+		w.manifest(v1alpha1.NameFor(string(id), 0), id, v1alpha1.FitUserSpec{})
+	}
+	w.eventually(func() bool { return w.table.Row(jane) != nil && w.table.Row(joe) != nil })
+	select {
+	case err := <-ended:
+		t.Errorf("the manager ended: %v", err)
+	default:
+	}
+}
 
 // At the start a request for each user would be far dearer than the listing of the sweep that follows.
 func TestWhoIsLookedAtBeforeTheFirstSweep(t *testing.T) {
