@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -149,91 +147,6 @@ func (p *Places) askTable(ctx context.Context, id user.ID, w *Why) *user.Row {
 	return nil
 }
 
-// compare lays the facts side by side.
-func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
-	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
-	if account != nil {
-		inClerk = cmp.Or(mode.Profile(account), inClerk)
-	}
-	if row != nil {
-		inRow = cmp.Or(mode.Profile(&user.User{
-			Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Phone: row.Phone,
-		}), inRow)
-	}
-	if serving != nil {
-		inStatus = cmp.Or(serving.Status.Profile, inStatus)
-	}
-	var wrong []user.Column
-	if account != nil && row != nil {
-		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
-	}
-	for _, f := range []struct {
-		column             user.Column
-		clerk, status, row string
-	}{
-		{user.ColumnEmail, inClerk.Email, inStatus.Email, inRow.Email},
-		{user.ColumnFirstName, inClerk.FirstName, inStatus.FirstName, inRow.FirstName},
-		{user.ColumnLastName, inClerk.LastName, inStatus.LastName, inRow.LastName},
-		{user.ColumnPhone, inClerk.Phone, inStatus.Phone, inRow.Phone},
-	} {
-		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
-		if account != nil && serving != nil && f.clerk != f.status {
-			field.Differs = append(field.Differs, controllers.PlaceFitUser)
-		}
-		if slices.Contains(wrong, f.column) {
-			field.Differs = append(field.Differs, controllers.PlaceTable)
-		}
-		w.Fields = append(w.Fields, field)
-	}
-	w.Fields = append(w.Fields, roleField(serving, account, row))
-}
-
-// roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
-// holds it.
-func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
-	f := Field{Name: "role", Owner: "default"}
-	var demanded user.Role
-	if serving != nil {
-		demanded, f.FitUser = user.Role(serving.Spec.Role), roleOf(serving)
-	}
-	if demanded != "" {
-		f.Owner = "manifest"
-	}
-	if row != nil {
-		f.Row = string(row.Role)
-	}
-	if account == nil {
-		return f
-	}
-	f.Clerk = account.Role
-	if account.Marked {
-		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkedRole + ")")
-	}
-	plan := account.RoleFacts(demanded).Plan()
-	f.Owner = map[user.RoleSource]string{
-		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
-	}[plan.Source]
-	if plan.Change != user.KeepRole {
-		f.Differs = append(f.Differs, controllers.PlaceClerk)
-	}
-	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
-		f.Differs = append(f.Differs, controllers.PlaceFitUser)
-	}
-	if row != nil && row.Role != plan.Role {
-		f.Differs = append(f.Differs, controllers.PlaceTable)
-	}
-	return f
-}
-
-// roleOf is the role that a FitUser says is in force, and the one that it demands where that is another.
-func roleOf(u *v1alpha1.FitUser) string {
-	inForce := string(u.Status.Role)
-	if u.Spec.Role == "" || u.Spec.Role == u.Status.Role {
-		return inForce
-	}
-	return strings.TrimSpace(fmt.Sprintf("%s (demands %s)", inForce, u.Spec.Role))
-}
-
 // countFitUsers is how many FitUsers there are, as the API server estimates it.
 func (p *Places) countFitUsers(ctx context.Context) int {
 	var one v1alpha1.FitUserList
@@ -266,82 +179,4 @@ func (w *Why) when(serving *v1alpha1.FitUser, period time.Duration) string {
 	default:
 		return "Nothing: everything agrees."
 	}
-}
-
-// Text writes the answer for a person.
-func (w Why) Text(out io.Writer, now time.Time) error {
-	t := newTable(out)
-	w.writeWho(t, now)
-	t.line("")
-	t.row("FIELD", "OWNER", "CLERK", "FITUSER", "ROW", "DIFFERS")
-	for _, f := range w.Fields {
-		t.row(f.Name, f.Owner, f.Clerk, f.FitUser, f.Row, strings.Join(f.Differs, ", "))
-	}
-	for _, missing := range []string{w.Clerk, w.Table} {
-		if missing != "" {
-			t.line("%s", missing)
-		}
-	}
-	t.line("")
-	w.writeOutlook(t)
-	return t.flush()
-}
-
-func (w Why) writeWho(t *table, now time.Time) {
-	t.row("USER", string(w.User))
-	for _, u := range w.FitUsers {
-		t.row("FITUSER", u.text(now))
-	}
-	if len(w.FitUsers) == 0 {
-		t.row("FITUSER", "none")
-	}
-	if w.Event != nil {
-		state := "not dealt with yet"
-		if w.Event.Done {
-			state = "dealt with"
-		}
-		t.row("EVENT", fmt.Sprintf("%s, %s ago, %s (%s)", w.Event.Type, age(now, w.Event.At), state, w.Event.Message))
-	}
-}
-
-func (w Why) writeOutlook(t *table) {
-	if len(w.Outlook.Changes) == 0 {
-		t.line("%s", w.When)
-		return
-	}
-	t.line("What the operator would do:")
-	for _, sentence := range sentences(w.Outlook.Changes) {
-		t.line("  %s", sentence)
-	}
-	if w.Outlook.Reason != "" {
-		t.line("  and say %s: %s", w.Outlook.Reason, w.Outlook.Message)
-	}
-	t.line("%s", w.When)
-	if serving := w.serving(); serving != "" {
-		t.line(`Now: kubectl annotate fituser %s %s="$(date +%%s)" --overwrite`, serving, v1alpha1.AnnotationReconcile)
-	}
-}
-
-func (w Why) serving() string {
-	for _, u := range w.FitUsers {
-		if u.Serves {
-			return u.Name
-		}
-	}
-	return ""
-}
-
-func (u FitUser) text(now time.Time) string {
-	made := "made by the operator"
-	if u.MadeBy == "person" {
-		made = "made by a person"
-	}
-	state := "not looked at yet"
-	if u.Reason != "" {
-		state = fmt.Sprintf("Ready %s for %s, %s: %s", u.Ready, age(now, u.Since), u.Reason, u.Message)
-	}
-	if u.Leaving {
-		state = "being deleted; " + state
-	}
-	return fmt.Sprintf("%s (%s), %s", u.Name, made, state)
 }

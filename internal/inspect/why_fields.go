@@ -1,0 +1,97 @@
+package inspect
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// compare lays the facts side by side.
+func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
+	if account != nil {
+		inClerk = cmp.Or(mode.Profile(account), inClerk)
+	}
+	if row != nil {
+		inRow = cmp.Or(mode.Profile(&user.User{
+			Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Phone: row.Phone,
+		}), inRow)
+	}
+	if serving != nil {
+		inStatus = cmp.Or(serving.Status.Profile, inStatus)
+	}
+	var wrong []user.Column
+	if account != nil && row != nil {
+		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
+	}
+	for _, f := range []struct {
+		column             user.Column
+		clerk, status, row string
+	}{
+		{user.ColumnEmail, inClerk.Email, inStatus.Email, inRow.Email},
+		{user.ColumnFirstName, inClerk.FirstName, inStatus.FirstName, inRow.FirstName},
+		{user.ColumnLastName, inClerk.LastName, inStatus.LastName, inRow.LastName},
+		{user.ColumnPhone, inClerk.Phone, inStatus.Phone, inRow.Phone},
+	} {
+		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
+		if account != nil && serving != nil && f.clerk != f.status {
+			field.Differs = append(field.Differs, controllers.PlaceFitUser)
+		}
+		if slices.Contains(wrong, f.column) {
+			field.Differs = append(field.Differs, controllers.PlaceTable)
+		}
+		w.Fields = append(w.Fields, field)
+	}
+	w.Fields = append(w.Fields, roleField(serving, account, row))
+}
+
+// roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
+// holds it.
+func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
+	f := Field{Name: "role", Owner: "default"}
+	var demanded user.Role
+	if serving != nil {
+		demanded, f.FitUser = user.Role(serving.Spec.Role), roleOf(serving)
+	}
+	if demanded != "" {
+		f.Owner = "manifest"
+	}
+	if row != nil {
+		f.Row = string(row.Role)
+	}
+	if account == nil {
+		return f
+	}
+	f.Clerk = account.Role
+	if account.Marked {
+		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkedRole + ")")
+	}
+	plan := account.RoleFacts(demanded).Plan()
+	f.Owner = map[user.RoleSource]string{
+		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
+	}[plan.Source]
+	if plan.Change != user.KeepRole {
+		f.Differs = append(f.Differs, controllers.PlaceClerk)
+	}
+	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
+		f.Differs = append(f.Differs, controllers.PlaceFitUser)
+	}
+	if row != nil && row.Role != plan.Role {
+		f.Differs = append(f.Differs, controllers.PlaceTable)
+	}
+	return f
+}
+
+// roleOf is the role that a FitUser says is in force, and the one that it demands where that is another.
+func roleOf(u *v1alpha1.FitUser) string {
+	inForce := string(u.Status.Role)
+	if u.Spec.Role == "" || u.Spec.Role == u.Status.Role {
+		return inForce
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s (demands %s)", inForce, u.Spec.Role))
+}
