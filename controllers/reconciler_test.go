@@ -299,6 +299,7 @@ func TestNameHeldByAFitUserThatIsLeaving(t *testing.T) {
 	w.remove(leaving)
 	w.clock.Step(DefaultTakeBackGrace)
 	w.settle(jane)
+	w.eventually(func() bool { return w.fitUser(jane) != nil }) // the index has the name that is not the usual one
 	w.wantReady(jane)
 	w.wantRow(jane, user.Client)
 	w.silent(jane)

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
@@ -27,7 +28,8 @@ func TestAPanicIsOneUsersTrouble(t *testing.T) {
 	yes := true
 	mgr, err := ctrl.NewManager(w.env.Config, ctrl.Options{
 		Scheme: testScheme(t), Cache: CacheOptions(w.namespace), Metrics: metricsserver.Options{BindAddress: "0"},
-		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
+		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
+		Controller: config.Controller{SkipNameValidation: &yes}, // with -count, several are made in one process
 	})
 	if err != nil {
 		t.Fatal(err)
