@@ -1,0 +1,79 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Only what changed in Clerk after everybody was imported, and is shown nowhere, is a webhook's fault.
+func TestWhatIsNoMissedWebhook(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, then func(w *world, jane user.ID)
+		missed      int
+	}{
+		"somebody new": {
+			then: func(w *world, _ user.ID) { w.signUp("joe") }, missed: 1,
+		},
+		"a new name": {
+			then: func(w *world, jane user.ID) { w.clerk.SetNames(string(jane), "Janet", "Doe") }, missed: 1,
+		},
+		"a new role": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SetPublicMetadata(string(jane), clerktest.Metadata{"role": "admin"})
+			}, missed: 1,
+		},
+		"a sign-in and an edited row": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SignIn(string(jane))
+				w.table.Exec("UPDATE users SET first_name = 'Eve' WHERE id = $1", string(jane))
+			},
+		},
+		"a sign-in and another --status-profile": {
+			then: func(w *world, jane user.ID) {
+				w.clerk.SignIn(string(jane))
+				w.Profile = ProfileMasked
+			},
+		},
+		"a sign-in of somebody whose address is another's": {
+			first: func(w *world, _ user.ID) {
+				w.table.Exec(`INSERT INTO users VALUES ('legacy', 'jane@example.com', 'Old', 'Hand', 'pw', 'client', NULL, 1, 1)`)
+			},
+			then: func(w *world, jane user.ID) { w.clerk.SignIn(string(jane)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if c.first != nil {
+				c.first(w, "")
+			}
+			jane := w.signUp("jane")
+			if report := w.mustSweep(); report.Missed != 0 {
+				t.Errorf("the import missed %d", report.Missed)
+			}
+			c.then(w, jane)
+			w.clock.SetTime(time.Now().Add(time.Hour))
+			if report := w.mustSweep(); report.Missed != c.missed {
+				t.Errorf("missed %d, want %d", report.Missed, c.missed)
+			}
+			w.settle(jane)
+			if report := w.mustSweep(); report.Missed != 0 {
+				t.Errorf("missed %d once more", report.Missed)
+			}
+		})
+	}
+}
+
+// An import that was interrupted is still one.
+func TestInterruptedImportMissesNothing(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.signUp("joe")
+	w.settle(jane)
+	w.clock.SetTime(time.Now().Add(time.Hour))
+	if report := w.mustSweep(); report.New != 1 || report.Missed != 0 {
+		t.Errorf("report: %+v", report)
+	}
+}
