@@ -34,9 +34,7 @@ func (p *program) addController(ctx context.Context, o options, s *settings, gua
 	if err != nil {
 		return fmt.Errorf("making the client for the ConfigMap: %w", err)
 	}
-	if showsKey(s.clerkURL.Get()) {
-		mgr.GetLogger().Info("Clerk is asked without TLS: whoever is on the way can read the secret key", "setting", "CLERK_API_URL")
-	}
+	warnOfListeners(mgr.GetLogger(), s)
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 		BeforeWrite: guard.open,
@@ -62,6 +60,17 @@ func (p *program) addController(ctx context.Context, o options, s *settings, gua
 		return err
 	}
 	return addSweep(mgr, o, reconciler, notes)
+}
+
+// warnOfListeners says which secrets the settings let pass in the clear. They are not refused: a mesh may encrypt beneath.
+func warnOfListeners(log logr.Logger, s *settings) {
+	if showsKey(s.clerkURL.Get()) {
+		log.Info("Clerk is asked without TLS: whoever is on the way can read the secret key", "setting", "CLERK_API_URL")
+	}
+	if store.Exposed(s.databaseURL.Get()) {
+		log.Info("The database is asked without a checked certificate: whoever is on the way can read the password and the rows; "+
+			"add sslmode=verify-full", "setting", "DATABASE_URL")
+	}
 }
 
 func newReconciler(mgr manager.Manager, o options) *controllers.Reconciler {

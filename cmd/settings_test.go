@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -220,6 +222,34 @@ func TestWhereTheSecretKeyIsShown(t *testing.T) {
 	} {
 		if got := showsKey(address); got != want {
 			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
+func TestSecretsOnTheWayAreWarnedOfWithoutNamingThem(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ clerkURL, databaseURL, want string }{
+		"nothing is shown": {defaultClerkURL, "postgres://db/app?sslmode=verify-full", ""},
+		"the key":          {"http://clerk.example.com", "sqlite:users.db", "CLERK_API_URL "},
+		"the rows":         {defaultClerkURL, "postgres://app:hunter2@db/app", "DATABASE_URL "},
+		"both":             {"http://clerk.example.com", "postgres://db/app", "CLERK_API_URL DATABASE_URL "},
+	} {
+		s, err := readSettings(options{Controller: true}, environmentOf(map[string]string{
+			"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_API_URL": test.clerkURL, "DATABASE_URL": test.databaseURL,
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var settings string
+		warnOfListeners(funcr.NewJSON(func(line string) {
+			var said struct{ Setting string }
+			if err := json.Unmarshal([]byte(line), &said); err != nil || strings.Contains(line, "hunter2") {
+				t.Errorf("%s: %v", line, err)
+			}
+			settings += said.Setting + " "
+		}, funcr.Options{}), &s)
+		if settings != test.want {
+			t.Errorf("%s: warned of %q, not of %q", name, settings, test.want)
 		}
 	}
 }

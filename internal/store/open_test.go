@@ -1,6 +1,10 @@
 package store_test
 
 import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,5 +46,34 @@ func TestOpenDoesNotConnect(t *testing.T) {
 	} {
 		db := open(t, databaseURL, store.Options{})
 		wants(t, db.Check(t.Context()), store.ErrUnavailable)
+	}
+}
+
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	authority := filepath.Join(t.TempDir(), "ca.crt")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(authority, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for databaseURL, want := range map[string]bool{
+		"sqlite:/data/users.db":                                        false,
+		"postgres:///app?host=/run/postgres":                           false,
+		"postgres://localhost/app":                                     false,
+		"postgres://127.0.0.1/app":                                     false,
+		"postgres://db.example.com/app":                                true,
+		"postgres://10.0.0.7/app":                                      true,
+		"postgres://localhost,db/app":                                  true,
+		"postgres://db/app?sslmode=disable":                            true,
+		"postgres://db/app?sslmode=require":                            true,
+		"postgres://db.example.com/app?sslmode=verify-full":            false,
+		"postgres://db/app?sslmode=verify-ca&sslrootcert=" + authority: false,
+		"mysql://db/app":                                               false,
+	} {
+		if got := store.Exposed(databaseURL); got != want {
+			t.Errorf("%s: %v", databaseURL, got)
+		}
 	}
 }
