@@ -36,12 +36,14 @@ test: ## Run all tests against a real API server, with the race detector.
 test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once; takes minutes more.
 	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers ./internal/receiver
 
-# How many changes people make while things break, and what to begin the chance with; a failure prints its own.
+# How many changes people make while things break, and what to begin the chance with; a failure prints its own. How long users
+# come and go while it is looked at what grows.
 CHANGES ?= 20000
 SEED ?=
+FOR ?= 1h
 
-soak: ## Break everything again and again while people change CHANGES things; nothing may be lost, or grow. Takes 40 minutes.
-	$(WITH_CONTROLPLANE) FITUSER_SOAK_CHANGES=$(CHANGES) FITUSER_SOAK_SEED=$(SEED) go test -run '^(TestSoak|TestNothingGrows)$$' -count=1 -v -timeout 6h ./test/soak
+soak: ## Break everything while people change CHANGES things: nothing may be lost. Let users come and go FOR 1h: nothing may grow.
+	$(WITH_CONTROLPLANE) FITUSER_SOAK_CHANGES=$(CHANGES) FITUSER_SOAK_SEED=$(SEED) FITUSER_SOAK_FOR=$(FOR) go test -run '^(TestSoak|TestNothingGrows)$$' -count=1 -v -timeout 6h ./test/soak
 
 FUZZTIME ?= 60s
 

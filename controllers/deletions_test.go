@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -33,6 +34,19 @@ func TestTheLimitHoldsAlthoughTheWordCannotBeRemoved(t *testing.T) {
 	w.wantAllowed("user_a", true)
 	w.wantAllowed("user_b", false)
 	w.wantNoWord()
+}
+
+// A tenant may be wound up by a word: what is remembered of each who goes must not grow with them.
+func TestWhoGoesWithoutALimitIsNotRemembered(t *testing.T) {
+	w := newDeletionsWorld(t, 1)
+	w.word("true")
+	w.release()
+	for i := range 1000 {
+		w.wantAllowed(user.ID(fmt.Sprintf("user_%d", i)), true)
+	}
+	if remembered := len(w.Deletions.granted) + len(w.Deletions.held) + len(w.Deletions.due); remembered > 0 {
+		t.Errorf("%d users are remembered", remembered)
+	}
 }
 
 // A word is for the period in which it is heeded, whatever process heeds it and whichever is there when the period ends.

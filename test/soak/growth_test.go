@@ -3,21 +3,17 @@ package soak
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
 const (
-	// fifths are compared: in the first one connections and pools come to be.
-	fifths = 5
-	// changesOfAVisit is how many changes one user makes who comes and goes.
-	changesOfAVisit = 5
-	// visitorsAtOnce bounds what a look at all three places must list, however long the test runs.
-	visitorsAtOnce = 1000
-	// What may be there in the end and was not after the first fifth. A process at rest has some connections more or less,
+	// What may be there in the end and was not after the first part. A process at rest has some connections more or less,
 	// and its heap differs from look to look. Neither may depend on how many have come.
 	moreGoroutines = 20
 	moreHeap       = 2 << 20
@@ -26,32 +22,53 @@ const (
 // footprint is what a leader at rest takes: goroutines, and bytes of the heap right after a collection.
 type footprint struct{ goroutines, heap int }
 
-// Who comes and goes leaves nothing in a process, however many they are.
+// Who comes and goes leaves nothing in a process, however many they are. The first part of the test, in which connections and
+// pools come to be, is compared with the last one. For FITUSER_SOAK_FOR visitors come again and again, few enough at once
+// for a look at all three places to be quick.
 func TestNothingGrows(t *testing.T) {
-	visits := max(number(t, "FITUSER_SOAK_CHANGES", smallSoak)/changesOfAVisit/fifths, 20)
-	p := newPeople(newWorld(t), 1)
+	lasting, parts, visitors := soakFor(t), 2, 50
+	if lasting > 0 {
+		parts, visitors = 5, 500
+	}
+	// Whoever was granted to go is remembered for a period, which is a sync period.
+	p := newPeople(newWorld(t, "FITUSER_SYNC_PERIOD=1m"), 1)
 	for range 10 { // an empty listing would be taken for a mistake
 		p.check(p.signUp())
 	}
 	m := p.managers[p.leader()]
 	var footprints []footprint
-	for fifth := range fifths {
-		for left := visits; left > 0; left -= visitorsAtOnce {
-			p.comeAndGo(min(left, visitorsAtOnce))
+	visits := 0
+	for range parts {
+		for begun, more := time.Now(), true; more; more = time.Since(begun) < lasting/time.Duration(parts) {
+			p.comeAndGo(visitors)
+			visits += visitors
 		}
 		now := p.footprint(m)
-		t.Logf("growth: after %d users have come and gone: %d goroutines, heap %d KiB",
-			(fifth+1)*visits, now.goroutines, now.heap>>10)
+		t.Logf("growth: after %d users have come and gone: %d goroutines, heap %d KiB", visits, now.goroutines, now.heap>>10)
 		footprints = append(footprints, now)
 	}
 
-	first, last, more := footprints[0], footprints[fifths-1], (fifths-1)*visits
+	first, last := footprints[0], footprints[parts-1]
 	if grown := last.goroutines - first.goroutines; grown > moreGoroutines {
-		t.Errorf("%d goroutines more after %d more users have come and gone", grown, more)
+		t.Errorf("%d goroutines more after %d users have come and gone", grown, visits)
 	}
 	if grown := last.heap - first.heap; grown > moreHeap {
-		t.Errorf("%d KiB more after %d more users have come and gone", grown>>10, more)
+		t.Errorf("%d KiB more after %d users have come and gone", grown>>10, visits)
 	}
+}
+
+// soakFor is FITUSER_SOAK_FOR, a duration such as 1h.
+func soakFor(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("FITUSER_SOAK_FOR")
+	if text == "" {
+		return 0
+	}
+	lasting, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("FITUSER_SOAK_FOR: %v", err)
+	}
+	return lasting
 }
 
 // comeAndGo lets users sign up, change and leave, and waits at each step until all is as they wish.

@@ -59,7 +59,8 @@ CREATE TRIGGER journal AFTER INSERT OR UPDATE OR DELETE ON users FOR EACH ROW EX
 CREATE ROLE "manager-0" SUPERUSER LOGIN;
 CREATE ROLE "manager-1" SUPERUSER LOGIN`
 
-func newWorld(t testing.TB) *world {
+// newWorld starts everything, the managers with some settings (NAME=value) in place of those that they would have.
+func newWorld(t testing.TB, settings ...string) *world {
 	t.Helper()
 	env := controlPlane.Get(t)
 	w := &world{
@@ -73,7 +74,9 @@ func newWorld(t testing.TB) *world {
 	w.credentials = newCredentials(t, 2)
 	w.clerk.SetSecretKeys(w.credentials.keys...)
 	for i, name := range []string{"manager-0", "manager-1"} {
-		w.managers = append(w.managers, w.newManager(name, server.URL+"/v1", w.postgres.As(t, databaseURL, name), i))
+		m := w.newManager(name, server.URL+"/v1", w.postgres.As(t, databaseURL, name), i)
+		m.settings = append(m.settings, settings...) // of two with one name the last one counts
+		w.managers = append(w.managers, m)
 	}
 	w.attach()
 	binary := build(t)
