@@ -22,10 +22,12 @@ func Exposed(rawURL string) bool {
 	if err != nil {
 		return false
 	}
-	ways := append(config.Fallbacks, &pgconn.FallbackConfig{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig})
-	return slices.ContainsFunc(ways, func(way *pgconn.FallbackConfig) bool {
-		return !onThisMachine(way) && !checksCertificate(way.TLSConfig)
-	})
+	first := &pgconn.FallbackConfig{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}
+	return exposed(first) || slices.ContainsFunc(config.Fallbacks, exposed)
+}
+
+func exposed(way *pgconn.FallbackConfig) bool {
+	return !onThisMachine(way) && !checksCertificate(way.TLSConfig)
 }
 
 func onThisMachine(way *pgconn.FallbackConfig) bool {
