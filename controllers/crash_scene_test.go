@@ -1,14 +1,10 @@
 package controllers
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,7 +14,6 @@ import (
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -353,175 +348,4 @@ func (s *scene) sweep() Report {
 	}
 	s.Fatalf("no sweep succeeds\n%s", s.said.tail())
 	return Report{}
-}
-
-// signUp makes a user in Clerk whose e-mail address, names and phone number must be seen in no log.
-func (s *scene) signUp(name string) user.ID {
-	return user.ID(s.clerk.SignUp(clerktest.Person{
-		ID: "user_" + name, Email: address(name), FirstName: canary + name, LastName: canary + "Doe", Phone: s.phone(),
-	}))
-}
-
-// canary is part of every value that must not be seen where it does not belong.
-const canary = "canary"
-
-func address(name string) string { return canary + "." + name + "@example.com" }
-
-const canaryPhone = "+1555019"
-
-func (s *scene) phone() string { return fmt.Sprintf("%s%04d", canaryPhone, len(s.clerk.Users())) }
-
-// hint does what the receiver does with an event, as Clerk has the user now.
-func (s *scene) hint(id user.ID, eventType v1alpha1.EventType) {
-	s.Helper()
-	s.deliver(id, s.event(id, eventType))
-}
-
-// event is an event that Clerk sends of the user as they are now.
-func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
-	s.messages++
-	now := s.clock.Now().UnixMilli()
-	h := v1alpha1.Hint{Message: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
-	if u, ok := s.clerk.User(string(id)); ok {
-		h.UserUpdatedAt = u.UpdatedAt
-	}
-	return h
-}
-
-func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
-	s.Helper()
-	h.ReceivedAt = s.clock.Now().UnixMilli()
-	theirs := choose(s.objectsOf(id))
-	carrier := theirs.serving
-	if carrier == nil && h.Type == v1alpha1.UserDeleted {
-		if len(theirs.leaving) == 0 {
-			return
-		}
-		carrier = theirs.leaving[0]
-	}
-	if carrier == nil {
-		s.gate.stirred.Store(true)
-		for attempt := range v1alpha1.MaxNameAttempts {
-			made := v1alpha1.NewFitUser(s.namespace, string(id), attempt)
-			setAnnotation(made, v1alpha1.AnnotationHint, h.Encode())
-			if s.direct.Create(s.ctx, made) == nil {
-				s.record()
-				return
-			}
-		}
-		s.Fatalf("no name is free for %s", id)
-	}
-	if old, ok := carrier.Hint(); ok {
-		h = old.Merge(h)
-	}
-	s.edit(carrier, func(u *v1alpha1.FitUser) { setAnnotation(u, v1alpha1.AnnotationHint, h.Encode()) })
-}
-
-// manifest makes a FitUser as a person does.
-func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
-	s.Helper()
-	s.gate.stirred.Store(true)
-	spec.ClerkUserID = string(id)
-	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
-	if err := s.direct.Create(s.ctx, u); err != nil {
-		s.Fatalf("%v", err)
-	}
-	s.record()
-	return u
-}
-
-// edit changes a FitUser as a person does, past the gate.
-func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
-	s.Helper()
-	s.gate.stirred.Store(true)
-	before := u.DeepCopy()
-	change(u)
-	if err := s.direct.Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
-		s.Fatalf("%v", err)
-	}
-	s.record()
-}
-
-// editStatus writes a status as a person with too many rights does.
-func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserStatus)) {
-	s.Helper()
-	s.gate.stirred.Store(true)
-	before := u.DeepCopy()
-	change(&u.Status)
-	if err := s.direct.Status().Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
-		s.Fatalf("%v", err)
-	}
-}
-
-// remove deletes a FitUser as a person does.
-func (s *scene) remove(name string) {
-	s.Helper()
-	s.gate.stirred.Store(true)
-	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
-	if err := s.direct.Delete(s.ctx, u); err != nil {
-		s.Fatalf("%v", err)
-	}
-	s.record()
-}
-
-// named is a FitUser by its name.
-func (s *scene) named(name string) *v1alpha1.FitUser {
-	s.Helper()
-	u := &v1alpha1.FitUser{}
-	if err := s.direct.Get(s.ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, u); err != nil {
-		s.Fatalf("%v", err)
-	}
-	return u
-}
-
-// said is all that the operator says where people without a right to see users may read: logs at the highest verbosity,
-// events, errors, metrics.
-type said struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (s *said) write(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all.WriteString(text)
-	s.all.WriteByte('\n')
-}
-
-func (s *said) log(_, arguments string) { s.write(arguments) }
-
-// Eventf implements events.EventRecorder.
-func (s *said) Eventf(_, _ runtime.Object, _, reason, action, note string, args ...any) {
-	s.write(reason + " " + action + " " + fmt.Sprintf(note, args...))
-}
-
-func (s *said) metrics(registry *prometheus.Registry) {
-	families, err := registry.Gather()
-	s.write(fmt.Sprint(families, err))
-}
-
-func (s *said) tail() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	const enough = 4000
-	return s.all.String()[max(0, s.all.Len()-enough):]
-}
-
-// secrets looks for what must not be seen in all that was said in this scene, conditions and annotations included.
-func (s *scene) secrets() {
-	s.Helper()
-	s.said.metrics(s.process.metrics)
-	for _, u := range s.objects() {
-		for _, condition := range u.Status.Conditions {
-			s.said.write(condition.Message)
-		}
-		s.said.write(fmt.Sprint(u.Annotations))
-	}
-	text := s.said.all.String()
-	s.logBytes += len(text)
-	for _, secret := range []string{canary, canaryPhone, testKey()} {
-		if at := strings.Index(text, secret); at >= 0 {
-			s.Errorf("%q is said: %s", secret, text[max(0, at-200):min(len(text), at+100)])
-		}
-	}
 }
