@@ -9,6 +9,8 @@ import (
 type dialect struct {
 	// open makes a pool that has not connected yet.
 	open func(rawURL string, options Options) (*sql.DB, error)
+	// exposed is what [Exposed] says; nil where nothing leaves this machine.
+	exposed func(rawURL string) bool
 	// classify is nil for errors that do not come from the engine.
 	classify func(error) *Error
 	// oneConn: the engine has one writer anyway, and a second connection of our own would only be in its way.

@@ -15,9 +15,10 @@ import (
 // exposes nothing.
 func Exposed(rawURL string) bool {
 	dialect, err := dialectOf(rawURL)
-	if err != nil || dialect.oneConn {
-		return false
-	}
+	return err == nil && dialect.exposed != nil && dialect.exposed(rawURL)
+}
+
+func postgresExposed(rawURL string) bool {
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil {
 		return false

@@ -20,6 +20,7 @@ import (
 func postgres() *dialect {
 	return &dialect{
 		open:         openPostgres,
+		exposed:      postgresExposed,
 		classify:     classifyPostgres,
 		connLifetime: 5 * time.Minute,
 		lockRows:     " FOR UPDATE",
