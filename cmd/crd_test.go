@@ -17,6 +17,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -124,7 +125,7 @@ func (u *upgrade) install(change func(*apiextensionsv1.CustomResourceDefinitionV
 	for field, value := range map[string]any{"suspend": true, "note": "n"} {
 		_, want := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties[field]
 		u.system.eventually("the CRD is in force", func() error {
-			probe := v1alpha1.NewFitUser(u.system.namespace, "user_2probe", 0)
+			probe := fitusers.New(u.system.namespace, "user_2probe", 0)
 			object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(probe)
 			ok(u.T, err)
 			delete(object, "status")

@@ -217,7 +217,7 @@ func TestRolesOfTwoHundred(t *testing.T) {
 			t.Fatalf("other metadata of %s was touched (-want +got):\n%s", id, diff)
 		}
 	}
-	if got := metric("fituser_rights_not_taken_back"); got != 0 {
+	if got := metric("fituser_roles_pending_revocation"); got != 0 {
 		t.Errorf("%v rights are counted as not taken back", got)
 	}
 	s.stop()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
@@ -119,7 +120,7 @@ func TestToolsThatApplyManifests(t *testing.T) {
 			if role, mark := u.PublicMetadata["role"], u.PrivateMetadata["fituser"]; role != nil || mark != nil {
 				return fmt.Errorf("%s has role %v, mark %v", name, role, mark)
 			}
-			if ready, err := s.kubectl("", "wait", "--for=condition=Ready", "--timeout=0", "fituser/"+v1alpha1.NameFor(id, 0)); err != nil {
+			if ready, err := s.kubectl("", "wait", "--for=condition=Ready", "--timeout=0", "fituser/"+fitusers.NameFor(id, 0)); err != nil {
 				return fmt.Errorf("%s: %s", name, ready)
 			}
 		}

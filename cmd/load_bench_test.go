@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
@@ -100,7 +100,7 @@ func BenchmarkAccept(b *testing.B) {
 		s.start("FITUSER_CONTROLLER=false")
 		create := func(prefix string) func(int) error {
 			return func(i int) error {
-				return s.objects.Create(context.Background(), v1alpha1.NewFitUser(s.namespace, fmt.Sprintf("user_%s%d", prefix, i), 0))
+				return s.objects.Create(context.Background(), fitusers.New(s.namespace, fmt.Sprintf("user_%s%d", prefix, i), 0))
 			}
 		}
 		deliver := func(messages []clerktest.Message) func(int) error {

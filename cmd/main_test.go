@@ -23,6 +23,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -244,7 +245,7 @@ func agree(u clerktest.User, object *v1alpha1.FitUser, row map[string]any) error
 func (s *system) fitUser(id string) *v1alpha1.FitUser {
 	s.Helper()
 	object := &v1alpha1.FitUser{}
-	key := client.ObjectKey{Namespace: s.namespace, Name: v1alpha1.NameFor(id, 0)}
+	key := client.ObjectKey{Namespace: s.namespace, Name: fitusers.NameFor(id, 0)}
 	if err := s.objects.Get(context.Background(), key, object); err != nil {
 		s.Fatal(err)
 	}
@@ -260,7 +261,7 @@ func (s *system) writes(id string) []string {
 	}
 	var writes []string
 	for _, w := range all {
-		if w.Resource == "fitusers" && (w.Name == v1alpha1.NameFor(id, 0) || w.Name == "") {
+		if w.Resource == "fitusers" && (w.Name == fitusers.NameFor(id, 0) || w.Name == "") {
 			writes = append(writes, strings.Trim(w.Verb+" "+w.Subresource, " "))
 		}
 	}

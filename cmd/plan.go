@@ -16,6 +16,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/inspect"
 )
 
@@ -78,7 +79,7 @@ func newView(ctx context.Context, places *inspect.Places, config *rest.Config) (
 	if v.Cache, err = cache.New(config, o); err != nil {
 		return nil, fmt.Errorf("making a cache of FitUsers: %w", err)
 	}
-	return v, controllers.IndexUsers(ctx, v)
+	return v, fitusers.AddIndex(ctx, v)
 }
 
 func (v *view) note(_ context.Context, _ *toolscache.Reflector, err error) { v.trouble.Store(&err) }

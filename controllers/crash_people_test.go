@@ -8,6 +8,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -57,8 +58,8 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	}
 	if carrier == nil {
 		s.gate.stirred.Store(true)
-		for attempt := range v1alpha1.MaxNameAttempts {
-			made := v1alpha1.NewFitUser(s.namespace, string(id), attempt)
+		for attempt := range fitusers.MaxNameAttempts {
+			made := fitusers.New(s.namespace, string(id), attempt)
 			setAnnotation(made, v1alpha1.AnnotationHint, h.Encode())
 			if s.direct.Create(s.ctx, made) == nil {
 				s.record()

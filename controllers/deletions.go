@@ -228,7 +228,7 @@ func (d *Deletions) tell(notes *corev1.ConfigMap) {
 	d.told = true
 	d.Log.Info("Deletions are held back", "limit", d.period.limit, "period", d.Period,
 		"release", "kubectl annotate configmap "+ConfigMapName+" "+AnnotationAllowDeletions+"=true")
-	d.Recorder.Eventf(notes, nil, corev1.EventTypeWarning, "DeletionsHeldBack", "HoldBack",
+	d.Recorder.Eventf(notes, nil, corev1.EventTypeWarning, "DeletionsDeferred", "HoldBack",
 		"more than %d deletions in %s; the rest waits: %s names them, the annotation %s: \"true\" lets them go",
 		d.period.limit, d.Period, DeletionsHeldKey, AnnotationAllowDeletions)
 }

@@ -149,7 +149,7 @@ func TestRightsOfDeletedFitUsersAreHeldBack(t *testing.T) {
 	for _, id := range ids {
 		if role, _ := w.metadata(id); role == "trainer" {
 			left++
-			w.wantReason(id, v1alpha1.ReasonDeletionsHeld)
+			w.wantReason(id, v1alpha1.ReasonDeletionDeferred)
 		}
 	}
 	if left != 4 || w.rows() != 6 {

@@ -24,7 +24,7 @@ const (
 	// DeletionsGrantedKey is how many deletions were granted in it.
 	DeletionsGrantedKey = "deletionsGranted"
 	// DeletionsHeldKey names those held back, after their number and a colon.
-	DeletionsHeldKey = "deletionsHeldBack"
+	DeletionsHeldKey = "deletionsDeferred"
 	// DeletionsAllowedKey is when the period began for which the annotation was heeded. Whoever finds the annotation when
 	// that period is over can so tell a word that is spent from one that a person wrote since.
 	DeletionsAllowedKey = "deletionsAllowedPeriod"

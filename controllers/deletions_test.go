@@ -193,7 +193,7 @@ func TestWhoIsNoLongerToGoIsNotHeldBack(t *testing.T) {
 			w.settle(jane)
 			w.clerk.Delete(string(jane))
 			w.settle(jane)
-			w.wantReason(jane, v1alpha1.ReasonDeletionsHeld)
+			w.wantReason(jane, v1alpha1.ReasonDeletionDeferred)
 			happens(w, jane)
 			w.settle(jane)
 			w.release()

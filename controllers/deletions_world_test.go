@@ -123,7 +123,7 @@ func (w *deletionsWorld) wantTold(want int) {
 	for got := 0; ; got++ {
 		select {
 		case event := <-w.recorder.Events:
-			if !strings.Contains(event, "DeletionsHeldBack") {
+			if !strings.Contains(event, "DeletionsDeferred") {
 				w.Errorf("an event of something else: %s", event)
 			}
 		default:

@@ -27,7 +27,7 @@ const (
 type Change struct {
 	User  user.ID `json:"user"`
 	Place string  `json:"place"`
-	// Action is create, update, delete or status, and for Clerk what becomes of the role: give, take back, drop mark.
+	// Action is create, update, delete or status, and for Clerk what becomes of the role: grant, revoke, remove_marker.
 	Action string `json:"action"`
 	// Name is the FitUser's.
 	Name string `json:"name,omitempty"`

@@ -121,15 +121,15 @@ func (c dryClerk) WriteRole(ctx context.Context, id user.ID, change user.RoleCha
 	}
 	noted := Change{User: id, Place: PlaceClerk, Action: change.String(), Role: role}
 	switch change {
-	case user.GiveRole:
-		u.Role, u.Marked, u.MarkedRole = string(role), true, string(role)
-	case user.TakeBackRole:
+	case user.GrantRole:
+		u.Role, u.HasMarker, u.MarkerRole = string(role), true, string(role)
+	case user.RevokeRole:
 		noted.Role = user.Role(u.Role)
-		u.Role, u.Marked, u.MarkedRole = "", false, ""
-	case user.DropMark:
+		u.Role, u.HasMarker, u.MarkerRole = "", false, ""
+	case user.RemoveMarker:
 		noted.Role = ""
-		u.Marked, u.MarkedRole = false, ""
-	case user.KeepRole:
+		u.HasMarker, u.MarkerRole = false, ""
+	case user.NoRoleChange:
 	}
 	c.run.note(id, noted)
 	return u, nil

@@ -191,7 +191,7 @@ func TestManifestAroundTheSignUp(t *testing.T) {
 			}
 			w.wantReady(jane)
 			w.wantRole(jane, user.Trainer, user.FromManifest, "trainer", markOf("trainer"))
-			if u := w.fitUser(jane); u.MadeByOperator() {
+			if u := w.fitUser(jane); u.ManagedByOperator() {
 				t.Errorf("%s counts as the operator's own", u.Name)
 			}
 			if got := len(w.clerk.Writes()); got != 1 {

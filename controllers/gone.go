@@ -84,12 +84,12 @@ func (r *Reconciler) allowDeletion(ctx context.Context, k *known, what string) *
 	switch {
 	case err != nil:
 		return &trouble{
-			reason: v1alpha1.ReasonDeletionsHeld, err: err,
+			reason: v1alpha1.ReasonDeletionDeferred, err: err,
 			message: what + " waits: the ConfigMap " + ConfigMapName + " cannot be written",
 		}
 	case !allowed:
 		return &trouble{
-			reason: v1alpha1.ReasonDeletionsHeld, stalled: true,
+			reason: v1alpha1.ReasonDeletionDeferred, stalled: true,
 			message: fmt.Sprintf("%s is held back: more would go in this period than --max-deletions allows. See the ConfigMap %s, "+
 				"and annotate it %s=true if that is right", what, ConfigMapName, AnnotationAllowDeletions),
 		}

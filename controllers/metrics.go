@@ -36,7 +36,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		}, []string{"operation"}),
 		roleWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fituser_role_writes_total",
-			Help: "Roles written to Clerk, by change (give, take back, drop mark).",
+			Help: "Roles written to Clerk, by change (grant, revoke, remove_marker).",
 		}, []string{"change"}),
 		eventToRow: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "fituser_event_to_row_seconds",
@@ -45,14 +45,14 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		}),
 		objects: newObjectGauge(),
 	}
-	m.rightsNotTakenBack = newUserGauge("fituser_rights_not_taken_back",
+	m.rightsNotTakenBack = newUserGauge("fituser_roles_pending_revocation",
 		"Users who still have a role in Clerk that a manifest once gave and none gives any more.")
 	m.unknownRoles = newUserGauge("fituser_unknown_roles",
 		"Users whose role in Clerk is none of admin, trainer, client, and who therefore count as client.")
 	for _, operation := range []string{rowInsert, rowUpdate, rowDelete} {
 		m.rowWrites.WithLabelValues(operation) // a counter that appears with its first event shows no increase
 	}
-	for _, change := range []user.RoleChange{user.GiveRole, user.TakeBackRole, user.DropMark} {
+	for _, change := range []user.RoleChange{user.GrantRole, user.RevokeRole, user.RemoveMarker} {
 		m.roleWrites.WithLabelValues(change.String())
 	}
 	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.objects.gauge,

@@ -68,11 +68,11 @@ func classOf(object *v1alpha1.FitUser) class {
 func isReason(text string) bool {
 	switch text {
 	case v1alpha1.ReasonSynced, v1alpha1.ReasonSuspended, v1alpha1.ReasonDuplicateUser, v1alpha1.ReasonUserNotFound,
-		v1alpha1.ReasonUnknownRole, v1alpha1.ReasonTakeBackPending,
+		v1alpha1.ReasonUnknownRole, v1alpha1.ReasonRevocationPending,
 		v1alpha1.ReasonClerkUnavailable, v1alpha1.ReasonClerkThrottled, v1alpha1.ReasonClerkUnauthorized,
 		v1alpha1.ReasonClerkRejected, v1alpha1.ReasonWrongInstance,
 		v1alpha1.ReasonEmailMissing, v1alpha1.ReasonEmailConflict, v1alpha1.ReasonInvalidData, v1alpha1.ReasonRowInUse,
-		v1alpha1.ReasonDeletionsHeld, v1alpha1.ReasonDatabaseUnavailable, v1alpha1.ReasonDatabaseMismatch,
+		v1alpha1.ReasonDeletionDeferred, v1alpha1.ReasonDatabaseUnavailable, v1alpha1.ReasonDatabaseMismatch,
 		v1alpha1.ReasonRowPending, v1alpha1.ReasonRowRetained:
 		return true
 	default:

@@ -17,11 +17,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
 func objectSaying(role v1alpha1.Role, ready metav1.ConditionStatus, reason string) *v1alpha1.FitUser {
-	object := v1alpha1.NewFitUser("default", "user_2a", 0)
+	object := fitusers.New("default", "user_2a", 0)
 	object.Status.Role = role
 	if ready != "" {
 		object.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: ready, Reason: reason}}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -125,7 +126,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Resul
 	if k.gone {
 		return r.letGo(ctx, k)
 	}
-	if wait := r.graceLeft(k); wait > 0 && k.serving == nil && k.clerk.Marked {
+	if wait := r.graceLeft(k); wait > 0 && k.serving == nil && k.clerk.HasMarker {
 		return reconcile.Result{RequeueAfter: wait}, nil // the manifest that gave the role may be about to come back
 	}
 	if err := r.makeFitUser(ctx, k); err != nil {
@@ -171,8 +172,8 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 	if k.serving != nil {
 		return nil
 	}
-	for attempt := range v1alpha1.MaxNameAttempts {
-		made := v1alpha1.NewFitUser(r.Namespace, string(k.id), attempt)
+	for attempt := range fitusers.MaxNameAttempts {
+		made := fitusers.New(r.Namespace, string(k.id), attempt)
 		err := r.Client.Create(ctx, made)
 		if err == nil {
 			k.log.Info("FitUser created", "name", made.Name)
@@ -196,7 +197,7 @@ func (r *Reconciler) makeFitUser(ctx context.Context, k *known) error {
 			return apierrors.NewConflict(resource(), made.Name, errSeenLate)
 		}
 	}
-	return fmt.Errorf("creating a FitUser: all %d names are taken by FitUsers of other users", v1alpha1.MaxNameAttempts)
+	return fmt.Errorf("creating a FitUser: all %d names are taken by FitUsers of other users", fitusers.MaxNameAttempts)
 }
 
 // conclude says what is so, removes the FitUsers that nobody needs, and chooses when to look again. It says first: a

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -32,7 +33,7 @@ func TestUserWithoutFitUserGetsOne(t *testing.T) {
 	w.wantWrites(2, 0, func() { w.settle(jane) })
 	w.wantReady(jane)
 	w.wantRow(jane, user.Client)
-	if !w.fitUser(jane).MadeByOperator() {
+	if !w.fitUser(jane).ManagedByOperator() {
 		t.Error("the FitUser is not marked as the operator's")
 	}
 	w.silent(jane)
@@ -292,7 +293,7 @@ func TestNamespaceThatIsNotThere(t *testing.T) {
 func TestNameHeldByAFitUserThatIsLeaving(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
-	leaving := v1alpha1.NewFitUser(w.namespace, string(jane), 0)
+	leaving := fitusers.New(w.namespace, string(jane), 0)
 	leaving.Finalizers = []string{"example.com/held"}
 	w.create(leaving)
 	w.settle(jane)

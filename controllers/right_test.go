@@ -241,10 +241,10 @@ func TestRightNotTakenBackIsSaidAndCounted(t *testing.T) {
 				_, _ = w.reconcile(jane)
 				w.clock.Step(time.Minute)
 			}
-			w.wantReasonOf(coach, v1alpha1.ReasonTakeBackPending)
+			w.wantReasonOf(coach, v1alpha1.ReasonRevocationPending)
 			w.wantRightsNotTakenBack(1)
 			synced := meta.FindStatusCondition(coach.Status.Conditions, v1alpha1.ConditionClerkSynced)
-			if synced.Reason != v1alpha1.ReasonTakeBackPending || synced.LastTransitionTime.Unix() != since.Unix() {
+			if synced.Reason != v1alpha1.ReasonRevocationPending || synced.LastTransitionTime.Unix() != since.Unix() {
 				t.Errorf("said since %v with %s, want since %v", synced.LastTransitionTime, synced.Reason, since)
 			}
 			if !strings.HasPrefix(synced.Message, "admin is to be taken back, but is not yet: ") || coach.Status.Role != "admin" {

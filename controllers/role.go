@@ -13,11 +13,11 @@ import (
 
 // settleRole makes Clerk hold the role in force and its mark, and counts what remains to be done.
 func (r *Reconciler) settleRole(ctx context.Context, k *known) *trouble {
-	k.heldRole = k.clerk.RoleFacts("").AsHeld().Role
+	k.heldRole = k.clerk.RoleFacts("").Observed().Role
 	t := r.applyRole(ctx, k)
 	plan := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role)).Plan()
 	_, isKnown := user.ParseRole(k.clerk.Role)
-	r.Metrics.rightsNotTakenBack.set(k.id, plan.Change == user.TakeBackRole)
+	r.Metrics.rightsNotTakenBack.set(k.id, plan.Change == user.RevokeRole)
 	r.Metrics.unknownRoles.set(k.id, k.clerk.Role != "" && !isKnown)
 	return t
 }
@@ -26,24 +26,24 @@ func (r *Reconciler) settleRole(ctx context.Context, k *known) *trouble {
 // role as Clerk holds it: the row follows Clerk, never a wish.
 func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 	facts := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role))
-	k.role = facts.AsHeld()
-	if _, ok := user.ParseRole(string(facts.Demanded)); !ok && facts.Demanded != "" {
+	k.role = facts.Observed()
+	if _, ok := user.ParseRole(string(facts.Desired)); !ok && facts.Desired != "" {
 		return &trouble{
 			reason: v1alpha1.ReasonUnknownRole, stalled: true,
-			message: fmt.Sprintf("spec.role %q is not known to this version of the operator; the role in Clerk stays as it is", facts.Demanded),
+			message: fmt.Sprintf("spec.role %q is not known to this version of the operator; the role in Clerk stays as it is", facts.Desired),
 		}
 	}
 	plan := facts.Plan()
-	if plan.Change != user.TakeBackRole {
+	if plan.Change != user.RevokeRole {
 		r.Deletions.Drop(k.id)
 	}
 	switch {
-	case plan.Change == user.KeepRole:
+	case plan.Change == user.NoRoleChange:
 		k.role = plan
 		return nil
 	case k.serving.Spec.Suspend:
 		return suspended(wouldBe(plan, facts))
-	case plan.Change != user.GiveRole:
+	case plan.Change != user.GrantRole:
 		if k.again = r.graceLeft(k); k.again > 0 {
 			return nil
 		}
@@ -51,7 +51,7 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 	if k.outdated = r.confirm(ctx, k); k.outdated != nil {
 		return nil
 	}
-	if plan.Change == user.TakeBackRole && k.givenByADeletedOne() {
+	if plan.Change == user.RevokeRole && k.givenByADeletedOne() {
 		if t := r.allowDeletion(ctx, k, fmt.Sprintf("the FitUser that gave %s was deleted, and taking the role back", k.role.Role)); t != nil {
 			return t
 		}
@@ -62,10 +62,10 @@ func (r *Reconciler) applyRole(ctx context.Context, k *known) *trouble {
 // wouldBe says what a plan does to the role in Clerk.
 func wouldBe(plan user.RolePlan, facts user.RoleFacts) string {
 	switch plan.Change {
-	case user.GiveRole:
+	case user.GrantRole:
 		return fmt.Sprintf("give the role %s in Clerk", plan.Role)
-	case user.TakeBackRole:
-		return fmt.Sprintf("take the role %s back in Clerk", facts.AsHeld().Role)
+	case user.RevokeRole:
+		return fmt.Sprintf("take the role %s back in Clerk", facts.Observed().Role)
 	default:
 		return fmt.Sprintf("%s in Clerk", plan.Change)
 	}
@@ -74,7 +74,7 @@ func wouldBe(plan user.RolePlan, facts user.RoleFacts) string {
 // givenByADeletedOne reports whether the object that gave the role is gone. Of an object that the operator has made and
 // nobody has edited since (nothing but an edit counts the generation up) no person can have cleared the role.
 func (k *known) givenByADeletedOne() bool {
-	return k.serving.MadeByOperator() && k.serving.Generation == 1
+	return k.serving.ManagedByOperator() && k.serving.Generation == 1
 }
 
 func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan) *trouble {
@@ -82,17 +82,17 @@ func (r *Reconciler) writeRole(ctx context.Context, k *known, plan user.RolePlan
 	written, err := r.Clerk.WriteRole(ctx, k.id, plan.Change, plan.Role)
 	if err != nil {
 		t := clerkTrouble(err)
-		if plan.Change == user.TakeBackRole {
+		if plan.Change == user.RevokeRole {
 			t = t.takeBackPending(v1alpha1.Role(k.role.Role))
 		}
 		return t
 	}
 	r.Metrics.roleWrites.WithLabelValues(plan.Change.String()).Inc()
 	k.log.Info("Role written to Clerk", "change", plan.Change.String())
-	k.clerk, k.tookBack = &written, plan.Change == user.TakeBackRole
+	k.clerk, k.tookBack = &written, plan.Change == user.RevokeRole
 	after := written.RoleFacts(user.Role(k.serving.Spec.Role))
-	if after.Plan().Change != user.KeepRole {
-		k.role, k.again = after.AsHeld(), time.Second // somebody else wrote at the same moment: look again
+	if after.Plan().Change != user.NoRoleChange {
+		k.role, k.again = after.Observed(), time.Second // somebody else wrote at the same moment: look again
 		return nil
 	}
 	k.role = after.Plan()
@@ -106,7 +106,7 @@ func (k *known) roleStays() bool {
 	if k.serving != nil {
 		demanded = user.Role(k.serving.Spec.Role)
 	}
-	return k.clerk.RoleFacts(demanded).Plan().Change == user.KeepRole
+	return k.clerk.RoleFacts(demanded).Plan().Change == user.NoRoleChange
 }
 
 // noteTakeBackDue says that a right still stands which no manifest gives any more, although Clerk was not heard: the
@@ -126,7 +126,7 @@ func (r *Reconciler) noteTakeBackDue(k *known) {
 // takeBackPending is t as the reason why role is not taken back. That is known to be wrong, whatever Clerk answers: so the
 // condition turns false once, and its transition time is since when.
 func (t trouble) takeBackPending(role v1alpha1.Role) *trouble {
-	t.reason, t.unsure = v1alpha1.ReasonTakeBackPending, false
+	t.reason, t.unsure = v1alpha1.ReasonRevocationPending, false
 	t.message = fmt.Sprintf("%s is to be taken back, but is not yet: %s", role, t.message)
 	return &t
 }
@@ -135,7 +135,7 @@ func (t trouble) takeBackPending(role v1alpha1.Role) *trouble {
 // deleted a moment ago and may be about to be replaced. A role that a person cleared is not left alone.
 func (r *Reconciler) graceLeft(k *known) time.Duration {
 	removed, known := r.removals.last(k.id)
-	if !known && k.serving != nil && !k.serving.MadeByOperator() {
+	if !known && k.serving != nil && !k.serving.ManagedByOperator() {
 		return 0
 	}
 	for _, object := range k.leaving {

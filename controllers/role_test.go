@@ -11,6 +11,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -127,7 +128,7 @@ func TestDeletedManifestIsTakenBackAfterAMoment(t *testing.T) {
 	w.settle(jane)
 	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
 	w.wantReady(jane)
-	if !w.fitUser(jane).MadeByOperator() {
+	if !w.fitUser(jane).ManagedByOperator() {
 		t.Error("no FitUser of the operator's took the place")
 	}
 }
@@ -262,7 +263,7 @@ func TestTwoManifestsForOneUser(t *testing.T) {
 func TestNameTakenByAnotherUsersManifest(t *testing.T) {
 	w := newWorld(t)
 	jane, joe := w.signUp("jane"), w.signUp("joe")
-	w.manifest(v1alpha1.NameFor(string(jane), 0), joe, v1alpha1.FitUserSpec{Role: "trainer"})
+	w.manifest(fitusers.NameFor(string(jane), 0), joe, v1alpha1.FitUserSpec{Role: "trainer"})
 	w.settle(jane, joe)
 	w.wantReady(jane)
 	w.wantReady(joe)
@@ -346,7 +347,7 @@ func TestRightNotYetTakenBackIsSaid(t *testing.T) {
 		}
 		w.clock.Step(time.Minute)
 	}
-	w.wantReason(jane, v1alpha1.ReasonTakeBackPending)
+	w.wantReason(jane, v1alpha1.ReasonRevocationPending)
 	if got := w.fitUser(jane).Status; got.Role != "admin" {
 		t.Errorf("the role in force is %s", got.Role)
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -67,7 +68,7 @@ func choose(objects []*v1alpha1.FitUser) fitUsers {
 			f.leaving = append(f.leaving, object)
 		}
 	}
-	slices.SortFunc(f.others, v1alpha1.CompareServing)
+	slices.SortFunc(f.others, fitusers.CompareActive)
 	if len(f.others) > 0 {
 		f.serving, f.others = f.others[0], f.others[1:]
 	}
@@ -104,7 +105,7 @@ func (r *Reconciler) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.Fi
 	if err != nil {
 		return nil, fmt.Errorf("listing the FitUsers of %s: %w", id, err)
 	}
-	names := []string{v1alpha1.NameFor(string(id), 0)}
+	names := []string{fitusers.NameFor(string(id), 0)}
 	for i := range indexed.Items {
 		if name := indexed.Items[i].Name; name != names[0] {
 			names = append(names, name)
@@ -153,7 +154,9 @@ type wish struct {
 	madeByOperator bool
 }
 
-func wishOf(object *v1alpha1.FitUser) wish { return wish{object.Generation, object.MadeByOperator()} }
+func wishOf(object *v1alpha1.FitUser) wish {
+	return wish{object.Generation, object.ManagedByOperator()}
+}
 
 // expendable are the operator's own FitUsers that nobody needs: those that do not serve, and the one that does once its
 // user is gone from Clerk and the row is settled. What a person made is never among them, and nothing is while Clerk was
@@ -166,7 +169,7 @@ func (k *known) expendable() []*v1alpha1.FitUser {
 	case k.gone, k.clerk != nil:
 		candidates = k.others
 	}
-	return slices.DeleteFunc(slices.Clone(candidates), func(u *v1alpha1.FitUser) bool { return !u.MadeByOperator() })
+	return slices.DeleteFunc(slices.Clone(candidates), func(u *v1alpha1.FitUser) bool { return !u.ManagedByOperator() })
 }
 
 // deleteFitUser deletes exactly the object that was looked at: if anything about it has changed since, the API server

@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"time"
 
+	"k8s.io/apimachinery/pkg/fields"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/tracing"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -34,26 +37,19 @@ const (
 	maxRequests = 1024
 )
 
-// IndexUsers adds the index by which the FitUsers of a Clerk user are found, other than the one with the name that the
-// operator gives: that one is nearly all of them, is found by its name, and would cost half as much memory again in the
-// index. It must be there before the cache starts.
-func IndexUsers(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.FitUser{}, v1alpha1.FieldClerkUserID, func(object client.Object) []string {
-		fitUser, ok := object.(*v1alpha1.FitUser)
-		if !ok || v1alpha1.HasUsualName(fitUser) {
-			return nil
-		}
-		return []string{fitUser.Spec.ClerkUserID}
-	})
-	if err != nil {
-		return fmt.Errorf("indexing FitUsers by Clerk id: %w", err)
+// CacheOptions returns how the controller caches FitUsers: those of one namespace, and of each only what is read here. The
+// namespace is selected as a field, which lists and watches just that namespace too; DefaultNamespaces would look up the
+// REST mapping for each read, and that took a fifth of a sweep.
+func CacheOptions(namespace string) cache.Options {
+	return cache.Options{
+		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", namespace),
+		DefaultTransform:     fitusers.Transform(fitusers.KeepAll, namespace),
 	}
-	return nil
 }
 
 // SetupWithManager makes the manager run r on the leader.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
-	if err := IndexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := fitusers.AddIndex(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	r.prepare()
@@ -159,7 +155,7 @@ func (r *Reconciler) onFitUser() handler.TypedEventHandler[*v1alpha1.FitUser, us
 // those of the receiver have. Looking again would cost every imported user a request to Clerk.
 func madeHere(object *v1alpha1.FitUser) bool {
 	_, hinted := object.Hint()
-	return object.MadeByOperator() && !hinted
+	return object.ManagedByOperator() && !hinted
 }
 
 // witness notes how far the watch has come. Resource versions count up (Kubernetes' API conventions, since 1.35).
@@ -189,7 +185,7 @@ func pending(object *v1alpha1.FitUser, now time.Time) bool {
 func news(before, after *v1alpha1.FitUser) bool {
 	return before.Generation != after.Generation ||
 		before.Annotations[v1alpha1.AnnotationHint] != after.Annotations[v1alpha1.AnnotationHint] ||
-		before.Annotations[v1alpha1.AnnotationMadeBy] != after.Annotations[v1alpha1.AnnotationMadeBy] ||
+		before.Labels[v1alpha1.LabelManagedBy] != after.Labels[v1alpha1.LabelManagedBy] ||
 		before.Annotations[v1alpha1.AnnotationReconcile] != after.Annotations[v1alpha1.AnnotationReconcile] ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 }

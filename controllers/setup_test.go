@@ -12,6 +12,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -41,7 +42,7 @@ func TestAPanicIsOneUsersTrouble(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(w.ctx) }()
 	for _, id := range []user.ID{jane, joe} {
-		w.manifest(v1alpha1.NameFor(string(id), 0), id, v1alpha1.FitUserSpec{})
+		w.manifest(fitusers.NameFor(string(id), 0), id, v1alpha1.FitUserSpec{})
 	}
 	w.eventually(func() bool { return w.table.Row(jane) != nil && w.table.Row(joe) != nil })
 	select {
@@ -72,7 +73,7 @@ func TestWhoIsLookedAtBeforeTheFirstSweep(t *testing.T) {
 		"has no address, and an event is new":  {reason: v1alpha1.ReasonEmailMissing, hinted: time.Minute, pending: true},
 		"has no address, and its event is old": {reason: v1alpha1.ReasonEmailMissing, hinted: 2 * time.Hour},
 	} {
-		u := v1alpha1.NewFitUser("here", "user_jane", 0)
+		u := fitusers.New("here", "user_jane", 0)
 		u.Generation, u.Status.ObservedGeneration = 1, 1
 		status := metav1.ConditionFalse
 		if c.reason == v1alpha1.ReasonSynced {

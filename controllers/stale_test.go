@@ -152,7 +152,7 @@ func splitPath(path string) (id string) {
 func (s *scene) mayDelete(object *v1alpha1.FitUser) string {
 	m := s.modelOf(user.ID(object.Spec.ClerkUserID))
 	switch {
-	case !object.MadeByOperator():
+	case !object.ManagedByOperator():
 		return fmt.Sprintf("FitUser %s is a person's", object.Name)
 	case m.account != nil && (m.serving == nil || m.serving.UID == object.UID):
 		return fmt.Sprintf("FitUser %s serves", object.Name)

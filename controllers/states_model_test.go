@@ -55,7 +55,7 @@ func (s *scene) modelBehind(id user.ID, others []user.ID) *model {
 func first(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
 	staying := slices.DeleteFunc(slices.Clone(objects), func(u *v1alpha1.FitUser) bool { return u.DeletionTimestamp != nil })
 	rank := func(u *v1alpha1.FitUser) int {
-		if u.MadeByOperator() {
+		if u.ManagedByOperator() {
 			return 1
 		}
 		return 0
@@ -104,7 +104,7 @@ func (m *model) mark() string {
 // judge says what is wrong with how a user ended; empty when nothing is.
 func (m *model) judge() string {
 	for _, object := range m.objects {
-		if object != m.serving && object.DeletionTimestamp == nil && (object.MadeByOperator() || readyReason(object) != v1alpha1.ReasonDuplicateUser) {
+		if object != m.serving && object.DeletionTimestamp == nil && (object.ManagedByOperator() || readyReason(object) != v1alpha1.ReasonDuplicateUser) {
 			return fmt.Sprintf("FitUser %s is left beside %s and says %q", object.Name, m.serving.Name, readyReason(object))
 		}
 	}
@@ -210,7 +210,7 @@ func (m *model) judgeGone() string {
 	switch {
 	case m.serving == nil:
 		return ""
-	case m.serving.MadeByOperator():
+	case m.serving.ManagedByOperator():
 		return "the operator's FitUser is left"
 	case m.reason == v1alpha1.ReasonSuspended && m.serving.Spec.Suspend && m.row != nil:
 		return m.judgeConditions()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -75,7 +76,7 @@ func objectStates() map[string]func(*scene, cell) {
 		})
 	}
 	operators := func(s *scene, c cell) *v1alpha1.FitUser {
-		u := v1alpha1.NewFitUser(s.namespace, string(c.id), 0)
+		u := fitusers.New(s.namespace, string(c.id), 0)
 		if err := s.direct.Create(s.ctx, u); err != nil {
 			s.Fatalf("%v", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -118,7 +119,7 @@ func bareWrites(w *world, n int) float64 {
 	for range workers {
 		writers.Go(func() {
 			for i := range ids {
-				object := v1alpha1.NewFitUser(w.namespace, "user_bare"+strconv.Itoa(i), 0)
+				object := fitusers.New(w.namespace, "user_bare"+strconv.Itoa(i), 0)
 				if err := bare.Create(context.Background(), object); err != nil {
 					w.Error(err)
 					continue

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -48,7 +49,7 @@ func (k *known) agrees(mode ProfileMode, hasRow bool, sameRow func(user.Row) boo
 	plan := k.clerk.RoleFacts(user.Role(k.serving.Spec.Role)).Plan()
 	k.role = plan
 	want := user.DesiredRow(*k.clerk, plan.Role)
-	a := agreement{clerk: plan.Change == user.KeepRole && len(k.others) == 0, row: hasRow && sameRow(want)}
+	a := agreement{clerk: plan.Change == user.NoRoleChange && len(k.others) == 0, row: hasRow && sameRow(want)}
 	if want.Email == "" && !hasRow {
 		a.row, k.rowTrouble = true, emailMissing()
 	}
@@ -129,7 +130,7 @@ func (s *Sweeper) fitUsersOf(ctx context.Context, id user.ID) ([]*v1alpha1.FitUs
 		objects = append(objects, &others.Items[i])
 	}
 	usual := &v1alpha1.FitUser{}
-	name := client.ObjectKey{Namespace: s.Reconciler.Namespace, Name: v1alpha1.NameFor(string(id), 0)}
+	name := client.ObjectKey{Namespace: s.Reconciler.Namespace, Name: fitusers.NameFor(string(id), 0)}
 	err = s.Cache.Get(ctx, name, usual, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("reading FitUser %s: %w", name.Name, err)

@@ -42,8 +42,8 @@ func newSweepMetrics(registerer prometheus.Registerer) sweepMetrics {
 		sweepUsers:    gauge("fituser_sweep_users_seen", "Users that the running or last sweep has seen in Clerk."),
 		sweepExpected: gauge("fituser_sweep_users_expected", "Users that Clerk said to have when that sweep began."),
 		sweepSuccess:  gauge("fituser_sweep_last_success_timestamp_seconds", "When the last whole sweep ended."),
-		strangers:     gauge("fituser_rows_of_nobody", "Rows without a Clerk user and without a FitUser. They are never touched."),
-		deletionsHeld: gauge("fituser_deletions_held_back", "Users whose row or right would go, and is held back."),
+		strangers:     gauge("fituser_orphaned_rows", "Rows without a Clerk user and without a FitUser. They are never touched."),
+		deletionsHeld: gauge("fituser_deletions_deferred", "Users whose row or right would go, and is held back."),
 		sweepPeriod:   gauge("fituser_sweep_period_seconds", "Seconds between two sweeps at most (--sync-period); 0 on a replica that does not lead."),
 	}
 	for _, eventType := range []v1alpha1.EventType{v1alpha1.UserCreated, v1alpha1.UserUpdated, v1alpha1.UserDeleted} {

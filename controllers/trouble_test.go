@@ -46,7 +46,7 @@ func TestTroubleOfAllIsNoReasonToTakeBackTheRightOfEach(t *testing.T) {
 	w.settle(jane, jim, joe)
 	w.wantReason(joe, v1alpha1.ReasonWrongInstance)
 	for id, role := range map[user.ID]string{jane: "trainer", jim: "admin"} {
-		w.wantReason(id, v1alpha1.ReasonTakeBackPending)
+		w.wantReason(id, v1alpha1.ReasonRevocationPending)
 		message := meta.FindStatusCondition(w.fitUser(id).Status.Conditions, v1alpha1.ConditionReady).Message
 		if !strings.HasPrefix(message, role+" is to be taken back, but is not yet: the secret key belongs") {
 			t.Errorf("of %s it is said: %s", id, message)

@@ -24,6 +24,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
@@ -150,7 +151,7 @@ func startClient(ctx context.Context, t testing.TB, env *testenv.Environment, na
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := IndexUsers(ctx, c.GetFieldIndexer()); err != nil {
+	if err := fitusers.AddIndex(ctx, c.GetFieldIndexer()); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
@@ -197,7 +198,7 @@ func (w *world) hint(id user.ID, hint v1alpha1.Hint) {
 	}
 	serving := choose(objects).serving
 	if serving == nil {
-		made := v1alpha1.NewFitUser(w.namespace, string(id), 0)
+		made := fitusers.New(w.namespace, string(id), 0)
 		made.Annotations[v1alpha1.AnnotationHint] = hint.Encode()
 		w.create(made)
 		return

@@ -15,6 +15,11 @@ const (
 	ConditionStalled = "Stalled"
 )
 
+// ConditionTypes returns all condition types.
+func ConditionTypes() []string {
+	return []string{ConditionReady, ConditionClerkSynced, ConditionDatabaseSynced, ConditionReconciling, ConditionStalled}
+}
+
 // Reasons of the conditions. Each names one cause; docs/conditions.md says what to do about it.
 const (
 	// ReasonSynced: Clerk, the FitUser and the row agree.
@@ -27,8 +32,8 @@ const (
 	ReasonUserNotFound = "UserNotFound"
 	// ReasonUnknownRole: spec.role is a role that this version of the operator does not know; nothing is written to Clerk.
 	ReasonUnknownRole = "UnknownRole"
-	// ReasonTakeBackPending: a role that a manifest gave is to be taken back, and has not been yet.
-	ReasonTakeBackPending = "TakeBackPending"
+	// ReasonRevocationPending: a role that a manifest gave is to be taken back, and has not been yet.
+	ReasonRevocationPending = "RevocationPending"
 
 	// ReasonClerkUnavailable: Clerk did not answer, or answered with something that is no answer.
 	ReasonClerkUnavailable = "ClerkUnavailable"
@@ -49,8 +54,8 @@ const (
 	ReasonInvalidData = "InvalidData"
 	// ReasonRowInUse: the row is to be removed, but other rows of the application still refer to it.
 	ReasonRowInUse = "RowInUse"
-	// ReasonDeletionsHeld: the row or the right is to go, and is held back because too many would go at once.
-	ReasonDeletionsHeld = "DeletionsHeld"
+	// ReasonDeletionDeferred: the row or the right is to go, and is held back because too many would go at once.
+	ReasonDeletionDeferred = "DeletionDeferred"
 	// ReasonDatabaseUnavailable: the database cannot be reached, is read-only, or is out of resources.
 	ReasonDatabaseUnavailable = "DatabaseUnavailable"
 	// ReasonDatabaseMismatch: the users table, or the operator's rights in it, are not what the operator needs.
@@ -60,3 +65,29 @@ const (
 	// ReasonRowRetained: Clerk no longer has the user; the row stays because spec.deletionPolicy is Retain.
 	ReasonRowRetained = "RowRetained"
 )
+
+// Reasons returns all reasons, so that a reader can tell them from any other text.
+func Reasons() []string {
+	return []string{
+		ReasonSynced,
+		ReasonSuspended,
+		ReasonDuplicateUser,
+		ReasonUserNotFound,
+		ReasonUnknownRole,
+		ReasonRevocationPending,
+		ReasonClerkUnavailable,
+		ReasonClerkThrottled,
+		ReasonClerkUnauthorized,
+		ReasonClerkRejected,
+		ReasonWrongInstance,
+		ReasonEmailMissing,
+		ReasonEmailConflict,
+		ReasonInvalidData,
+		ReasonRowInUse,
+		ReasonDeletionDeferred,
+		ReasonDatabaseUnavailable,
+		ReasonDatabaseMismatch,
+		ReasonRowPending,
+		ReasonRowRetained,
+	}
+}

@@ -57,7 +57,7 @@ func TestTheSmallestManifest(t *testing.T) {
 	if got.Spec != want {
 		t.Errorf("the API server made %+v of it, want %+v", got.Spec, want)
 	}
-	if got.MadeByOperator() {
+	if got.ManagedByOperator() {
 		t.Error("a person's FitUser counts as the operator's")
 	}
 }

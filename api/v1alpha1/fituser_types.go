@@ -4,7 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Role is a role that a manifest can give.
+// FieldClerkUserID is the selectable field that finds the FitUsers of a Clerk user.
+const FieldClerkUserID = "spec.clerkUserID"
+
+// Role is a role that a manifest can grant.
 //
 // +kubebuilder:validation:Enum=admin;trainer;client
 type Role string

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -9,12 +10,14 @@ import (
 const (
 	// AnnotationHint holds a [Hint]: the receiver's word to the reconciler that Clerk has news of this user.
 	AnnotationHint = "identity.fitai.dev/hint"
-	// AnnotationMadeBy marks an object that the operator made. See [FitUser.MadeByOperator].
-	AnnotationMadeBy = "identity.fitai.dev/made-by"
 	// AnnotationReconcile, set by a person to any new value, asks for a look at the user now.
 	AnnotationReconcile = "identity.fitai.dev/reconcile"
-	// MadeByOperator is the value of [AnnotationMadeBy].
-	MadeByOperator = "fituser-operator"
+)
+
+// LabelManagedBy is set to [ManagedBy] on a FitUser that the operator created. See [FitUser.ManagedByOperator].
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "fituser-operator"
 )
 
 // EventType is the type of a Clerk event that concerns a user.
@@ -26,6 +29,12 @@ const (
 	UserUpdated EventType = "user.updated"
 	UserDeleted EventType = "user.deleted"
 )
+
+// EventTypes returns the types of events that are hints.
+func EventTypes() []EventType { return []EventType{UserCreated, UserUpdated, UserDeleted} }
+
+// Known reports whether t is one of [EventTypes].
+func (t EventType) Known() bool { return slices.Contains(EventTypes(), t) }
 
 // Hint says "look at this user again", and carries only what is needed to tell whether Clerk's API has already caught
 // up with its own event. No value of the user is in it.
@@ -94,21 +103,12 @@ func ParseHint(value string) (hint Hint, ok bool) {
 }
 
 func (h Hint) valid() bool {
-	known := h.Type == UserCreated || h.Type == UserUpdated || h.Type == UserDeleted
-	return known && h.Message != "" && len(h.Message) <= maxMessageLength
+	return h.Type.Known() && h.Message != "" && len(h.Message) <= maxMessageLength
 }
 
-// MadeByOperator reports whether the operator made u and nobody has put a wish into it since. Only such an object may
-// the operator delete.
-func (u *FitUser) MadeByOperator() bool {
+// ManagedByOperator reports whether the operator created u and nobody has edited its spec or its label since. The
+// operator deletes only such FitUsers.
+func (u *FitUser) ManagedByOperator() bool {
 	bare := u.Spec.Role == "" && !u.Spec.Suspend && u.Spec.DeletionPolicy != DeletionPolicyRetain
-	return bare && u.Annotations[AnnotationMadeBy] == MadeByOperator
-}
-
-// NewFitUser is the FitUser that the operator makes for a Clerk user: nothing but the id.
-func NewFitUser(namespace, clerkUserID string, attempt int) *FitUser {
-	u := &FitUser{Spec: FitUserSpec{ClerkUserID: clerkUserID}}
-	u.Namespace, u.Name = namespace, NameFor(clerkUserID, attempt)
-	u.Annotations = map[string]string{AnnotationMadeBy: MadeByOperator}
-	return u
+	return bare && u.Labels[LabelManagedBy] == ManagedBy
 }

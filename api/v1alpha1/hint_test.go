@@ -25,8 +25,8 @@ func TestHintComesBackAsItWasRecorded(t *testing.T) {
 			UserUpdatedAt: math.MinInt64, EventAt: math.MinInt64, ReceivedAt: math.MinInt64,
 		},
 	} {
-		u := v1alpha1.NewFitUser("default", "user_1", 0)
-		u.Annotations[v1alpha1.AnnotationHint] = hint.Encode()
+		u := &v1alpha1.FitUser{}
+		u.Annotations = map[string]string{v1alpha1.AnnotationHint: hint.Encode()}
 		got, ok := u.Hint()
 		if diff := cmp.Diff(hint, got); !ok || diff != "" {
 			t.Errorf("%s: ok is %v, and (-want +got):\n%s", name, ok, diff)
@@ -159,37 +159,26 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestMadeByOperator(t *testing.T) {
+func TestFitUser_ManagedByOperator(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*v1alpha1.FitUser)
 		want   bool
 	}{
-		"as made":                         {func(*v1alpha1.FitUser) {}, true},
-		"with the API server's default":   {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete }, true},
-		"with somebody's labels":          {func(u *v1alpha1.FitUser) { u.Labels = map[string]string{"team": "a"} }, true},
-		"a person gave a role":            {func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" }, false},
-		"a person suspended it":           {func(u *v1alpha1.FitUser) { u.Spec.Suspend = true }, false},
-		"a person wants the row to stay":  {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }, false},
-		"a person made it":                {func(u *v1alpha1.FitUser) { u.Annotations = nil }, false},
-		"made by somebody else's program": {func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationMadeBy] = "helm" }, false},
+		"as created":                    {func(*v1alpha1.FitUser) {}, true},
+		"with the API server's default": {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete }, true},
+		"with another label":            {func(u *v1alpha1.FitUser) { u.Labels["team"] = "a" }, true},
+		"with a role":                   {func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" }, false},
+		"suspended":                     {func(u *v1alpha1.FitUser) { u.Spec.Suspend = true }, false},
+		"retained":                      {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }, false},
+		"without the label":             {func(u *v1alpha1.FitUser) { u.Labels = nil }, false},
+		"managed by another program":    {func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "Helm" }, false},
 	} {
-		u := v1alpha1.NewFitUser("default", "user_1", 0)
+		u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: "user_1"}}
+		u.Labels = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
 		test.change(u)
-		if got := u.MadeByOperator(); got != test.want {
+		if got := u.ManagedByOperator(); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
-	}
-}
-
-// The admission policy lets the receiver make exactly this.
-func TestNewFitUserHoldsNothingButTheID(t *testing.T) {
-	t.Parallel()
-	got := v1alpha1.NewFitUser("fitai", "user_2aBc", 1)
-	want := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: "user_2aBc"}}
-	want.Namespace, want.Name = "fitai", "user-2abc-4-1"
-	want.Annotations = map[string]string{"identity.fitai.dev/made-by": "fituser-operator"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -143,7 +143,7 @@ func TestUselessAnswersProveNothing(t *testing.T) {
 			if got != (user.User{}) {
 				t.Errorf("Get gave %+v with the error", got)
 			}
-			got, err = client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			got, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			wantKind(t, err, clerk.Unavailable)
 			if got != (user.User{}) {
 				t.Errorf("WriteRole gave %+v with the error", got)
@@ -166,7 +166,7 @@ func TestUselessUsersAreNoUsers(t *testing.T) {
 			s.fails(respond)
 			_, err := s.client().Get(t.Context(), s.jane)
 			wantKind(t, err, clerk.Unavailable)
-			_, err = s.client().WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			wantKind(t, err, clerk.Unavailable)
 		})
 	}
@@ -265,7 +265,7 @@ func TestErrorsHoldNothingThatTheAnswerMadeUp(t *testing.T) {
 		`","code":"`+personal+`","meta":{"param_name":"`+personal+`"}}],"clerk_trace_id":"`+personal+`"}`))
 	_, err := s.client().Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unavailable)
-	_, err = s.client().WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+	_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 	wantKind(t, err, clerk.Unavailable)
 }
 
@@ -287,7 +287,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			})
 			_, err := s.client().Get(t.Context(), s.jane)
 			wantKind(t, err, clerk.Unavailable)
-			_, err = s.client().WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			wantKind(t, err, clerk.Unavailable)
 			if visits.Load() != 0 {
 				t.Error("the request, and the key with it, went to another host")
@@ -323,7 +323,7 @@ func TestAContextThatEndsIsNamedAsTheCause(t *testing.T) {
 	s := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.client().WriteRole(ctx, s.jane, user.GiveRole, user.Admin)
+	_, err := s.client().WriteRole(ctx, s.jane, user.GrantRole, user.Admin)
 	wantKind(t, err, clerk.Unavailable)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled in it", err)

@@ -32,7 +32,7 @@ func TestGetReadsAUser(t *testing.T) {
 	theirs, _ := s.User("user_jane")
 	want := user.User{
 		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
-		Role: "trainer", Marked: true, MarkedRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		Role: "trainer", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
 		CreatedAt: time.UnixMilli(theirs.CreatedAt), UpdatedAt: time.UnixMilli(theirs.UpdatedAt),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -61,7 +61,7 @@ func TestNotFoundIsClerksWordForThisVeryID(t *testing.T) {
 	s.Delete("user_jane")
 	_, err := client.Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.NotFound)
-	_, err = client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+	_, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 	wantKind(t, err, clerk.NotFound)
 }
 
@@ -131,7 +131,7 @@ func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
 		if !errors.Is(err, user.ErrInvalidID) {
 			t.Errorf("Get(%q): %v, want ErrInvalidID", id, err)
 		}
-		_, err = client.WriteRole(t.Context(), id, user.GiveRole, user.Admin)
+		_, err = client.WriteRole(t.Context(), id, user.GrantRole, user.Admin)
 		wantKind(t, err, clerk.Rejected)
 		if !errors.Is(err, user.ErrInvalidID) {
 			t.Errorf("WriteRole(%q): %v, want ErrInvalidID", id, err)
@@ -213,7 +213,7 @@ func TestA429StopsEverybody(t *testing.T) {
 			client := s.client()
 			_, first := client.Get(t.Context(), s.jane)
 			_, read := client.Get(t.Context(), s.jane)
-			_, written := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			_, written := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			_, instance := client.Instance(t.Context())
 			for _, err := range []error{first, read, written, instance} {
 				wantKind(t, err, clerk.Throttled)

@@ -92,7 +92,7 @@ func decodeUser(body []byte) (user.User, error) {
 		Banned: w.Banned, Locked: w.Locked, Deprovisioned: w.Deprovisioned,
 		CreatedAt: time.UnixMilli(w.CreatedAt), UpdatedAt: time.UnixMilli(w.UpdatedAt),
 	}
-	u.MarkedRole, u.Marked = w.mark()
+	u.MarkerRole, u.HasMarker = w.mark()
 	return u, nil
 }
 

@@ -119,8 +119,8 @@ func TestOnlyPublicMetadataHasARole(t *testing.T) {
 	t.Parallel()
 	u, err := decodeUser([]byte(wire(
 		`"unsafe_metadata":{"role":"admin","fituser":{"role":"admin"}},"private_metadata":{"role":"admin"},"role":"admin",`)))
-	if err != nil || u.Role != "" || u.Marked {
-		t.Errorf("role %q, marked %v, %v; want neither", u.Role, u.Marked, err)
+	if err != nil || u.Role != "" || u.HasMarker {
+		t.Errorf("role %q, marked %v, %v; want neither", u.Role, u.HasMarker, err)
 	}
 }
 
@@ -150,8 +150,8 @@ func TestDecodeMark(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u, err := decodeUser([]byte(wire(`"private_metadata":` + test.private + `,`)))
-			if err != nil || u.Marked != test.marked || u.MarkedRole != test.role {
-				t.Errorf("marked %v %q, %v; want %v %q", u.Marked, u.MarkedRole, err, test.marked, test.role)
+			if err != nil || u.HasMarker != test.marked || u.MarkerRole != test.role {
+				t.Errorf("marked %v %q, %v; want %v %q", u.HasMarker, u.MarkerRole, err, test.marked, test.role)
 			}
 		})
 	}

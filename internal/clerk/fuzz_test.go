@@ -86,8 +86,8 @@ func FuzzDecodeUser(f *testing.F) {
 		if got.CreatedAt.UnixMilli() <= 0 || got.UpdatedAt.UnixMilli() <= 0 || got.CreatedAt.UTC().Year() > 9999 {
 			t.Errorf("a user of %s, changed %s", got.CreatedAt, got.UpdatedAt)
 		}
-		if !got.Marked && got.MarkedRole != "" {
-			t.Errorf("no mark, and yet one of %q", got.MarkedRole)
+		if !got.HasMarker && got.MarkerRole != "" {
+			t.Errorf("no mark, and yet one of %q", got.MarkerRole)
 		}
 	})
 }

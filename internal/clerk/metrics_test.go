@@ -30,7 +30,7 @@ func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
 	get("user_nobody")
 	get("user_instance")
 	get("no id")
-	_, _ = client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+	_, _ = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 	_, _ = client.Instance(t.Context())
 	for _, respond := range []clerktest.Response{
 		clerktest.Answer(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),

@@ -123,7 +123,7 @@ func (c *client) writeRole(
 func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataParams, error) {
 	raw := func(text string) *json.RawMessage { return new(json.RawMessage(text)) }
 	switch change {
-	case user.GiveRole:
+	case user.GrantRole:
 		if _, known := user.ParseRole(string(role)); !known {
 			return nil, &Error{Kind: Rejected, detail: "no role that can be given"}
 		}
@@ -131,11 +131,11 @@ func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataP
 			PublicMetadata:  raw(fmt.Sprintf(`{"role":%q}`, role)),
 			PrivateMetadata: raw(fmt.Sprintf(`{"fituser":{"role":%q}}`, role)),
 		}, nil
-	case user.TakeBackRole:
+	case user.RevokeRole:
 		return &sdkuser.UpdateMetadataParams{
 			PublicMetadata: raw(`{"role":null}`), PrivateMetadata: raw(`{"fituser":null}`),
 		}, nil
-	case user.DropMark:
+	case user.RemoveMarker:
 		return &sdkuser.UpdateMetadataParams{PrivateMetadata: raw(`{"fituser":null}`)}, nil
 	default:
 		return nil, &Error{Kind: Rejected, detail: "no change to write"}

@@ -62,23 +62,23 @@ func TestWriteRoleTouchesTheRoleAndItsMarkAlone(t *testing.T) {
 		role   user.Role
 		after  metadata
 	}{
-		"give": {othersMetadata(), user.GiveRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
+		"give": {othersMetadata(), user.GrantRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
 		"give to nothing": {
-			metadata{}, user.GiveRole, user.Client,
+			metadata{}, user.GrantRole, user.Client,
 			given(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", ours("client")),
 		},
 		"give over another role": {
-			given(othersMetadata(), "admin", ours("admin")), user.GiveRole, user.Trainer,
+			given(othersMetadata(), "admin", ours("admin")), user.GrantRole, user.Trainer,
 			given(othersMetadata(), "trainer", ours("trainer")),
 		},
 		"give over what is no role": {
-			given(othersMetadata(), ours("admin"), "theirs"), user.GiveRole, user.Trainer,
+			given(othersMetadata(), ours("admin"), "theirs"), user.GrantRole, user.Trainer,
 			given(othersMetadata(), "trainer", ours("trainer")),
 		},
-		"take back":       {given(othersMetadata(), "admin", ours("admin")), user.TakeBackRole, "", othersMetadata()},
-		"take back again": {othersMetadata(), user.TakeBackRole, "", othersMetadata()},
-		"drop the mark":   {given(othersMetadata(), "admin", ours("trainer")), user.DropMark, "", withRole(othersMetadata(), "admin")},
-		"drop any mark":   {given(othersMetadata(), "admin", "theirs"), user.DropMark, "", withRole(othersMetadata(), "admin")},
+		"revoke":          {given(othersMetadata(), "admin", ours("admin")), user.RevokeRole, "", othersMetadata()},
+		"take back again": {othersMetadata(), user.RevokeRole, "", othersMetadata()},
+		"drop the mark":   {given(othersMetadata(), "admin", ours("trainer")), user.RemoveMarker, "", withRole(othersMetadata(), "admin")},
+		"drop any mark":   {given(othersMetadata(), "admin", "theirs"), user.RemoveMarker, "", withRole(othersMetadata(), "admin")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +125,7 @@ func TestWhatIsNoChangeIsNotWritten(t *testing.T) {
 		change user.RoleChange
 		role   user.Role
 	}{
-		{user.KeepRole, user.Admin}, {user.GiveRole, ""}, {user.GiveRole, "owner"}, {user.GiveRole, `admin","x":"`},
+		{user.NoRoleChange, user.Admin}, {user.GrantRole, ""}, {user.GrantRole, "owner"}, {user.GrantRole, `admin","x":"`},
 	} {
 		_, err := client.WriteRole(t.Context(), s.jane, test.change, test.role)
 		wantKind(t, err, clerk.Rejected)
@@ -151,10 +151,10 @@ func TestAWriteWhoseAnswerIsLostIsSeenByTheNextRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Inject(clerktest.Fault{Match: clerktest.On("PATCH", "/users/*/metadata"), Respond: lost})
-			_, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin)
+			_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			wantKind(t, err, clerk.Unavailable)
 			got, err := client.Get(t.Context(), s.jane)
-			if err != nil || got.Role != "admin" || got.MarkedRole != "admin" {
+			if err != nil || got.Role != "admin" || got.MarkerRole != "admin" {
 				t.Errorf("Get = %+v, %v; want the role that was written", got, err)
 			}
 			if writes := s.Writes(); len(writes) != 1 {
@@ -170,12 +170,12 @@ func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
 	s.SetLimits(clerktest.Limits{UserWrites: 10})
 	client := s.client()
 	for i := range 10 {
-		if _, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Admin); err != nil {
+		if _, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin); err != nil {
 			t.Fatalf("write %d: %v", i+1, err)
 		}
 	}
 	s.ResetJournal()
-	_, err := client.WriteRole(t.Context(), s.jane, user.GiveRole, user.Trainer)
+	_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Trainer)
 	wantKind(t, err, clerk.Throttled)
 	if wait := clerk.RetryAfter(err); wait <= 0 || wait > 10*time.Second {
 		t.Errorf("to wait %s, want more than nothing and at most 10 s", wait)
@@ -185,7 +185,7 @@ func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
 	}
 
 	other := user.ID(s.SignUp(clerktest.Person{Email: "doe@example.com"}))
-	if _, err := client.WriteRole(t.Context(), other, user.GiveRole, user.Admin); err != nil {
+	if _, err := client.WriteRole(t.Context(), other, user.GrantRole, user.Admin); err != nil {
 		t.Errorf("writing to another user: %v", err)
 	}
 	if _, err := client.Get(t.Context(), s.jane); err != nil {
@@ -201,7 +201,7 @@ func TestRolesAreWrittenSideBySide(t *testing.T) {
 	ids := s.Import(20)
 	for _, id := range ids {
 		go func() {
-			_, err := client.WriteRole(t.Context(), user.ID(id), user.GiveRole, user.Trainer)
+			_, err := client.WriteRole(t.Context(), user.ID(id), user.GrantRole, user.Trainer)
 			if err != nil {
 				err = fmt.Errorf("%s: %w", id, err)
 			}
@@ -241,7 +241,7 @@ func TestWhatForbidsAWriteIsAskedAfterTheWaitForItsTurn(t *testing.T) {
 			}),
 		})
 		write := func() error {
-			_, err := c.WriteRole(t.Context(), "user_jane", user.GiveRole, user.Admin)
+			_, err := c.WriteRole(t.Context(), "user_jane", user.GrantRole, user.Admin)
 			return err
 		}
 		if err := write(); errors.Is(err, errForbidden) {

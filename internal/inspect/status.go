@@ -107,7 +107,7 @@ func (p *Places) Status(ctx context.Context) (Status, error) {
 
 func (s *Status) count(u *v1alpha1.FitUser, troubles map[string]*Trouble) {
 	s.FitUsers++
-	if !u.MadeByOperator() {
+	if !u.ManagedByOperator() {
 		s.ByHand++
 	}
 	if u.Spec.Suspend {

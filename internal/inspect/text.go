@@ -73,14 +73,14 @@ func sentences(changes []controllers.Change) []string {
 
 func sentence(c controllers.Change) string {
 	switch c.Place + " " + c.Action {
-	case "clerk give":
-		return fmt.Sprintf("give the role %s in Clerk", c.Role)
-	case "clerk take back":
-		return fmt.Sprintf("take the role %s back in Clerk", c.Role)
-	case "clerk drop mark":
-		return "drop the mark in Clerk: somebody has set another role since"
+	case "clerk grant":
+		return fmt.Sprintf("grant the role %s in Clerk", c.Role)
+	case "clerk revoke":
+		return fmt.Sprintf("revoke the role %s in Clerk", c.Role)
+	case "clerk remove_marker":
+		return "remove the marker in Clerk: somebody has set another role since"
 	case "fituser create":
-		return "make FitUser " + c.Name
+		return "create FitUser " + c.Name
 	case "fituser delete":
 		return "delete FitUser " + c.Name
 	case "fituser status":
@@ -88,7 +88,7 @@ func sentence(c controllers.Change) string {
 	case "table create":
 		return "insert the row"
 	case "table delete":
-		return "remove the row"
+		return "delete the row"
 	default:
 		return fmt.Sprintf("update the row of %s (%s)", c.User, strings.Join(c.Fields, ", "))
 	}
@@ -98,15 +98,15 @@ func sentence(c controllers.Change) string {
 func counted(counts map[string]int) string {
 	var parts []string
 	for _, kind := range []struct{ what, verb, thing, rest string }{
-		{"clerk give", "give", "role", " in Clerk"},
-		{"clerk take back", "take back", "role", " in Clerk"},
-		{"clerk drop mark", "drop", "mark", " in Clerk"},
-		{"fituser create", "make", "FitUser", ""},
+		{"clerk grant", "grant", "role", " in Clerk"},
+		{"clerk revoke", "revoke", "role", " in Clerk"},
+		{"clerk remove_marker", "remove", "marker", " in Clerk"},
+		{"fituser create", "create", "FitUser", ""},
 		{"fituser delete", "delete", "FitUser", ""},
 		{"fituser status", "write the status of", "FitUser", ""},
 		{"table create", "insert", "row", ""},
 		{"table update", "update", "row", ""},
-		{"table delete", "remove", "row", ""},
+		{"table delete", "delete", "row", ""},
 	} {
 		number, things := counts[kind.what], kind.thing
 		if number == 0 {

@@ -106,7 +106,7 @@ func (w *Why) describe(objects []v1alpha1.FitUser) *v1alpha1.FitUser {
 	}
 	for _, u := range rest {
 		seen := FitUser{Name: u.Name, MadeBy: "person", Serves: u == serving, Leaving: !u.DeletionTimestamp.IsZero()}
-		if u.MadeByOperator() {
+		if u.ManagedByOperator() {
 			seen.MadeBy = "operator"
 		}
 		if ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady); ready != nil {

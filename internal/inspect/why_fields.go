@@ -68,14 +68,14 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 		return f
 	}
 	f.Clerk = account.Role
-	if account.Marked {
-		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkedRole + ")")
+	if account.HasMarker {
+		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkerRole + ")")
 	}
 	plan := account.RoleFacts(demanded).Plan()
 	f.Owner = map[user.RoleSource]string{
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
-	if plan.Change != user.KeepRole {
+	if plan.Change != user.NoRoleChange {
 		f.Differs = append(f.Differs, controllers.PlaceClerk)
 	}
 	if serving != nil && string(serving.Status.Role) != string(plan.Role) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
@@ -43,7 +44,7 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 		id := fmt.Sprintf("user_2form%d", n)
 		t.Run(name, func(t *testing.T) {
 			mustAccept(t, afterContinue(t, e, form(good(id))))
-			u, found := w.users(t)[v1alpha1.NameFor(id, 0)]
+			u, found := w.users(t)[fitusers.NameFor(id, 0)]
 			if hint, _ := u.Hint(); !found || hint.Message != "msg_1" {
 				t.Errorf("FitUser found: %v, hint %+v", found, hint)
 			}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // A user whose data changes all the time, while the controller writes the object as often as it can for a while.
@@ -20,7 +21,7 @@ func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
-	w.create(t, v1alpha1.NewFitUser("", ada, 0))
+	w.create(t, fitusers.New("", ada, 0))
 	var senders sync.WaitGroup
 	const messages = 100
 	for i := range messages {
@@ -30,7 +31,7 @@ func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
 	}
 	for i := range 30 {
 		patch := fmt.Appendf(nil, `{"status":{"observedHint":"msg_%d"}}`, i)
-		if err := w.admin.Status().Patch(t.Context(), v1alpha1.NewFitUser(w.namespace, ada, 0), client.RawPatch(client.Merge.Type(), patch)); err != nil {
+		if err := w.admin.Status().Patch(t.Context(), fitusers.New(w.namespace, ada, 0), client.RawPatch(client.Merge.Type(), patch)); err != nil {
 			t.Error(err)
 		}
 	}

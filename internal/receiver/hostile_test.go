@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // hostileFields are what a user, or whoever has the signing secret, can put beside the id. All of it is legal, so it is
@@ -53,7 +54,7 @@ func TestHostileFieldsLeaveNothingButTheHint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			body := strings.Replace(created(id), `{"id"`, "{"+fields+`,"id"`, 1)
 			mustAccept(t, e.post(t, signed("msg_1", body)))
-			u := w.users(t)[v1alpha1.NameFor(id, 0)]
+			u := w.users(t)[fitusers.NameFor(id, 0)]
 			whole, err := json.Marshal(u)
 			if err != nil || strings.Contains(string(whole), "mallory") {
 				t.Errorf("the FitUser holds what the event says: %s, %v", whole, err)

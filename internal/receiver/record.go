@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -53,7 +53,7 @@ func (r *recorder) persist(ctx context.Context, id user.ID, all news) error {
 		ctx, cancel := context.WithTimeout(ctx, r.limits.Try)
 		defer cancel()
 		last = r.try(ctx, look, id, all)
-		look = r.reread // a refused write may mean that the cache is behind
+		look = r.readLive // a refused write may mean that the cache is behind
 		return settled(last), nil
 	})
 	return cmp.Or(last, err)
@@ -67,7 +67,7 @@ func settled(err error) bool {
 }
 
 // lookup finds the FitUsers of a user.
-type lookup func(context.Context, user.ID) ([]v1alpha1.FitUser, error)
+type lookup func(context.Context, user.ID) ([]*v1alpha1.FitUser, error)
 
 func (r *recorder) try(ctx context.Context, look lookup, id user.ID, all news) error {
 	known, err := look(ctx, id)
@@ -76,7 +76,7 @@ func (r *recorder) try(ctx context.Context, look lookup, id user.ID, all news) e
 	}
 	kind := all[0].Type
 	for _, u := range candidates(known, kind) {
-		if err := r.put(ctx, &u, all); !apierrors.IsNotFound(err) {
+		if err := r.put(ctx, u, all); !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
@@ -86,67 +86,36 @@ func (r *recorder) try(ctx context.Context, look lookup, id user.ID, all news) e
 	return r.create(ctx, id, all)
 }
 
-// cached looks into the cache: for an object under the name that the operator gives, and for those under other names,
-// which alone are in the index. Nobody may write to what it returns.
-func (r *recorder) cached(ctx context.Context, id user.ID) ([]v1alpha1.FitUser, error) {
-	var list v1alpha1.FitUserList
-	err := r.cache.List(ctx, &list, client.InNamespace(r.namespace),
-		client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)}, client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return nil, err
-	}
-	var u v1alpha1.FitUser
-	name := client.ObjectKey{Namespace: r.namespace, Name: v1alpha1.NameFor(string(id), 0)}
-	err = r.cache.Get(ctx, name, &u, client.UnsafeDisableDeepCopy)
-	if err == nil && u.Spec.ClerkUserID == string(id) {
-		list.Items = append(list.Items, u)
-	}
-	return list.Items, client.IgnoreNotFound(err)
+// cached returns the user's FitUsers from the cache. They must not be modified.
+func (r *recorder) cached(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
+	return fitusers.Cached(ctx, r.cache, r.namespace, id)
 }
 
-// reread asks the API server for what the cache has.
-func (r *recorder) reread(ctx context.Context, id user.ID) ([]v1alpha1.FitUser, error) {
-	known, err := r.cached(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var fresh []v1alpha1.FitUser
-	for _, old := range known {
-		u, err := r.get(ctx, old.Name)
-		if client.IgnoreNotFound(err) != nil {
-			return nil, err
-		}
-		if err == nil && u.Spec.ClerkUserID == string(id) {
-			fresh = append(fresh, *u)
-		}
-	}
-	return fresh, nil
+// readLive reads the user's FitUsers from the API server.
+func (r *recorder) readLive(ctx context.Context, id user.ID) ([]*v1alpha1.FitUser, error) {
+	return fitusers.Read(ctx, r.cache, r.live, r.namespace, id)
 }
 
 func (r *recorder) get(ctx context.Context, name string) (*v1alpha1.FitUser, error) {
 	u := &v1alpha1.FitUser{}
 	err := r.live.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: name}, u)
-	return u, explain(err, "reading FitUser", name)
-}
-
-// candidates are the objects that can carry a hint, the one that serves first.
-//
-// An object that is being deleted may be gone before anybody reads its hint, so it counts as gone already. Not for
-// user.deleted: the reconciler acts on what it has seen of the user, and that is known there and nowhere else.
-func candidates(users []v1alpha1.FitUser, kind v1alpha1.EventType) []v1alpha1.FitUser {
-	if kind != v1alpha1.UserDeleted {
-		users = slices.DeleteFunc(users, terminating)
+	if err != nil {
+		return nil, classifyAPIError(fmt.Errorf("reading FitUser %s: %w", name, err))
 	}
-	slices.SortFunc(users, func(a, b v1alpha1.FitUser) int {
-		return cmp.Or(
-			v1alpha1.FalseFirst(terminating(a), terminating(b)),
-			v1alpha1.CompareServing(&a, &b),
-		)
-	})
-	return users
+	return u, nil
 }
 
-func terminating(u v1alpha1.FitUser) bool { return !u.DeletionTimestamp.IsZero() }
+// candidates returns the FitUsers that can carry a hint, the active one first.
+//
+// A terminating FitUser may disappear before the reconciler reads its hint, so it does not count. For user.deleted it
+// does: its status is the only record that the user was seen in Clerk.
+func candidates(found []*v1alpha1.FitUser, eventType v1alpha1.EventType) []*v1alpha1.FitUser {
+	set := fitusers.Select(found)
+	if eventType != v1alpha1.UserDeleted {
+		set.Terminating = nil
+	}
+	return set.All()
+}
 
 // put records what is new on u, merged into the hint that u has. It is not found where u has gone, and a conflict where u has
 // changed since it was read: the merge would be of an old hint.
@@ -165,41 +134,36 @@ func (r *recorder) put(ctx context.Context, u *v1alpha1.FitUser, all news) error
 	target := &v1alpha1.FitUser{}
 	target.Namespace, target.Name = r.namespace, u.Name
 	err = r.writer.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), fieldOwner)
-	return explain(err, "patching the hint of FitUser", u.Name)
+	if err != nil {
+		return classifyAPIError(fmt.Errorf("patching the hint of FitUser %s: %w", u.Name, err))
+	}
+	return nil
 }
 
-// create makes the FitUser with the hint on it, in one write. Where the name is taken already, by another replica that
-// took the same event a moment ago, the hint goes on that object; where another user's object has the name, or one that
-// is being deleted, the next name is tried.
+// create creates the FitUser with the hint on it, in one write. Where another replica created it a moment ago, the hint
+// goes on that FitUser.
 func (r *recorder) create(ctx context.Context, id user.ID, all news) error {
 	hint, _ := all.onto(v1alpha1.Hint{}, false)
-	for attempt := range v1alpha1.MaxNameAttempts {
-		u := v1alpha1.NewFitUser(r.namespace, string(id), attempt)
-		u.Annotations[v1alpha1.AnnotationHint] = hint.Encode()
-		err := r.writer.Create(ctx, u, fieldOwner)
-		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("%w: creating FitUser %s: %w: is the namespace there, and the FitUser CRD installed (kubectl apply -k config/default)?", unavailable, u.Name, err)
-		}
-		if !apierrors.IsAlreadyExists(err) {
-			return explain(err, "creating FitUser", u.Name)
-		}
-		holder, err := r.get(ctx, u.Name)
-		if err != nil {
-			return err
-		}
-		if holder.Spec.ClerkUserID == string(id) && !terminating(*holder) {
-			return r.put(ctx, holder, all)
-		}
+	creator := fitusers.Creator{Writer: r.writer, Reader: r.live, Namespace: r.namespace, FieldOwner: fieldOwner}
+	u, created, err := creator.Create(ctx, id, &hint)
+	switch {
+	case errors.Is(err, fitusers.ErrNowhere), errors.Is(err, fitusers.ErrNamesTaken):
+		return fmt.Errorf("%w: %w", unavailable, err)
+	case err != nil:
+		return classifyAPIError(err)
+	case created:
+		return nil
+	default:
+		return r.put(ctx, u, all)
 	}
-	return fmt.Errorf("%w: other FitUsers have all %d names that the one for %s could get", unavailable, v1alpha1.MaxNameAttempts, id)
 }
 
 // putIfMade records a user.deleted for which the cache has no object. There may be one that was made a moment ago, under
 // the name that the operator gives. If there is none, there is nothing to do: rows are only removed for users that a
 // FitUser has seen.
 func (r *recorder) putIfMade(ctx context.Context, id user.ID, all news) error {
-	for attempt := range v1alpha1.MaxNameAttempts {
-		u, err := r.get(ctx, v1alpha1.NameFor(string(id), attempt))
+	for attempt := range fitusers.MaxNameAttempts {
+		u, err := r.get(ctx, fitusers.NameFor(string(id), attempt))
 		if err == nil && u.Spec.ClerkUserID != string(id) {
 			continue
 		}
@@ -214,16 +178,14 @@ func (r *recorder) putIfMade(ctx context.Context, id user.ID, all news) error {
 	return ignored
 }
 
-// explain gives the API server's errors that do not pass by themselves their outcome, and the next step.
-func explain(err error, doing, name string) error {
+// classifyAPIError gives the API server's permanent errors their outcome and the next step.
+func classifyAPIError(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return fmt.Errorf("%w: %s %s: %w", rejectedByAPI, doing, name, err)
+		return fmt.Errorf("%w: %w", rejectedByAPI, err)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w: %s %s: %w: check the receiver's Role and RoleBinding (kubectl apply -k config/default), and quotas", unavailable, doing, name, err)
+		return fmt.Errorf("%w: %w: check the receiver's Role and RoleBinding (kubectl apply -k config/default), and quotas", unavailable, err)
 	default:
-		return fmt.Errorf("%s %s: %w", doing, name, err)
+		return err
 	}
 }

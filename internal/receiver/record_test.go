@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // ada is the user of these tests; adaName is what the operator calls her FitUser.
@@ -79,7 +80,7 @@ func TestAnEventOfAnUnknownUserMakesTheFitUserInOneWrite(t *testing.T) {
 			if diff := cmp.Diff(want, u.Spec); diff != "" {
 				t.Errorf("spec (-want +got):\n%s", diff)
 			}
-			if !u.MadeByOperator() || len(u.Annotations) != 2 || len(u.Labels)+len(u.Finalizers) != 0 {
+			if !u.ManagedByOperator() || len(u.Annotations) != 1 || len(u.Labels) != 1 || len(u.Finalizers) != 0 {
 				t.Errorf("metadata is %+v", u.ObjectMeta)
 			}
 			if n := w.writes(t); n != 1 {
@@ -93,7 +94,7 @@ func TestAnEventIsRecordedOnTheFitUserThatServes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
-	made := v1alpha1.NewFitUser("", ada, 0)
+	made := fitusers.New("", ada, 0)
 	w.create(t, made)
 	w.create(t, manifest("coach-ada", ada))
 	w.create(t, manifest("somebody-else", "user_2ada"))
@@ -267,7 +268,7 @@ func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		e := w.frozen(t)
-		w.create(t, v1alpha1.NewFitUser("", ada, 0))
+		w.create(t, fitusers.New("", ada, 0))
 		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
 		wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime)})
 	})

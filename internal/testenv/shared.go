@@ -43,9 +43,12 @@ func (s *Shared) Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Get is the running control plane; without one the test fails at once.
+// Get returns the running control plane. With -short the test is skipped; when the control plane does not start, it fails.
 func (s *Shared) Get(tb testing.TB) *Environment {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs a control plane, which -short leaves out")
+	}
 	s.once.Do(func() { s.env, s.err = Start(tb.Context(), s.Options) })
 	if s.err != nil {
 		tb.Fatalf("no control plane: %v", s.err)

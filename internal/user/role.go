@@ -1,111 +1,119 @@
 package user
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Role is what a user may do in the application.
 type Role string
 
-// The roles the application knows. Client is what everybody has who was given nothing else.
+// The roles that the application knows. Client is the default role.
 const (
 	Admin   Role = "admin"
 	Trainer Role = "trainer"
 	Client  Role = "client"
 )
 
-// ParseRole reports whether s is a role the application knows.
-func ParseRole(s string) (Role, bool) {
-	switch r := Role(s); r {
-	case Admin, Trainer, Client:
-		return r, true
-	default:
+// Roles returns the roles that the application knows.
+func Roles() []Role { return []Role{Admin, Trainer, Client} }
+
+// ParseRole returns s as a role; ok is false when the application does not know it.
+func ParseRole(s string) (role Role, ok bool) {
+	if !slices.Contains(Roles(), Role(s)) {
 		return "", false
 	}
+	return Role(s), true
 }
 
-// RoleSource says whose word the role in force follows.
+// RoleSource is where the role in force comes from.
 type RoleSource string
 
 // The sources of a role.
 const (
 	// FromManifest means that a FitUser sets spec.role.
 	FromManifest RoleSource = "Manifest"
-	// FromClerk means that Clerk's public_metadata.role was set there by somebody else than the operator.
+	// FromClerk means that somebody other than the operator set public_metadata.role in Clerk.
 	FromClerk RoleSource = "Clerk"
 	// FromDefault means that neither sets a known role.
 	FromDefault RoleSource = "Default"
 )
 
-// RoleChange is a write to Clerk's metadata that a role needs.
+// RoleSources returns all sources.
+func RoleSources() []RoleSource { return []RoleSource{FromManifest, FromClerk, FromDefault} }
+
+// RoleChange is the write to Clerk's metadata that a role needs.
 type RoleChange int
 
 const (
-	// KeepRole writes nothing.
-	KeepRole RoleChange = iota
-	// GiveRole sets public_metadata.role and, beside it, the mark that says a manifest gave it.
-	GiveRole
-	// TakeBackRole removes both.
-	TakeBackRole
-	// DropMark removes the mark alone: somebody else has set another role since.
-	DropMark
+	// NoRoleChange writes nothing.
+	NoRoleChange RoleChange = iota
+	// GrantRole sets public_metadata.role and, beside it, the marker that records the grant.
+	GrantRole
+	// RevokeRole removes the role and the marker.
+	RevokeRole
+	// RemoveMarker removes only the marker: somebody set another role since.
+	RemoveMarker
 )
 
+// String returns the change as metrics and JSON output spell it.
 func (c RoleChange) String() string {
-	names := [...]string{"keep", "give", "take back", "drop mark"}
+	names := [...]string{"none", "grant", "revoke", "remove_marker"}
 	if c < 0 || int(c) >= len(names) {
 		return fmt.Sprintf("RoleChange(%d)", int(c))
 	}
 	return names[c]
 }
 
-// RoleFacts is all that decides a user's role.
+// RoleFacts are all facts that decide a user's role.
 type RoleFacts struct {
-	// Demanded is spec.role of the serving FitUser; empty when it sets none.
-	Demanded Role
-	// Held is public_metadata.role as Clerk holds it, known or not; empty when absent.
-	Held string
-	// Marked tells that private_metadata.fituser is there: a manifest once gave MarkedRole.
-	Marked     bool
-	MarkedRole string
+	// Desired is spec.role of the active FitUser; empty when it sets none.
+	Desired Role
+	// Current is public_metadata.role in Clerk, known or not; empty when absent.
+	Current string
+	// HasMarker is true when private_metadata.fituser exists: a manifest once granted MarkerRole.
+	HasMarker  bool
+	MarkerRole string
 }
 
-// RolePlan is what to write to Clerk, and the role in force once that is written.
+// RolePlan is the write to Clerk, and the role in force once it is made.
 type RolePlan struct {
 	Change RoleChange
 	Role   Role
 	Source RoleSource
 }
 
-// Plan decides the role (design: who owns what). A demanded role is given with its mark. A mark that no FitUser
-// demands any more is taken back, with the role if Clerk still holds exactly that role.
+// Plan decides the role (design: who owns what). A desired role is granted together with its marker. A marked role that
+// no FitUser desires is revoked if Clerk still holds exactly that role; otherwise only the marker is removed.
 func (f RoleFacts) Plan() RolePlan {
 	switch {
-	case f.Demanded != "":
-		plan := RolePlan{Change: GiveRole, Role: f.Demanded, Source: FromManifest}
-		if f.Held == string(f.Demanded) && f.Marked && f.MarkedRole == f.Held {
-			plan.Change = KeepRole
+	case f.Desired != "":
+		plan := RolePlan{Change: GrantRole, Role: f.Desired, Source: FromManifest}
+		if f.Current == string(f.Desired) && f.HasMarker && f.MarkerRole == f.Current {
+			plan.Change = NoRoleChange
 		}
 		return plan
-	case f.Marked && f.MarkedRole != "" && f.MarkedRole == f.Held:
-		return RolePlan{Change: TakeBackRole, Role: Client, Source: FromDefault}
-	case f.Marked:
-		return f.withoutMark(DropMark)
+	case f.HasMarker && f.MarkerRole != "" && f.MarkerRole == f.Current:
+		return RolePlan{Change: RevokeRole, Role: Client, Source: FromDefault}
+	case f.HasMarker:
+		return f.withoutMarker(RemoveMarker)
 	default:
-		return f.withoutMark(KeepRole)
+		return f.withoutMarker(NoRoleChange)
 	}
 }
 
-// AsHeld is the plan that writes nothing: the role in force while a write that [RoleFacts.Plan] wants has to wait.
-func (f RoleFacts) AsHeld() RolePlan {
-	plan := f.withoutMark(KeepRole)
-	if plan.Source == FromClerk && f.Marked && f.MarkedRole == f.Held {
+// Observed returns the role in force now, before any write that [RoleFacts.Plan] asks for.
+func (f RoleFacts) Observed() RolePlan {
+	plan := f.withoutMarker(NoRoleChange)
+	if plan.Source == FromClerk && f.HasMarker && f.MarkerRole == f.Current {
 		plan.Source = FromManifest
 	}
 	return plan
 }
 
-func (f RoleFacts) withoutMark(change RoleChange) RolePlan {
-	if held, known := ParseRole(f.Held); known {
-		return RolePlan{Change: change, Role: held, Source: FromClerk}
+func (f RoleFacts) withoutMarker(change RoleChange) RolePlan {
+	if current, known := ParseRole(f.Current); known {
+		return RolePlan{Change: change, Role: current, Source: FromClerk}
 	}
 	return RolePlan{Change: change, Role: Client, Source: FromDefault}
 }

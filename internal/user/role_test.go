@@ -30,79 +30,79 @@ func TestPlan(t *testing.T) {
 	}{
 		"nobody says anything": {
 			user.RoleFacts{},
-			user.RolePlan{Change: user.KeepRole, Role: user.Client, Source: user.FromDefault},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
 		"Clerk says a role": {
-			user.RoleFacts{Held: "trainer"},
-			user.RolePlan{Change: user.KeepRole, Role: user.Trainer, Source: user.FromClerk},
+			user.RoleFacts{Current: "trainer"},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Trainer, Source: user.FromClerk},
 		},
 		"Clerk says client": {
-			user.RoleFacts{Held: "client"},
-			user.RolePlan{Change: user.KeepRole, Role: user.Client, Source: user.FromClerk},
+			user.RoleFacts{Current: "client"},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromClerk},
 		},
 		"Clerk says no known role": {
-			user.RoleFacts{Held: "owner"},
-			user.RolePlan{Change: user.KeepRole, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{Current: "owner"},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
 		"a role in capitals is no role": {
-			user.RoleFacts{Held: "Admin"},
-			user.RolePlan{Change: user.KeepRole, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{Current: "Admin"},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
 		"a manifest demands a role": {
-			user.RoleFacts{Demanded: user.Admin},
-			user.RolePlan{Change: user.GiveRole, Role: user.Admin, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Admin},
+			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
 		"what is demanded was given": {
-			user.RoleFacts{Demanded: user.Admin, Held: "admin", Marked: true, MarkedRole: "admin"},
-			user.RolePlan{Change: user.KeepRole, Role: user.Admin, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Admin, Current: "admin", HasMarker: true, MarkerRole: "admin"},
+			user.RolePlan{Change: user.NoRoleChange, Role: user.Admin, Source: user.FromManifest},
 		},
 		"what is demanded is held without a mark": {
-			user.RoleFacts{Demanded: user.Admin, Held: "admin"},
-			user.RolePlan{Change: user.GiveRole, Role: user.Admin, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Admin, Current: "admin"},
+			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
 		"what is demanded is held with another role's mark": {
-			user.RoleFacts{Demanded: user.Admin, Held: "admin", Marked: true, MarkedRole: "trainer"},
-			user.RolePlan{Change: user.GiveRole, Role: user.Admin, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Admin, Current: "admin", HasMarker: true, MarkerRole: "trainer"},
+			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
 		"somebody changed the role in Clerk while a manifest rules": {
-			user.RoleFacts{Demanded: user.Trainer, Held: "admin", Marked: true, MarkedRole: "trainer"},
-			user.RolePlan{Change: user.GiveRole, Role: user.Trainer, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Trainer, Current: "admin", HasMarker: true, MarkerRole: "trainer"},
+			user.RolePlan{Change: user.GrantRole, Role: user.Trainer, Source: user.FromManifest},
 		},
 		"the manifest changed": {
-			user.RoleFacts{Demanded: user.Admin, Held: "trainer", Marked: true, MarkedRole: "trainer"},
-			user.RolePlan{Change: user.GiveRole, Role: user.Admin, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Admin, Current: "trainer", HasMarker: true, MarkerRole: "trainer"},
+			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
 		"a manifest can demand client": {
-			user.RoleFacts{Demanded: user.Client, Held: "admin"},
-			user.RolePlan{Change: user.GiveRole, Role: user.Client, Source: user.FromManifest},
+			user.RoleFacts{Desired: user.Client, Current: "admin"},
+			user.RolePlan{Change: user.GrantRole, Role: user.Client, Source: user.FromManifest},
 		},
 		"the manifest is gone": {
-			user.RoleFacts{Held: "admin", Marked: true, MarkedRole: "admin"},
-			user.RolePlan{Change: user.TakeBackRole, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{Current: "admin", HasMarker: true, MarkerRole: "admin"},
+			user.RolePlan{Change: user.RevokeRole, Role: user.Client, Source: user.FromDefault},
 		},
 		"the manifest is gone and somebody set another role since": {
-			user.RoleFacts{Held: "trainer", Marked: true, MarkedRole: "admin"},
-			user.RolePlan{Change: user.DropMark, Role: user.Trainer, Source: user.FromClerk},
+			user.RoleFacts{Current: "trainer", HasMarker: true, MarkerRole: "admin"},
+			user.RolePlan{Change: user.RemoveMarker, Role: user.Trainer, Source: user.FromClerk},
 		},
 		"the manifest is gone and somebody wrote the role otherwise since": {
-			user.RoleFacts{Held: "Admin", Marked: true, MarkedRole: "admin"},
-			user.RolePlan{Change: user.DropMark, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{Current: "Admin", HasMarker: true, MarkerRole: "admin"},
+			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
 		"the manifest is gone and somebody removed the role since": {
-			user.RoleFacts{Marked: true, MarkedRole: "admin"},
-			user.RolePlan{Change: user.DropMark, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{HasMarker: true, MarkerRole: "admin"},
+			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
 		"a role of an older release was given and is unknown now": {
-			user.RoleFacts{Held: "owner", Marked: true, MarkedRole: "owner"},
-			user.RolePlan{Change: user.TakeBackRole, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{Current: "owner", HasMarker: true, MarkerRole: "owner"},
+			user.RolePlan{Change: user.RevokeRole, Role: user.Client, Source: user.FromDefault},
 		},
 		"a mark without a role takes nothing back": {
-			user.RoleFacts{Held: "admin", Marked: true},
-			user.RolePlan{Change: user.DropMark, Role: user.Admin, Source: user.FromClerk},
+			user.RoleFacts{Current: "admin", HasMarker: true},
+			user.RolePlan{Change: user.RemoveMarker, Role: user.Admin, Source: user.FromClerk},
 		},
 		"a mark without a role where there is no role": {
-			user.RoleFacts{Marked: true},
-			user.RolePlan{Change: user.DropMark, Role: user.Client, Source: user.FromDefault},
+			user.RoleFacts{HasMarker: true},
+			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,23 +123,23 @@ func TestAsHeldSaysWhatIsInForceNow(t *testing.T) {
 	}{
 		"nothing held": {user.RoleFacts{}, user.Client, user.FromDefault},
 		"a demand is not in force before it is written": {
-			user.RoleFacts{Demanded: user.Admin, Held: "trainer"}, user.Trainer, user.FromClerk,
+			user.RoleFacts{Desired: user.Admin, Current: "trainer"}, user.Trainer, user.FromClerk,
 		},
 		"a given role stays in force until it is taken back": {
-			user.RoleFacts{Held: "admin", Marked: true, MarkedRole: "admin"}, user.Admin, user.FromManifest,
+			user.RoleFacts{Current: "admin", HasMarker: true, MarkerRole: "admin"}, user.Admin, user.FromManifest,
 		},
 		"another role than the marked one is somebody else's": {
-			user.RoleFacts{Held: "trainer", Marked: true, MarkedRole: "admin"}, user.Trainer, user.FromClerk,
+			user.RoleFacts{Current: "trainer", HasMarker: true, MarkerRole: "admin"}, user.Trainer, user.FromClerk,
 		},
 		"an unknown role is none": {
-			user.RoleFacts{Held: "owner", Marked: true, MarkedRole: "owner"}, user.Client, user.FromDefault,
+			user.RoleFacts{Current: "owner", HasMarker: true, MarkerRole: "owner"}, user.Client, user.FromDefault,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want := user.RolePlan{Change: user.KeepRole, Role: test.role, Source: test.from}
-			if diff := cmp.Diff(want, test.facts.AsHeld()); diff != "" {
-				t.Errorf("AsHeld of %+v (-want +got):\n%s", test.facts, diff)
+			want := user.RolePlan{Change: user.NoRoleChange, Role: test.role, Source: test.from}
+			if diff := cmp.Diff(want, test.facts.Observed()); diff != "" {
+				t.Errorf("Observed of %+v (-want +got):\n%s", test.facts, diff)
 			}
 		})
 	}
@@ -151,9 +151,9 @@ func allFacts() []user.RoleFacts {
 	var all []user.RoleFacts
 	for _, demanded := range []user.Role{"", user.Admin, user.Trainer, user.Client} {
 		for _, role := range held {
-			all = append(all, user.RoleFacts{Demanded: demanded, Held: role})
+			all = append(all, user.RoleFacts{Desired: demanded, Current: role})
 			for _, mark := range held {
-				all = append(all, user.RoleFacts{Demanded: demanded, Held: role, Marked: true, MarkedRole: mark})
+				all = append(all, user.RoleFacts{Desired: demanded, Current: role, HasMarker: true, MarkerRole: mark})
 			}
 		}
 	}
@@ -163,12 +163,12 @@ func allFacts() []user.RoleFacts {
 // written are the facts once Clerk has taken the change.
 func written(f user.RoleFacts, change user.RoleChange) user.RoleFacts {
 	switch change {
-	case user.GiveRole:
-		f.Held, f.Marked, f.MarkedRole = string(f.Demanded), true, string(f.Demanded)
-	case user.TakeBackRole:
-		f.Held, f.Marked, f.MarkedRole = "", false, ""
-	case user.DropMark:
-		f.Marked, f.MarkedRole = false, ""
+	case user.GrantRole:
+		f.Current, f.HasMarker, f.MarkerRole = string(f.Desired), true, string(f.Desired)
+	case user.RevokeRole:
+		f.Current, f.HasMarker, f.MarkerRole = "", false, ""
+	case user.RemoveMarker:
+		f.HasMarker, f.MarkerRole = false, ""
 	}
 	return f
 }
@@ -178,11 +178,11 @@ func TestAPlanThatWasCarriedOutIsKept(t *testing.T) {
 	for _, facts := range allFacts() {
 		plan := facts.Plan()
 		after := written(facts, plan.Change)
-		want := user.RolePlan{Change: user.KeepRole, Role: plan.Role, Source: plan.Source}
+		want := user.RolePlan{Change: user.NoRoleChange, Role: plan.Role, Source: plan.Source}
 		if diff := cmp.Diff(want, after.Plan()); diff != "" {
 			t.Errorf("%+v, planned %v, then %+v (-want +got):\n%s", facts, plan, after, diff)
 		}
-		if diff := cmp.Diff(want, after.AsHeld()); diff != "" {
+		if diff := cmp.Diff(want, after.Observed()); diff != "" {
 			t.Errorf("%+v: what is held is not what was planned (-want +got):\n%s", after, diff)
 		}
 	}
@@ -196,17 +196,17 @@ func TestEveryPlan(t *testing.T) {
 		if _, known := user.ParseRole(string(plan.Role)); !known {
 			t.Errorf("%+v: role %q is in force", facts, plan.Role)
 		}
-		if facts.Demanded != "" && plan.Role != facts.Demanded {
+		if facts.Desired != "" && plan.Role != facts.Desired {
 			t.Errorf("%+v: role %q is in force, want the demanded one", facts, plan.Role)
 		}
-		if after.Marked != (facts.Demanded != "") {
+		if after.HasMarker != (facts.Desired != "") {
 			t.Errorf("%+v: leaves %+v, want a mark where a role is demanded and none elsewhere", facts, after)
 		}
-		given := facts.Marked && facts.MarkedRole == facts.Held
-		if facts.Demanded == "" && after.Held != facts.Held && !given {
+		given := facts.HasMarker && facts.MarkerRole == facts.Current
+		if facts.Desired == "" && after.Current != facts.Current && !given {
 			t.Errorf("%+v: takes away a role that no manifest gave", facts)
 		}
-		if facts.Demanded == "" && !facts.Marked && plan.Change != user.KeepRole {
+		if facts.Desired == "" && !facts.HasMarker && plan.Change != user.NoRoleChange {
 			t.Errorf("%+v: writes (%s) to a user whom no manifest ever named", facts, plan.Change)
 		}
 	}
@@ -216,8 +216,8 @@ func TestEveryPlan(t *testing.T) {
 func TestRoleChangesHaveNames(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[user.RoleChange]string{
-		user.KeepRole: "keep", user.GiveRole: "give", user.TakeBackRole: "take back", user.DropMark: "drop mark",
-		-1: "RoleChange(-1)", user.DropMark + 1: "RoleChange(4)",
+		user.NoRoleChange: "none", user.GrantRole: "grant", user.RevokeRole: "revoke", user.RemoveMarker: "remove_marker",
+		-1: "RoleChange(-1)", user.RemoveMarker + 1: "RoleChange(4)",
 	} {
 		if got := change.String(); got != want {
 			t.Errorf("%d is %q, want %q", int(change), got, want)

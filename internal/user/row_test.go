@@ -14,7 +14,7 @@ var signedUp = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func jane() user.User {
 	return user.User{
 		ID: "user_jane", Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100",
-		Role: "owner", Marked: true, MarkedRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		Role: "owner", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
 		CreatedAt: signedUp, UpdatedAt: signedUp.Add(time.Hour),
 	}
 }
@@ -78,7 +78,7 @@ func TestASignInIsNoDifference(t *testing.T) {
 
 func TestRoleFactsJoinClerkAndManifest(t *testing.T) {
 	t.Parallel()
-	want := user.RoleFacts{Demanded: user.Admin, Held: "owner", Marked: true, MarkedRole: "trainer"}
+	want := user.RoleFacts{Desired: user.Admin, Current: "owner", HasMarker: true, MarkerRole: "trainer"}
 	if diff := cmp.Diff(want, jane().RoleFacts(user.Admin)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -17,9 +17,9 @@ type User struct {
 
 	// Role is public_metadata.role as it stands; empty when absent. A value that is no string stands as its JSON text.
 	Role string
-	// Marked and MarkedRole are the mark in private_metadata.fituser; see [RoleFacts].
-	Marked     bool
-	MarkedRole string
+	// HasMarker and MarkerRole are the mark in private_metadata.fituser; see [RoleFacts].
+	HasMarker  bool
+	MarkerRole string
 
 	Banned, Locked, Deprovisioned bool
 
@@ -39,5 +39,5 @@ func (u User) IsTest() bool {
 
 // RoleFacts joins what Clerk holds with what a FitUser demands.
 func (u User) RoleFacts(demanded Role) RoleFacts {
-	return RoleFacts{Demanded: demanded, Held: u.Role, Marked: u.Marked, MarkedRole: u.MarkedRole}
+	return RoleFacts{Desired: demanded, Current: u.Role, HasMarker: u.HasMarker, MarkerRole: u.MarkerRole}
 }

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 func TestTheLifeOfADeployment(t *testing.T) {
@@ -129,7 +129,7 @@ func (w *world) firstUser() {
 	w.jane = w.signUp("Jane")
 	w.deliver()
 	w.eventually("the row is there", func() error { return w.row(w.jane, "first_name", "Jane") })
-	w.kubectl("wait", "--for=condition=Ready", "fituser/"+v1alpha1.NameFor(w.jane, 0), "--timeout=60s")
+	w.kubectl("wait", "--for=condition=Ready", "fituser/"+fitusers.NameFor(w.jane, 0), "--timeout=60s")
 	w.Logf("kubectl get fitusers -o wide\n%s", w.kubectl("get", "fitusers", "-o", "wide"))
 	w.Logf("SELECT * FROM users: %v", w.table.Query("SELECT id, email, first_name, role FROM users"))
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
@@ -88,10 +88,10 @@ func (w *world) makeVolume() {
 func (w *world) synced(id, name string) {
 	w.Helper()
 	w.eventually(name+"'s FitUser is there", func() error {
-		_, err := w.try("", "get", "fituser", v1alpha1.NameFor(id, 0))
+		_, err := w.try("", "get", "fituser", fitusers.NameFor(id, 0))
 		return err
 	})
-	w.kubectl("wait", "--for=condition=DatabaseSynced", "fituser/"+v1alpha1.NameFor(id, 0), "--timeout=60s")
+	w.kubectl("wait", "--for=condition=DatabaseSynced", "fituser/"+fitusers.NameFor(id, 0), "--timeout=60s")
 	if w.table != nil {
 		if err := w.row(id, "first_name", name); err != nil {
 			w.Error(err)

@@ -253,7 +253,7 @@ func (j *job) deletionsAreHeldBack() {
 			return err
 		}
 		for _, event := range events.Items {
-			if event.Reason == "DeletionsHeldBack" {
+			if event.Reason == "DeletionsDeferred" {
 				return nil
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // second is an operator with other names than the manifests', which the policy must not need to know.
@@ -96,8 +97,8 @@ func awaitPolicy(t *testing.T, c client.Client, namespace string) {
 }
 
 func bare(namespace, id string) *v1alpha1.FitUser {
-	u := v1alpha1.NewFitUser(namespace, id, 0)
-	u.Annotations[v1alpha1.AnnotationHint] = hint("msg_1")
+	u := fitusers.New(namespace, id, 0)
+	u.Annotations = map[string]string{v1alpha1.AnnotationHint: hint("msg_1")}
 	return u
 }
 
@@ -113,10 +114,10 @@ func wantCreations(t *testing.T, receiver client.Client, namespace string) {
 		"even the lowest role": func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
 		"suspended":            func(u *v1alpha1.FitUser) { u.Spec.Suspend = true },
 		"retained":             func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain },
-		"a label":              func(u *v1alpha1.FitUser) { u.Labels = map[string]string{"a": "b"} },
+		"a label":              func(u *v1alpha1.FitUser) { u.Labels["a"] = "b" },
 		"an annotation":        func(u *v1alpha1.FitUser) { u.Annotations["a"] = "b" },
-		"a person's":           func(u *v1alpha1.FitUser) { delete(u.Annotations, v1alpha1.AnnotationMadeBy) },
-		"somebody else's":      func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationMadeBy] = "me" },
+		"a person's":           func(u *v1alpha1.FitUser) { u.Labels = nil },
+		"somebody else's":      func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "me" },
 		"a long hint":          func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationHint] = strings.Repeat("x", 513) },
 		"a finalizer":          func(u *v1alpha1.FitUser) { u.Finalizers = []string{"example.com/hold"} },
 		"an owner": func(u *v1alpha1.FitUser) {
@@ -132,9 +133,9 @@ func wantCreations(t *testing.T, receiver client.Client, namespace string) {
 			t.Errorf("%s: want the policy's refusal, got %v", name, err)
 		}
 	}
-	for attempt := range v1alpha1.MaxNameAttempts {
-		u := v1alpha1.NewFitUser(namespace, "user_2Taken0AZ", attempt)
-		u.Annotations[v1alpha1.AnnotationHint] = hint("msg_1")
+	for attempt := range fitusers.MaxNameAttempts {
+		u := fitusers.New(namespace, "user_2Taken0AZ", attempt)
+		u.Annotations = map[string]string{v1alpha1.AnnotationHint: hint("msg_1")}
 		if err := receiver.Create(t.Context(), u); err != nil {
 			t.Errorf("a bare FitUser: %v", err)
 		}
@@ -165,7 +166,7 @@ func wantChanges(t *testing.T, admin, receiver client.Client, namespace string) 
 		"an annotation":           `{"metadata":{"annotations":{"a":"c"}}}`,
 		"no annotation":           `{"metadata":{"annotations":{"a":null}}}`,
 		"a new annotation":        `{"metadata":{"annotations":{"c":"d"}}}`,
-		"made by the operator":    `{"metadata":{"annotations":{"identity.fitai.dev/made-by":"fituser-operator"}}}`,
+		"made by the operator":    `{"metadata":{"labels":{"app.kubernetes.io/managed-by":"fituser-operator"}}}`,
 		"a finalizer":             `{"metadata":{"finalizers":["example.com/hold"]}}`,
 		"an owner":                `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"1"}]}}`,
 		"a role beside the hint":  fmt.Sprintf(`{"metadata":{"annotations":{%q:"x"}},"spec":{"role":"admin"}}`, v1alpha1.AnnotationHint),

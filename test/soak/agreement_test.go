@@ -55,7 +55,7 @@ func (p places) user(u clerktest.User) error {
 	var serving *v1alpha1.FitUser
 	made := 0
 	for i, object := range p.fitUsers[u.ID] {
-		if object.MadeByOperator() {
+		if object.ManagedByOperator() {
 			made++
 		}
 		if meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) {
@@ -147,7 +147,7 @@ func (p *people) judge() (verdict, error) {
 		}
 		for _, object := range objects {
 			reason := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
-			if object.MadeByOperator() || reason == nil || reason.Reason != v1alpha1.ReasonUserNotFound {
+			if object.ManagedByOperator() || reason == nil || reason.Reason != v1alpha1.ReasonUserNotFound {
 				v.zombies = append(v.zombies, fmt.Sprintf("FitUser %s of %s, who is gone: %+v", object.Name, id, reason))
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // people are those who change things: users, administrators in Clerk's dashboard, people with kubectl and with SQL.
@@ -272,7 +273,7 @@ func (p *people) deleteFitUser() error {
 			return errNotNow
 		}
 		u = &v1alpha1.FitUser{}
-		u.Namespace, u.Name = p.namespace, v1alpha1.NameFor(id, 0)
+		u.Namespace, u.Name = p.namespace, fitusers.NameFor(id, 0)
 	}
 	if p.objects.Delete(p.Context(), u) != nil {
 		return errNotNow

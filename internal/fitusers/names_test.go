@@ -1,4 +1,4 @@
-package v1alpha1_test
+package fitusers_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -26,7 +26,7 @@ func TestNameForIsAContract(t *testing.T) {
 		{"user_29w83sxmDNGwOuEthce5gg56FcC", 0, "user-29w83sxmdngwouethce5gg56fcc-5005700"},
 		{"user_" + strings.Repeat("Z", 58), 4, "user-" + strings.Repeat("z", 58) + "-3ffffffffffffff-4"},
 	} {
-		if got := v1alpha1.NameFor(test.id, test.attempt); got != test.want {
+		if got := fitusers.NameFor(test.id, test.attempt); got != test.want {
 			t.Errorf("NameFor(%s, %d) = %s, want %s", test.id, test.attempt, got, test.want)
 		}
 	}
@@ -45,9 +45,9 @@ func TestNamesOfDifferentIDsDiffer(t *testing.T) {
 	}
 	holders := map[string]string{}
 	for id := range ids {
-		for attempt := range v1alpha1.MaxNameAttempts {
+		for attempt := range fitusers.MaxNameAttempts {
 			holder := fmt.Sprintf("%s, attempt %d", id, attempt)
-			name := v1alpha1.NameFor(id, attempt)
+			name := fitusers.NameFor(id, attempt)
 			if other, taken := holders[name]; taken {
 				t.Fatalf("%s is the name of %s and of %s", name, holder, other)
 			}
@@ -64,7 +64,7 @@ func FuzzNameFor(f *testing.F) {
 		if _, err := user.ParseID(id); err != nil {
 			return // the API server refuses a FitUser with it
 		}
-		checkName(t, v1alpha1.NameFor(id, int(attempt)), id)
+		checkName(t, fitusers.NameFor(id, int(attempt)), id)
 	})
 }
 

@@ -1,0 +1,48 @@
+// Package eventually waits in tests for a state that other goroutines or processes reach in their own time. It is apart
+// from testenv so that packages which need no control plane do not link one.
+package eventually
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+const (
+	// patience is longer than the slowest machine needs: a test that passes never waits for it.
+	patience = 5 * time.Minute
+	interval = 10 * time.Millisecond
+)
+
+var errNotYet = errors.New("it is not so")
+
+// Succeeds waits until check returns nil, and fails the test with its last error when that takes too long.
+func Succeeds(tb testing.TB, what string, check func() error) {
+	tb.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		last := check()
+		if last == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			tb.Fatalf("waited %s until %s: %v", patience, what, last)
+		}
+	}
+}
+
+// Holds waits until check returns true.
+func Holds(tb testing.TB, what string, check func() bool) {
+	tb.Helper()
+	Succeeds(tb, what, func() error {
+		if !check() {
+			return errNotYet
+		}
+		return nil
+	})
+}
