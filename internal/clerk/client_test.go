@@ -16,7 +16,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestGetReadsAUser(t *testing.T) {
+func TestGet_ReadsUser(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
@@ -29,18 +29,18 @@ func TestGetReadsAUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, _ := s.User("user_jane")
+	stored, _ := s.User("user_jane")
 	want := user.User{
 		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
 		Role: "trainer", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
-		CreatedAt: time.UnixMilli(theirs.CreatedAt), UpdatedAt: time.UnixMilli(theirs.UpdatedAt),
+		CreatedAt: time.UnixMilli(stored.CreatedAt), UpdatedAt: time.UnixMilli(stored.UpdatedAt),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestGetReadsAUserWithNothing(t *testing.T) {
+func TestGet_UserWithoutProfile(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	id := s.SignUp(clerktest.Person{Username: "nobody"})
@@ -54,7 +54,7 @@ func TestGetReadsAUserWithNothing(t *testing.T) {
 	}
 }
 
-func TestNotFoundIsClerksWordForThisVeryID(t *testing.T) {
+func TestClient_NotFoundForDeletedUser(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.client()
@@ -65,10 +65,10 @@ func TestNotFoundIsClerksWordForThisVeryID(t *testing.T) {
 	wantKind(t, err, clerk.NotFound)
 }
 
-func TestNotFoundSurvivesWhatTheSDKMisreads(t *testing.T) {
+func TestClient_NotFoundDespiteStatusInBody(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.fails(answers(http.StatusNotFound, `{"status":200,"errors":[{"message":"not found",`+
+	s.failAll(jsonResponse(http.StatusNotFound, `{"status":200,"errors":[{"message":"not found",`+
 		`"long_message":"No user was found with id user_jane.","code":"resource_not_found"}],"clerk_trace_id":null}`))
 	_, err := s.client().Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.NotFound)
@@ -78,7 +78,7 @@ func TestNotFoundSurvivesWhatTheSDKMisreads(t *testing.T) {
 	}
 }
 
-func TestAWrongBaseDoesNotMakeUsersLookDeleted(t *testing.T) {
+func TestClient_WrongBaseURLIsNotNotFound(t *testing.T) {
 	t.Parallel()
 	for name, base := range map[string]func(url string) string{
 		"without the version": func(url string) string { return strings.TrimSuffix(url, "/v1") },
@@ -92,13 +92,13 @@ func TestAWrongBaseDoesNotMakeUsersLookDeleted(t *testing.T) {
 			_, err := clerk.New(config).Get(t.Context(), s.jane)
 			wantKind(t, err, clerk.Unavailable)
 			if !strings.Contains(err.Error(), "CLERK_API_URL") {
-				t.Errorf("the error does not say what to check: %v", err)
+				t.Errorf("the error does not name the setting: %v", err)
 			}
 		})
 	}
 }
 
-func TestASlashAfterTheBaseDoesNotMatter(t *testing.T) {
+func TestClient_BaseURLWithTrailingSlash(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	config := s.config()
@@ -108,7 +108,7 @@ func TestASlashAfterTheBaseDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestAClientNeedsNoTimeoutOfItsOwn(t *testing.T) {
+func TestClient_DefaultTimeout(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	config := s.config()
@@ -118,7 +118,7 @@ func TestAClientNeedsNoTimeoutOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
+func TestClient_RejectsInvalidIDsLocally(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.client()
@@ -142,7 +142,7 @@ func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
 	}
 }
 
-func TestInstanceIsTheOneOfTheKey(t *testing.T) {
+func TestInstance_ReturnsID(t *testing.T) {
 	t.Parallel()
 	got, err := start(t).client().Instance(t.Context())
 	if err != nil || got != clerktest.DefaultInstanceID {
@@ -150,20 +150,20 @@ func TestInstanceIsTheOneOfTheKey(t *testing.T) {
 	}
 }
 
-func TestAnInstanceWithoutAnIDIsNone(t *testing.T) {
+func TestInstance_RequiresID(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{"object":"instance"}`, `{"object":"instance","id":""}`, `{"object":"instance","id":7}`,
-		`{"object":"user","id":"user_jane"}`, `{"object":"instance","id":"` + personal + `"}`,
+		`{"object":"user","id":"user_jane"}`, `{"object":"instance","id":"` + personalText + `"}`,
 	} {
 		s := start(t)
-		s.fails(answers(http.StatusOK, body))
+		s.failAll(jsonResponse(http.StatusOK, body))
 		_, err := s.client().Instance(t.Context())
 		wantKind(t, err, clerk.Unavailable)
 	}
 }
 
-func TestARotatedKeyIsUsedAtOnce(t *testing.T) {
+func TestClient_UsesRotatedKey(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	var key atomic.Value
@@ -185,7 +185,7 @@ func TestARotatedKeyIsUsedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAKeyThatIsNoHeaderIsNotShown(t *testing.T) {
+func TestClient_ErrorDoesNotQuoteMalformedKey(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	config := s.config()
@@ -194,17 +194,17 @@ func TestAKeyThatIsNoHeaderIsNotShown(t *testing.T) {
 	wantKind(t, err, clerk.Unavailable)
 }
 
-func TestA429StopsEverybody(t *testing.T) {
+func TestClient_TooManyRequestsPausesAllCalls(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		respond  clerktest.Response
 		min, max time.Duration
 	}{
-		"Clerk's":            {clerktest.Throttled(300), 4 * time.Minute, 5 * time.Minute},
-		"in plain text":      {clerktest.PlainText429("300"), 4 * time.Minute, 5 * time.Minute},
-		"of nonsense":        {clerktest.PlainText429("soon"), 0, 10 * time.Second},
-		"without a time":     {clerktest.PlainText429(""), 0, 10 * time.Second},
-		"until next century": {clerktest.PlainText429("Fri, 01 Jan 2100 00:00:00 GMT"), 14 * time.Minute, 15 * time.Minute},
+		"from Clerk":          {clerktest.Throttled(300), 4 * time.Minute, 5 * time.Minute},
+		"plain text":          {clerktest.PlainText429("300"), 4 * time.Minute, 5 * time.Minute},
+		"invalid Retry-After": {clerktest.PlainText429("soon"), 0, 10 * time.Second},
+		"no Retry-After":      {clerktest.PlainText429(""), 0, 10 * time.Second},
+		"next century":        {clerktest.PlainText429("Fri, 01 Jan 2100 00:00:00 GMT"), 14 * time.Minute, 15 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,17 +218,17 @@ func TestA429StopsEverybody(t *testing.T) {
 			for _, err := range []error{first, read, written, instance} {
 				wantKind(t, err, clerk.Throttled)
 				if wait := clerk.RetryAfter(err); wait <= test.min || wait > test.max {
-					t.Errorf("to wait %s, want more than %s and at most %s: %v", wait, test.min, test.max, err)
+					t.Errorf("retry after %s, want more than %s and at most %s: %v", wait, test.min, test.max, err)
 				}
 			}
 			if got := s.RequestCount(""); got != 1 {
-				t.Errorf("%d requests were sent, want the one that was throttled", got)
+				t.Errorf("%d requests were sent, want only the throttled one", got)
 			}
 		})
 	}
 }
 
-func TestOtherErrorsStopNobody(t *testing.T) {
+func TestClient_OtherErrorsDoNotPause(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Empty503()})
@@ -236,18 +236,18 @@ func TestOtherErrorsStopNobody(t *testing.T) {
 	_, err := client.Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unavailable)
 	if wait := clerk.RetryAfter(err); wait != 0 {
-		t.Errorf("to wait %s, want 0", wait)
+		t.Errorf("retry after %s, want 0", wait)
 	}
 	if _, err := client.Get(t.Context(), s.jane); err != nil {
 		t.Errorf("after the fault: %v", err)
 	}
 }
 
-func TestACallerWhoLeavesWaitsForNoAnswer(t *testing.T) {
+func TestGet_CancelledCallerReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	respond, arrived, release := held()
-	s.fails(respond)
+	respond, arrived, release := blockedResponse()
+	s.failAll(respond)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -256,21 +256,21 @@ func TestACallerWhoLeavesWaitsForNoAnswer(t *testing.T) {
 	_, err := s.client().Get(ctx, s.jane)
 	wantKind(t, err, clerk.Unavailable)
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled in it", err)
+		t.Errorf("got %v, want context.Canceled as the cause", err)
 	}
 	release()
 }
 
-func TestKindOfOtherErrors(t *testing.T) {
+func TestKindOf_OtherErrors(t *testing.T) {
 	t.Parallel()
 	if got := clerk.KindOf(errors.New("disk full")); got != clerk.Unavailable {
 		t.Errorf("kind %q, want %q", got, clerk.Unavailable)
 	}
 	if got := clerk.KindOf(nil); got != "" {
-		t.Errorf("kind %q of no error, want none", got)
+		t.Errorf("kind %q of a nil error, want none", got)
 	}
 	if got := clerk.RetryAfter(errors.New("disk full")); got != 0 {
-		t.Errorf("to wait %s, want 0", got)
+		t.Errorf("retry after %s, want 0", got)
 	}
 }
 
@@ -291,7 +291,7 @@ func TestCheckURL(t *testing.T) {
 		if err == nil {
 			t.Errorf("CheckURL(%q): no error", bad)
 		} else if strings.Contains(err.Error(), "sk_test_canary") {
-			t.Errorf("the error shows the address: %v", err)
+			t.Errorf("the error quotes the address: %v", err)
 		}
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// listening starts a Clerk that listens, with n users, and a way to it on which nothing waits.
-func listening(t *testing.T, n int) (*clerktest.Server, *client, []user.ID) {
+// startServer starts a stand-in for Clerk with n users, and a client whose budget and timeout never delay a test.
+func startServer(t *testing.T, n int) (*clerktest.Server, *client, []user.ID) {
 	t.Helper()
 	server := clerktest.NewServer(clerktest.Config{})
 	api := httptest.NewServer(server)
@@ -34,112 +34,112 @@ func listening(t *testing.T, n int) (*clerktest.Server, *client, []user.ID) {
 	return server, c, ids
 }
 
-func TestAListHoldsAllWhomClerkHasAndNobodyElse(t *testing.T) {
+func TestReadUsers_ReturnsExistingUsers(t *testing.T) {
 	t.Parallel()
-	_, c, everybody := listening(t, 101)
-	asked := everybody[:99] // far more than Clerk lists when not told how many
-	got, err := c.many(t.Context(), append(slices.Clone(asked), "user_nobody"))
+	_, c, ids := startServer(t, 101)
+	requested := ids[:99] // more than Clerk lists without a limit
+	got, err := c.readUsers(t.Context(), append(slices.Clone(requested), "user_nobody"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(slices.Sorted(slices.Values(asked)), slices.Sorted(maps.Keys(got))); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(slices.Values(requested)), slices.Sorted(maps.Keys(got))); diff != "" {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	for id, u := range got {
-		if alone, err := c.one(t.Context(), id); err != nil || alone != u {
-			t.Errorf("%s: %+v in the list, %+v alone, %v", id, u, alone, err)
+		if single, err := c.readUser(t.Context(), id); err != nil || single != u {
+			t.Errorf("%s: %+v in the list, %+v by id, %v", id, u, single, err)
 		}
 	}
 }
 
-func TestAnEmptyListIsAListOfNobody(t *testing.T) {
+func TestReadUsers_EmptyList(t *testing.T) {
 	t.Parallel()
-	server, c, ids := listening(t, 2)
+	server, c, ids := startServer(t, 2)
 	server.Inject(clerktest.Fault{Respond: clerktest.EmptyList()})
-	if got, err := c.many(t.Context(), ids); err != nil || len(got) != 0 {
-		t.Errorf("got %v, %v; want nobody and no error", got, err)
+	if got, err := c.readUsers(t.Context(), ids); err != nil || len(got) != 0 {
+		t.Errorf("got %v, %v; want no users and no error", got, err)
 	}
 }
 
-func TestWhatIsNoListSaysNothingOfAnybody(t *testing.T) {
+func TestReadUsers_ClassifiesErrors(t *testing.T) {
 	t.Parallel()
-	nobody := `{"errors":[{"message":"not found","long_message":"No user was found with id user_jane","code":"resource_not_found"}]}`
+	userNotFound := `{"errors":[{"message":"not found","long_message":"No user was found with id user_jane","code":"resource_not_found"}]}`
 	for name, test := range map[string]struct {
 		respond clerktest.Response
 		want    Kind
 	}{
 		"null":              {clerktest.OKNull(), Unavailable},
 		"object":            {clerktest.OKEmptyObject(), Unavailable},
-		"an envelope":       {clerktest.Answer(200, "application/json", `{"data":[],"total_count":0}`), Unavailable},
-		"nothing":           {clerktest.EmptyBody(), Unavailable},
+		"envelope":          {clerktest.Answer(200, "application/json", `{"data":[],"total_count":0}`), Unavailable},
+		"empty body":        {clerktest.EmptyBody(), Unavailable},
 		"HTML":              {clerktest.Answer(200, "text/html", "<html>"), Unavailable},
 		"half the JSON":     {clerktest.HalfJSON(), Unavailable},
-		"cut off":           {clerktest.Truncated(), Unavailable},
-		"no answer":         {clerktest.CloseConnection(), Unavailable},
+		"truncated":         {clerktest.Truncated(), Unavailable},
+		"no response":       {clerktest.CloseConnection(), Unavailable},
 		"502":               {clerktest.HTML502(), Unavailable},
 		"404 in HTML":       {clerktest.HTML404(), Unavailable},
 		"404":               {clerktest.Status(http.StatusNotFound, "resource_not_found"), Unavailable},
-		"404 of one user":   {clerktest.Answer(http.StatusNotFound, "application/json", nobody), Unavailable},
+		"404 of one user":   {clerktest.Answer(http.StatusNotFound, "application/json", userNotFound), Unavailable},
 		"400":               {clerktest.Status(http.StatusBadRequest, "bad_request"), Unavailable},
 		"422":               {clerktest.Status(http.StatusUnprocessableEntity, "form_param_value_invalid"), Unavailable},
-		"the key is wrong":  {clerktest.Status(http.StatusUnauthorized, "clerk_key_invalid"), Unauthorized},
+		"wrong key":         {clerktest.Status(http.StatusUnauthorized, "clerk_key_invalid"), Unauthorized},
 		"too many requests": {clerktest.Throttled(7), Throttled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, c, _ := listening(t, 0)
+			server, c, _ := startServer(t, 0)
 			for _, id := range []string{"user_jane", "user_doe"} {
 				server.SignUp(clerktest.Person{ID: id, Email: id + "@example.com"})
 			}
 			server.Inject(clerktest.Fault{Respond: test.respond})
-			got, err := c.many(t.Context(), []user.ID{"user_jane", "user_doe"})
+			got, err := c.readUsers(t.Context(), []user.ID{"user_jane", "user_doe"})
 			if KindOf(err) != test.want || got != nil {
-				t.Errorf("got %v, %v; want nobody and kind %q", got, err, test.want)
+				t.Errorf("got %v, %v; want no users and kind %q", got, err, test.want)
 			}
 		})
 	}
 }
 
-func TestTheRefusalOfAListKeepsItsStatus(t *testing.T) {
+func TestReadUsers_RejectionKeepsStatus(t *testing.T) {
 	t.Parallel()
-	server, c, ids := listening(t, 2)
+	server, c, ids := startServer(t, 2)
 	server.Inject(clerktest.Fault{Respond: clerktest.Status(http.StatusUnprocessableEntity, "form_param_duplicate")})
-	_, err := c.many(t.Context(), ids)
+	_, err := c.readUsers(t.Context(), ids)
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Status != http.StatusUnprocessableEntity || failure.Code != "form_param_duplicate" {
-		t.Errorf("got %+v, want status and code of Clerk's answer", failure)
+		t.Errorf("got %+v, want status and code of Clerk's response", failure)
 	}
 }
 
-func TestAnEntryThatCannotBeUnderstoodAffectsItselfAlone(t *testing.T) {
+func TestReadUsers_OmitsInvalidEntry(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]clerktest.Response{
-		"a number for a name": clerktest.Replaced(`"Last00002"`, `7`),
-		"a deleted user":      clerktest.Replaced(`"last_name":"Last00002"`, `"last_name":null,"email_addresses":null`),
+		"number as name": clerktest.Replaced(`"Last00002"`, `7`),
+		"deleted user":   clerktest.Replaced(`"last_name":"Last00002"`, `"last_name":null,"email_addresses":null`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, c, ids := listening(t, 3)
+			server, c, ids := startServer(t, 3)
 			server.Inject(clerktest.Fault{Respond: broken})
-			got, err := c.many(t.Context(), ids)
+			got, err := c.readUsers(t.Context(), ids)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, there := got[ids[1]]; len(got) != 2 || there {
+			if _, found := got[ids[1]]; len(got) != 2 || found {
 				t.Errorf("listed %v, want all but %s", slices.Collect(maps.Keys(got)), ids[1])
 			}
 		})
 	}
 }
 
-// TestAHundredCallersShareARequest goes the whole way: callers who wait, one listing, and single requests for the user
-// whose entry is broken and for the one who is gone.
-func TestAHundredCallersShareARequest(t *testing.T) {
+// TestGet_HundredCallersShareOneRequest covers the whole path: queued callers, one list request, and single requests for
+// the user whose entry is invalid and for the deleted user.
+func TestGet_HundredCallersShareOneRequest(t *testing.T) {
 	t.Parallel()
-	server, c, ids := listening(t, maxInFlight+maxBatch)
+	server, c, ids := startServer(t, maxInFlight+maxBatch)
 	first, rest := ids[:maxInFlight], ids[maxInFlight:]
-	gone := rest[7]
-	server.Delete(string(gone))
+	deleted := rest[7]
+	server.Delete(string(deleted))
 	released := make(chan struct{})
 	server.Inject(clerktest.Fault{
 		Match: clerktest.On("GET", "/users/*"), Times: maxInFlight,
@@ -156,24 +156,24 @@ func TestAHundredCallersShareARequest(t *testing.T) {
 	call := func(id user.ID) {
 		calls.Go(func() {
 			u, err := c.Get(t.Context(), id)
-			if id == gone && KindOf(err) != NotFound {
-				t.Errorf("%s, who is gone: %+v, %v", id, u, err)
+			if id == deleted && KindOf(err) != NotFound {
+				t.Errorf("%s, deleted in Clerk: %+v, %v", id, u, err)
 			}
-			if id != gone && (err != nil || u.ID != id) {
+			if id != deleted && (err != nil || u.ID != id) {
 				t.Errorf("%s: %+v, %v", id, u, err)
 			}
 		})
 	}
-	for i, id := range first { // each alone: the next one calls when the one before has been sent
+	for i, id := range first { // one request each: the next call starts after the previous request was sent
 		call(id)
-		for len(c.batch.shared) <= i || gathering(c.batch) > 0 {
+		for len(c.batch.batchSlots) <= i || queueLength(c.batch) > 0 {
 			runtime.Gosched()
 		}
 	}
 	for _, id := range rest {
 		call(id)
 	}
-	for gathering(c.batch) < len(rest) {
+	for queueLength(c.batch) < len(rest) {
 		runtime.Gosched()
 	}
 	close(released)
@@ -189,9 +189,9 @@ func TestAHundredCallersShareARequest(t *testing.T) {
 	}
 }
 
-// gathering is how many users wait to be asked for.
-func gathering(b *batch) int {
+// queueLength returns the number of queued users.
+func queueLength(b *batch) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.order)
+	return len(b.queue)
 }
