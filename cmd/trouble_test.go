@@ -47,7 +47,7 @@ func (s *system) trouble(lasting time.Duration) {
 			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[4] + "'")
 		},
 		func() { // Clerk is away, then asks for a pause
-			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Answer(http.StatusServiceUnavailable, "", "")})
+			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Static(http.StatusServiceUnavailable, "", "")})
 			s.live(lasting/20, ids)
 			end()
 			s.clerk.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Throttled(3)})

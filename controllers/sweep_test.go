@@ -222,7 +222,7 @@ func TestSweepOfABadListing(t *testing.T) {
 		"half the JSON":   {clerktest.HalfJSON(), page, true},
 		"closed":          {clerktest.Truncated(), page, true},
 		"no count":        {clerktest.OKEmptyObject(), "/users/count", true},
-		"count too large": {clerktest.Answer(200, "application/json", `{"object":"total_count","total_count":10000}`), "/users/count", false},
+		"count too large": {clerktest.Static(200, "application/json", `{"object":"total_count","total_count":10000}`), "/users/count", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

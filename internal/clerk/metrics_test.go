@@ -33,7 +33,7 @@ func TestMetrics_CountRequestsByEndpointAndCode(t *testing.T) {
 	_, _ = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 	_, _ = client.Instance(t.Context())
 	for _, respond := range []clerktest.Response{
-		clerktest.Answer(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),
+		clerktest.Static(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),
 	} {
 		s.Inject(clerktest.Fault{Times: 1, Respond: respond})
 		get(s.jane)

@@ -36,17 +36,17 @@ func unusableResponses() map[string]clerktest.Response {
 		"502 in HTML":                     clerktest.HTML502(),
 		"empty 503":                       clerktest.Empty503(),
 		"500 from Clerk":                  clerktest.Status(http.StatusInternalServerError, "internal_clerk_error"),
-		"500 with personal data":          clerktest.Answer(http.StatusInternalServerError, "text/plain", personalText),
-		"Cloudflare's 520":                clerktest.Answer(520, "text/plain", personalText),
-		"408":                             clerktest.Answer(http.StatusRequestTimeout, "", ""),
+		"500 with personal data":          clerktest.Static(http.StatusInternalServerError, "text/plain", personalText),
+		"Cloudflare's 520":                clerktest.Static(520, "text/plain", personalText),
+		"408":                             clerktest.Static(http.StatusRequestTimeout, "", ""),
 		"500 with errors null":            jsonResponse(http.StatusInternalServerError, `{"errors":null}`),
 		"400 with errors null":            jsonResponse(http.StatusBadRequest, `{"errors":null}`),
-		"403 in HTML":                     clerktest.Answer(http.StatusForbidden, "text/html", personalText),
-		"413 in HTML":                     clerktest.Answer(http.StatusRequestEntityTooLarge, "text/html", personalText),
+		"403 in HTML":                     clerktest.Static(http.StatusForbidden, "text/html", personalText),
+		"413 in HTML":                     clerktest.Static(http.StatusRequestEntityTooLarge, "text/html", personalText),
 		"409 while locked":                clerktest.Status(http.StatusConflict, "resource_locked"),
 		"404 in HTML":                     clerktest.HTML404(),
 		"404 without errors":              clerktest.ErrorsEmpty404(),
-		"404 without a body":              clerktest.Answer(http.StatusNotFound, "application/json", ""),
+		"404 without a body":              clerktest.Static(http.StatusNotFound, "application/json", ""),
 		"404 with status 200 in the body": clerktest.StatusInBody(),
 		"404 of an unknown URL":           notFound("The URL was not found"),
 		"404 of the instance":             notFound("No instance was found with id ins_2standin"),
@@ -56,7 +56,7 @@ func unusableResponses() map[string]clerktest.Response {
 		"404 with another code":           clerktest.Status(http.StatusNotFound, "organization_not_found_or_unauthorized"),
 		"404 with another code about the user": jsonResponse(http.StatusNotFound, `{"errors":[{"code":"actor_token_subject_not_found",`+
 			`"message":"user not found","long_message":"The user user_jane no longer exists."}]}`),
-		"404 in plain text": clerktest.Answer(http.StatusNotFound, "text/plain",
+		"404 in plain text": clerktest.Static(http.StatusNotFound, "text/plain",
 			`{"errors":[{"long_message":"No user was found with id user_jane","code":"resource_not_found"}]}`),
 		"404 truncated": jsonResponse(http.StatusNotFound,
 			`{"errors":[{"long_message":"No user was found with id user_jane","code":"resource_not_found"}`),
@@ -66,7 +66,7 @@ func unusableResponses() map[string]clerktest.Response {
 		"200 without a body":          clerktest.EmptyBody(),
 		"200 truncated":               clerktest.Truncated(),
 		"200 with half the JSON":      clerktest.HalfJSON(),
-		"200 in HTML":                 clerktest.Answer(http.StatusOK, "text/html", personalText),
+		"200 in HTML":                 clerktest.Static(http.StatusOK, "text/html", personalText),
 		"200 with HTML labelled JSON": jsonResponse(http.StatusOK, "<html>"+personalText),
 		"200 with text labelled JSON": jsonResponse(http.StatusOK, personalText),
 		"200 with a string":           jsonResponse(http.StatusOK, `"`+personalText+`"`),
@@ -75,8 +75,8 @@ func unusableResponses() map[string]clerktest.Response {
 		"200 with two values":         jsonResponse(http.StatusOK, "{} {}"),
 		"200 with deep JSON":          jsonResponse(http.StatusOK, deepJSON()),
 		"201":                         jsonResponse(http.StatusCreated, "{}"),
-		"204":                         clerktest.Answer(http.StatusNoContent, "", ""),
-		"304":                         clerktest.Answer(http.StatusNotModified, "", ""),
+		"204":                         clerktest.Static(http.StatusNoContent, "", ""),
+		"304":                         clerktest.Static(http.StatusNotModified, "", ""),
 		"no response":                 clerktest.CloseConnection(),
 		"not HTTP":                    notHTTP,
 	}
@@ -118,7 +118,7 @@ func withContentType(contentType string) clerktest.Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		recorder := httptest.NewRecorder()
 		next.ServeHTTP(recorder, r)
-		clerktest.Answer(recorder.Code, contentType, recorder.Body.String())(w, r, nil)
+		clerktest.Static(recorder.Code, contentType, recorder.Body.String())(w, r, nil)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestClient_ClassifiesClerkErrors(t *testing.T) {
 func TestClient_AnyUnauthorizedCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.failAll(clerktest.Answer(http.StatusUnauthorized, "text/plain", personalText))
+	s.failAll(clerktest.Static(http.StatusUnauthorized, "text/plain", personalText))
 	_, err := s.client().Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unauthorized)
 }

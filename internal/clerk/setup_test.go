@@ -51,7 +51,7 @@ func (s standIn) failAll(respond clerktest.Response) { s.Inject(clerktest.Fault{
 
 // jsonResponse returns a fixed JSON response.
 func jsonResponse(status int, body string) clerktest.Response {
-	return clerktest.Answer(status, "application/json", body)
+	return clerktest.Static(status, "application/json", body)
 }
 
 // blockedResponse delays requests until release is called, then passes them to the API. arrived receives the path of
