@@ -20,9 +20,9 @@ type (
 	usersReader func(context.Context, []user.ID) (map[user.ID]user.User, error)
 )
 
-// batch coalesces concurrent reads of users into shared requests. It adds no delay: a single user is requested at once,
-// and further users queue only while the budget or the requests in flight hold the next request back. (The known
-// batching libraries collect for a fixed time instead, which costs latency when idle and requests when busy.)
+// batch coalesces concurrent reads of users into shared requests. It adds no delay: a single user is requested at once.
+// Further users queue only while the budget or the requests in flight delay the next request. (The known batching
+// libraries collect for a fixed time instead, which costs latency when idle and requests when busy.)
 //
 // A caller never joins a request that is already sent: the response may be older than the event that caused the call.
 // Requests do not end with the callers' contexts, because callers share them; the client's timeout bounds them.

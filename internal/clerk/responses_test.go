@@ -2,17 +2,10 @@ package clerk_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
-	"errors"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -30,7 +23,8 @@ func notFound(longMessage string) clerktest.Response {
 		`{"errors":[{"message":"not found","long_message":"`+longMessage+`","code":"resource_not_found"}]}`)
 }
 
-// unusableResponses returns responses that prove neither that the user is deleted, nor that the request or the key is wrong.
+// unusableResponses returns responses that prove neither that the user is deleted, nor that the request or the key is
+// wrong.
 func unusableResponses() map[string]clerktest.Response {
 	return map[string]clerktest.Response{
 		"502 in HTML":                     clerktest.HTML502(),
@@ -173,163 +167,5 @@ func TestClient_UnusableUserIsUnavailable(t *testing.T) {
 			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 			wantKind(t, err, clerk.Unavailable)
 		})
-	}
-}
-
-func TestClient_TimesOut(t *testing.T) {
-	t.Parallel()
-	for name, respond := range map[string]clerktest.Response{
-		"no response":        clerktest.Hang(),
-		"dripping body":      clerktest.SlowDrip(time.Millisecond),
-		"hanging error body": hangingError,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t)
-			s.failAll(respond)
-			config := s.config()
-			config.Timeout = 50 * time.Millisecond
-			_, err := clerk.New(config).Get(t.Context(), s.jane)
-			wantKind(t, err, clerk.Unavailable)
-		})
-	}
-}
-
-func TestClient_BoundsResponseBody(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.failAll(tooLarge)
-	_, err := s.client().Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unavailable)
-	if !strings.Contains(err.Error(), "larger than a page") {
-		t.Errorf("the error does not name the size: %v", err)
-	}
-}
-
-// hangingError sends a status and the start of a body, then hangs.
-func hangingError(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusNotFound)
-	_, _ = w.Write([]byte(`{"errors":[`))
-	_ = http.NewResponseController(w).Flush()
-	<-r.Context().Done()
-}
-
-func TestClient_ClassifiesClerkErrors(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		status int
-		code   string
-		want   clerk.Kind
-	}{
-		{http.StatusBadRequest, "bad_request", clerk.Rejected},
-		{http.StatusUnauthorized, "clerk_key_invalid", clerk.Unauthorized},
-		{http.StatusPaymentRequired, "unsupported_subscription_plan_features", clerk.Rejected},
-		{http.StatusForbidden, "authorization_invalid", clerk.Unauthorized},
-		{http.StatusNotFound, "resource_not_found", clerk.Unavailable}, // "Resource not found" names no id
-		{http.StatusRequestTimeout, "request_timeout", clerk.Unavailable},
-		{http.StatusConflict, "resource_locked", clerk.Unavailable},
-		{http.StatusConflict, "user_managed_by_scim", clerk.Rejected},
-		{http.StatusGone, "operation_deprecated", clerk.Rejected},
-		{http.StatusRequestEntityTooLarge, "request_body_too_large", clerk.Rejected},
-		{http.StatusUnsupportedMediaType, "unsupported_content_type", clerk.Rejected},
-		{http.StatusUnprocessableEntity, "form_param_exceeds_allowed_size", clerk.Rejected},
-		{http.StatusTooManyRequests, "too_many_requests", clerk.Throttled},
-		{http.StatusInternalServerError, "internal_clerk_error", clerk.Unavailable},
-		{http.StatusBadGateway, "bad_gateway", clerk.Unavailable},
-		{http.StatusServiceUnavailable, "service_unavailable", clerk.Unavailable},
-		{http.StatusGatewayTimeout, "gateway_timeout", clerk.Unavailable},
-	} {
-		t.Run(test.code, func(t *testing.T) {
-			t.Parallel()
-			s := start(t)
-			s.failAll(clerktest.Status(test.status, test.code))
-			_, err := s.client().Get(t.Context(), s.jane)
-			wantKind(t, err, test.want)
-			var failure *clerk.Error
-			if !errors.As(err, &failure) || failure.Status != test.status || failure.Code != test.code || failure.TraceID == "" {
-				t.Errorf("got %+v, want status %d, code %s and a trace id", failure, test.status, test.code)
-			}
-		})
-	}
-}
-
-func TestClient_AnyUnauthorizedCounts(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.failAll(clerktest.Static(http.StatusUnauthorized, "text/plain", personalText))
-	_, err := s.client().Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unauthorized)
-}
-
-func TestClient_ErrorsDoNotQuoteResponse(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.failAll(jsonResponse(http.StatusUnprocessableEntity, `{"errors":[{"message":"`+personalText+`","long_message":"`+personalText+
-		`","code":"`+personalText+`","meta":{"param_name":"`+personalText+`"}}],"clerk_trace_id":"`+personalText+`"}`))
-	_, err := s.client().Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unavailable)
-	_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
-	wantKind(t, err, clerk.Unavailable)
-}
-
-func TestClient_DoesNotFollowRedirects(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{
-		http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
-		http.StatusPermanentRedirect,
-	} {
-		t.Run(http.StatusText(status), func(t *testing.T) {
-			t.Parallel()
-			var requests atomic.Int32
-			target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
-			t.Cleanup(target.Close)
-			s := start(t)
-			s.failAll(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-				w.Header().Set("Content-Type", "application/json")
-				http.Redirect(w, r, target.URL+"/"+personalText, status)
-			})
-			_, err := s.client().Get(t.Context(), s.jane)
-			wantKind(t, err, clerk.Unavailable)
-			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
-			wantKind(t, err, clerk.Unavailable)
-			if requests.Load() != 0 {
-				t.Error("the request was sent to another host, with the key")
-			}
-		})
-	}
-}
-
-func TestClient_ConnectionRefused(t *testing.T) {
-	t.Parallel()
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-	config := standIn{url: closed.URL + "/v1"}.config()
-	_, err := clerk.New(config).Get(t.Context(), "user_jane")
-	wantKind(t, err, clerk.Unavailable)
-}
-
-func TestClient_UntrustedCertificate(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the server logs the failed handshake
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	_, err := clerk.New(standIn{url: server.URL + "/v1"}.config()).Get(t.Context(), "user_jane")
-	wantKind(t, err, clerk.Unavailable)
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
-		t.Errorf("got %v, want a certificate error as the cause", err)
-	}
-}
-
-func TestClient_CancelledContextIsCause(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := s.client().WriteRole(ctx, s.jane, user.GrantRole, user.Admin)
-	wantKind(t, err, clerk.Unavailable)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled as the cause", err)
 	}
 }

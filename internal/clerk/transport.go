@@ -42,8 +42,8 @@ func newHTTPTransport() *http.Transport {
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2: true,
-		// Without pings, a connection whose other end has vanished stays in use, and all its requests time out until the
-		// kernel closes it after 15 minutes (golang/go#36026).
+		// Without pings, a connection stays in use after its other end has vanished. All its requests then time out until
+		// the kernel closes it after 15 minutes (golang/go#36026).
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxConnsPerHost:     maxConnections,
