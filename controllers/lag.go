@@ -15,7 +15,7 @@ const (
 // lag is how long to wait before asking Clerk again because its answer does not contain its own event yet; 0 when it
 // does, or when the event is too old to wait for any longer.
 func (r *Reconciler) lag(k *known) time.Duration {
-	age := k.now.Sub(k.hint.Since())
+	age := k.now.Sub(k.hint.OccurredAt())
 	// An event from the future is a clock that is wrong, or somebody's joke: nobody waits for its time to come.
 	if !contradicts(k.hint, k.clerk) || age.Abs() >= r.LagTolerance {
 		return 0

@@ -177,7 +177,7 @@ const fresh = time.Hour
 func pending(object *v1alpha1.FitUser, now time.Time) bool {
 	hint, hinted := object.Hint()
 	return object.Status.ObservedGeneration != object.Generation ||
-		hinted && hint.Message != object.Status.ObservedHint && now.Sub(hint.Since()) < fresh ||
+		hinted && hint.MessageID != object.Status.ObservedHint && now.Sub(hint.OccurredAt()) < fresh ||
 		!meta.IsStatusConditionTrue(object.Status.Conditions, v1alpha1.ConditionReady) && readyReason(object) != v1alpha1.ReasonEmailMissing
 }
 

@@ -65,7 +65,7 @@ func (r *Reconciler) patchStatus(
 	}
 	before := object.DeepCopy()
 	object.Status = status
-	object.Status.ObservedHint = k.hint.Message
+	object.Status.ObservedHint = k.hint.MessageID
 	object.Status.LastChangeTime = &metav1.Time{Time: k.now}
 	write := func() error {
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

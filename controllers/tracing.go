@@ -15,9 +15,9 @@ import (
 // beginSpan begins the span of one look at a user. It belongs to the webhook's trace until that event is dealt with.
 func (r *Reconciler) beginSpan(ctx context.Context, k *known) (context.Context, trace.Span) {
 	attributes := []attribute.KeyValue{attribute.String("clerk.user.id", string(k.id)), attribute.Bool("fituser.swept", k.swept)}
-	if k.hint.Message != "" && !r.eventDealtWith(k) {
+	if k.hint.MessageID != "" && !r.eventDealtWith(k) {
 		ctx = tracing.Continue(ctx, k.hint.Trace)
-		attributes = append(attributes, attribute.String("svix.id", k.hint.Message))
+		attributes = append(attributes, attribute.String("svix.id", k.hint.MessageID))
 	}
 	return r.Tracer.Start(ctx, "reconcile", trace.WithAttributes(attributes...))
 }
@@ -35,11 +35,11 @@ func (k *known) endSpan(span trace.Span) {
 // there. Of an event that changed nothing none does, and it is remembered. While the operator still tries, it is not dealt
 // with; what waits for a person is nobody's delay.
 func (r *Reconciler) eventDealtWith(k *known) bool {
-	if message, ok := r.dealt.Load(k.id); ok && message == k.hint.Message {
+	if message, ok := r.dealt.Load(k.id); ok && message == k.hint.MessageID {
 		return true
 	}
 	return slices.ContainsFunc(k.all(), func(u *v1alpha1.FitUser) bool {
-		return u.Status.ObservedHint == k.hint.Message &&
+		return u.Status.ObservedHint == k.hint.MessageID &&
 			!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReconciling)
 	})
 }
@@ -47,7 +47,7 @@ func (r *Reconciler) eventDealtWith(k *known) bool {
 // noteDealt remembers that the last event is dealt with, where no status says it.
 func (r *Reconciler) noteDealt(k *known) {
 	tried := k.first(func(t *trouble) bool { return !t.stalled }) == nil
-	if tried && !k.gone && k.hint.Message != "" && !r.eventDealtWith(k) {
-		r.dealt.Store(k.id, k.hint.Message)
+	if tried && !k.gone && k.hint.MessageID != "" && !r.eventDealtWith(k) {
+		r.dealt.Store(k.id, k.hint.MessageID)
 	}
 }

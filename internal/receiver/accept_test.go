@@ -45,7 +45,7 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mustAccept(t, afterContinue(t, e, form(good(id))))
 			u, found := w.users(t)[fitusers.NameFor(id, 0)]
-			if hint, _ := u.Hint(); !found || hint.Message != "msg_1" {
+			if hint, _ := u.Hint(); !found || hint.MessageID != "msg_1" {
 				t.Errorf("FitUser found: %v, hint %+v", found, hint)
 			}
 		})

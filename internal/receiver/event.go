@@ -71,7 +71,7 @@ func decodeEvent(body []byte, instanceID string, now time.Time) (event, error) {
 
 // hint is what the event says to the reconciler.
 func (e event) hint(message string, received time.Time) v1alpha1.Hint {
-	h := v1alpha1.Hint{Message: message, Type: e.kind, UserUpdatedAt: e.updatedAt, EventAt: e.at, ReceivedAt: received.UnixMilli()}
+	h := v1alpha1.Hint{MessageID: message, Type: e.kind, UserUpdatedAt: e.updatedAt, EventAt: e.at, ReceivedAt: received.UnixMilli()}
 	if e.kind == v1alpha1.UserDeleted { // carries no updated_at
 		h.UserUpdatedAt = e.at
 	}

@@ -73,7 +73,7 @@ func TestADeletionIsOrderedByItsOwnTime(t *testing.T) {
 	t.Parallel()
 	e := event{kind: v1alpha1.UserDeleted, user: "user_2abc", at: eventTime}
 	got := e.hint("msg_1", time.UnixMilli(eventTime+40))
-	want := v1alpha1.Hint{Message: "msg_1", Type: v1alpha1.UserDeleted, UserUpdatedAt: eventTime, EventAt: eventTime, ReceivedAt: eventTime + 40}
+	want := v1alpha1.Hint{MessageID: "msg_1", Type: v1alpha1.UserDeleted, UserUpdatedAt: eventTime, EventAt: eventTime, ReceivedAt: eventTime + 40}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -105,7 +105,7 @@ func (n news) onto(old v1alpha1.Hint, recorded bool) (hint v1alpha1.Hint, fresh 
 	hint = old
 	for _, next := range n {
 		switch {
-		case recorded && next.Message == old.Message:
+		case recorded && next.MessageID == old.MessageID:
 			continue
 		case recorded || fresh:
 			hint = hint.Merge(next)

@@ -60,7 +60,7 @@ func wantHints(t *testing.T, w *world, want map[string]v1alpha1.Hint) {
 }
 
 func hintOf(message string, kind v1alpha1.EventType, updatedAt int64) v1alpha1.Hint {
-	return v1alpha1.Hint{Message: message, Type: kind, UserUpdatedAt: updatedAt, EventAt: eventTime, ReceivedAt: eventTime}
+	return v1alpha1.Hint{MessageID: message, Type: kind, UserUpdatedAt: updatedAt, EventAt: eventTime, ReceivedAt: eventTime}
 }
 
 func TestAnEventOfAnUnknownUserMakesTheFitUserInOneWrite(t *testing.T) {

@@ -50,7 +50,7 @@ func TestWebhooksOverTLS(t *testing.T) {
 	}
 	send(t, conn, signed("msg_1", created(ada)).length().String())
 	mustAccept(t, readReply(t, conn))
-	if hints := w.hints(t); hints[adaName].Message != "msg_1" {
+	if hints := w.hints(t); hints[adaName].MessageID != "msg_1" {
 		t.Errorf("hints are %v", hints)
 	}
 }
