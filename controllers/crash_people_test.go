@@ -38,7 +38,7 @@ func (s *scene) hint(id user.ID, eventType v1alpha1.EventType) {
 func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 	s.messages++
 	now := s.clock.Now().UnixMilli()
-	h := v1alpha1.Hint{Message: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
+	h := v1alpha1.Hint{MessageID: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
 	if u, ok := s.clerk.User(string(id)); ok {
 		h.UserUpdatedAt = u.UpdatedAt
 	}

@@ -221,7 +221,7 @@ func TestLag(t *testing.T) {
 				u, _ := w.clerk.User(string(id))
 				w.clerk.Delete(string(id))
 				w.hint(id, v1alpha1.Hint{
-					Message: "msg_deleted", Type: v1alpha1.UserDeleted,
+					MessageID: "msg_deleted", Type: v1alpha1.UserDeleted,
 					UserUpdatedAt: u.UpdatedAt + 1, ReceivedAt: w.clock.Now().UnixMilli(),
 				})
 				return id

@@ -203,7 +203,7 @@ func (w *world) signUp(name string) user.ID {
 func (w *world) event(id user.ID, eventType v1alpha1.EventType) {
 	w.Helper()
 	hint := v1alpha1.Hint{
-		Message: "msg_" + unique(), Type: eventType, ReceivedAt: w.clock.Now().UnixMilli(), EventAt: w.clock.Now().UnixMilli(),
+		MessageID: "msg_" + unique(), Type: eventType, ReceivedAt: w.clock.Now().UnixMilli(), EventAt: w.clock.Now().UnixMilli(),
 	}
 	if u, ok := w.clerk.User(string(id)); ok {
 		hint.UserUpdatedAt = u.UpdatedAt

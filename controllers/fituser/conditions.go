@@ -95,6 +95,7 @@ func duplicateStatus(obs observation, u *v1alpha1.FitUser) v1alpha1.FitUserStatu
 	s := *u.Status.DeepCopy()
 	s.ObservedGeneration = u.Generation
 	s.Profile, s.Role, s.RoleSource = nil, "", ""
+	s.LastHandledReconcile = reconcileRequest(u)
 	own := observation{now: obs.now}
 	own.fitUsers.Active = u
 	setConditions(&s, own, result{clerk: e, row: e})

@@ -220,7 +220,7 @@ const recentEvent = time.Hour
 func needsInitialReconcile(u *v1alpha1.FitUser, now time.Time) bool {
 	hint, hinted := u.Hint()
 	return u.Status.ObservedGeneration != u.Generation ||
-		hinted && hint.Message != u.Status.ObservedHint && now.Sub(hint.Since()) < recentEvent ||
+		hinted && hint.MessageID != u.Status.ObservedHint && now.Sub(hint.OccurredAt()) < recentEvent ||
 		!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady) && ReadyReason(u) != v1alpha1.ReasonEmailMissing
 }
 

@@ -39,7 +39,7 @@ func TestNeedsInitialReconcile(t *testing.T) {
 		}
 		u.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: status, Reason: c.reason}}
 		if c.hinted > 0 {
-			hint := v1alpha1.Hint{Message: "msg_1", Type: v1alpha1.UserUpdated, ReceivedAt: now.Add(-c.hinted).UnixMilli()}
+			hint := v1alpha1.Hint{MessageID: "msg_1", Type: v1alpha1.UserUpdated, ReceivedAt: now.Add(-c.hinted).UnixMilli()}
 			u.Annotations = map[string]string{v1alpha1.AnnotationHint: hint.Encode()}
 		}
 		if c.change != nil {

@@ -117,7 +117,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, obs observation, u *v1alph
 	}
 	before := u.DeepCopy()
 	u.Status = status
-	u.Status.ObservedHint = obs.hint.Message
+	u.Status.ObservedHint = obs.hint.MessageID
 	u.Status.LastChangeTime = &metav1.Time{Time: obs.now}
 	write := func() error {
 		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

@@ -109,7 +109,7 @@ const (
 // readLag returns how long to wait before Clerk is read again, because its answer does not contain its own event yet; 0
 // when it does, or when the event is too old to wait any longer.
 func (r *Reconciler) readLag(obs observation) time.Duration {
-	age := obs.now.Sub(obs.hint.Since())
+	age := obs.now.Sub(obs.hint.OccurredAt())
 	// An event from the future comes from a wrong clock or an attacker: its time is not waited for.
 	if !contradicts(obs.hint, obs.account) || age.Abs() >= r.LagTolerance {
 		return 0

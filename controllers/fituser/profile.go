@@ -29,6 +29,8 @@ const (
 	maxName  = 256
 	maxPhone = 64
 	maxRole  = 63
+
+	maxReconcileRequest = 253
 )
 
 // Profile returns the profile that a status shows of u; nil when it shows none.

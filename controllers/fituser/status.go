@@ -23,7 +23,15 @@ func desiredStatus(obs observation, res result, mode ProfileMode) v1alpha1.FitUs
 		setObserved(&s, res, mode)
 	}
 	setConditions(&s, obs, res)
+	if !res.retrying() {
+		s.LastHandledReconcile = reconcileRequest(obs.fitUsers.Active)
+	}
 	return s
+}
+
+// reconcileRequest returns the value of the annotation that requests a reconcile, as long as a status can hold it.
+func reconcileRequest(u *v1alpha1.FitUser) string {
+	return truncate(u.Annotations[v1alpha1.AnnotationReconcile], maxReconcileRequest)
 }
 
 // setObserved sets what Clerk contains. The role in force is what Clerk and the row both hold, so it waits for the row.

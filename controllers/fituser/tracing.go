@@ -15,9 +15,9 @@ import (
 // startSpan starts the span of one reconcile. It belongs to the webhook's trace until that event is handled.
 func (r *Reconciler) startSpan(ctx context.Context, obs observation) (context.Context, trace.Span) {
 	attributes := []attribute.KeyValue{attribute.String("clerk.user.id", string(obs.id)), attribute.Bool("fituser.swept", obs.swept)}
-	if obs.hint.Message != "" && !eventHandled(obs) {
+	if obs.hint.MessageID != "" && !eventHandled(obs) {
 		ctx = tracing.Continue(ctx, obs.hint.Trace)
-		attributes = append(attributes, attribute.String("svix.id", obs.hint.Message))
+		attributes = append(attributes, attribute.String("svix.id", obs.hint.MessageID))
 	}
 	return r.Tracer.Start(ctx, "reconcile", trace.WithAttributes(attributes...))
 }
@@ -34,7 +34,7 @@ func annotateSpan(span trace.Span, res result) {
 // Stalled counts as processed, because it waits for a person.
 func eventHandled(obs observation) bool {
 	return slices.ContainsFunc(obs.fitUsers.All(), func(u *v1alpha1.FitUser) bool {
-		return u.Status.ObservedHint == obs.hint.Message &&
+		return u.Status.ObservedHint == obs.hint.MessageID &&
 			!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReconciling)
 	})
 }

@@ -113,8 +113,8 @@ func (w *Why) describe(objects []v1alpha1.FitUser) *v1alpha1.FitUser {
 			seen.Since = ready.LastTransitionTime.Time
 		}
 		w.FitUsers = append(w.FitUsers, seen)
-		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.Since().After(w.Event.At)) {
-			w.Event = &Event{Type: hint.Type, Message: hint.Message, At: hint.Since(), Done: hint.Message == u.Status.ObservedHint}
+		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.OccurredAt().After(w.Event.At)) {
+			w.Event = &Event{Type: hint.Type, Message: hint.MessageID, At: hint.OccurredAt(), Done: hint.MessageID == u.Status.ObservedHint}
 		}
 	}
 	return serving

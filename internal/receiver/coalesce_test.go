@@ -14,10 +14,11 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// A user whose data changes all the time, while the controller writes the object as often as it can for a while.
-func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
+// The user's data changes constantly while the controller writes the status of the same object.
+func TestCoalescer_ConcurrentMessagesOfOneUserOnTwoReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
@@ -39,16 +40,16 @@ func TestManyMessagesOfOneUserAtOnceOnTwoReplicas(t *testing.T) {
 
 	hints := w.hints(t)
 	if len(hints) != 1 || hints[adaName].UserUpdatedAt != eventTime {
-		t.Errorf("hints are %v, want one with the newest word", hints)
+		t.Errorf("hints are %v, want one with the newest time", hints)
 	}
 	for _, e := range replicas {
-		if n := len(e.recorder.gatherer.lines); n != 0 {
-			t.Errorf("%d users still wait", n)
+		if n := len(e.recorder.coalescer.queues); n != 0 {
+			t.Errorf("%d users still have a queue", n)
 		}
 	}
 }
 
-// held is a receiver whose first write waits until go.
+// held returns a receiver whose first write waits for release.
 func (w *world) held(t *testing.T) (e *endpoint, writing <-chan struct{}, release func()) {
 	t.Helper()
 	started, goOn := make(chan struct{}), make(chan struct{})
@@ -69,18 +70,18 @@ func (w *world) held(t *testing.T) (e *endpoint, writing <-chan struct{}, releas
 	return e, started, sync.OnceFunc(func() { close(goOn) })
 }
 
-// waits waits until so many requests of ada's are in line, the one that writes included.
+// waits waits until so many requests for ada are in the queue, including the one that writes.
 func (e *endpoint) waits(t *testing.T, requests int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d requests are in line", requests), func() bool {
-		g := e.recorder.gatherer
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		return g.lines[ada] != nil && g.lines[ada].requests == requests
+	eventually.Holds(t, fmt.Sprintf("%d requests are in the queue", requests), func() bool {
+		c := e.recorder.coalescer
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.queues[ada] != nil && c.queues[ada].requests == requests
 	})
 }
 
-func TestWhatComesDuringAWriteSharesTheNext(t *testing.T) {
+func TestCoalescer_HintsDuringAWriteShareTheNextWrite(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, writing, release := w.held(t)
@@ -92,26 +93,26 @@ func TestWhatComesDuringAWriteSharesTheNext(t *testing.T) {
 	for i := range 9 {
 		post(fmt.Sprintf("msg_%d", i+1), updated(ada, eventTime-int64(i)))
 	}
-	post("msg_deleted", deleted(ada)) // another type: a write of its own
+	post("msg_deleted", deleted(ada)) // another type gets its own write
 	e.waits(t, 11)
 	release()
 	senders.Wait()
 	if hint := w.hints(t)[adaName]; hint.Type != v1alpha1.UserDeleted || hint.UserUpdatedAt != eventTime {
-		t.Errorf("the hint is %+v, want the deletion's word", hint)
+		t.Errorf("the hint is %+v, want the deletion", hint)
 	}
 	if n := w.writes(t); n != 3 {
 		t.Errorf("%d writes, want 3", n)
 	}
 }
 
-// Whose sender hangs up does not take the others along.
-func TestWhoGivesUpLeavesTheWriteToTheNext(t *testing.T) {
+// A sender that disconnects does not cancel the requests of others.
+func TestCoalescer_AbandonedWriteIsRetriedByTheNextRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, writing, release := w.held(t)
 	defer release()
-	impatient := e.dial(t)
-	send(t, impatient, signed("msg_0", created(ada)).length().String())
+	abandoned := e.dial(t)
+	send(t, abandoned, signed("msg_0", created(ada)).length().String())
 	<-writing
 	waiting := []net.Conn{e.dial(t), e.dial(t)}
 	for i, conn := range waiting {
@@ -120,39 +121,39 @@ func TestWhoGivesUpLeavesTheWriteToTheNext(t *testing.T) {
 	e.waits(t, 3)
 	hangUp(waiting[0])
 	e.waits(t, 2)
-	hangUp(impatient)
+	hangUp(abandoned)
 	mustAccept(t, readReply(t, waiting[1]))
 	if hint := w.hints(t)[adaName]; hint.UserUpdatedAt != eventTime {
 		t.Errorf("the hint is %+v", hint)
 	}
 }
 
-func TestNewsOntoWhatIsRecorded(t *testing.T) {
+func TestHints_MergeInto(t *testing.T) {
 	t.Parallel()
 	at := func(message string, updatedAt int64) v1alpha1.Hint {
 		return hintOf(message, v1alpha1.UserUpdated, updatedAt)
 	}
 	for name, test := range map[string]struct {
-		old   *v1alpha1.Hint
-		all   news
-		want  v1alpha1.Hint
-		fresh bool
+		old     *v1alpha1.Hint
+		pending hints
+		want    v1alpha1.Hint
+		changed bool
 	}{
-		"the first":                 {nil, news{at("msg_1", 1)}, at("msg_1", 1), true},
-		"the first ones":            {nil, news{at("msg_1", 2), at("msg_2", 1)}, at("msg_2", 2), true},
-		"a retry":                   {new(at("msg_1", 1)), news{at("msg_1", 1)}, at("msg_1", 1), false},
-		"a retry twice":             {new(at("msg_1", 1)), news{at("msg_1", 1), at("msg_1", 1)}, at("msg_1", 1), false},
-		"something new":             {new(at("msg_1", 1)), news{at("msg_2", 2)}, at("msg_2", 2), true},
-		"something new and a retry": {new(at("msg_1", 1)), news{at("msg_2", 2), at("msg_1", 1)}, at("msg_2", 2), true},
-		"a retry and old news":      {new(at("msg_1", 2)), news{at("msg_1", 2), at("msg_0", 1)}, at("msg_0", 2), true},
+		"first hint":                 {nil, hints{at("msg_1", 1)}, at("msg_1", 1), true},
+		"first hints":                {nil, hints{at("msg_1", 2), at("msg_2", 1)}, at("msg_2", 2), true},
+		"a retry":                    {new(at("msg_1", 1)), hints{at("msg_1", 1)}, at("msg_1", 1), false},
+		"a retry twice":              {new(at("msg_1", 1)), hints{at("msg_1", 1), at("msg_1", 1)}, at("msg_1", 1), false},
+		"new message":                {new(at("msg_1", 1)), hints{at("msg_2", 2)}, at("msg_2", 2), true},
+		"new message and a retry":    {new(at("msg_1", 1)), hints{at("msg_2", 2), at("msg_1", 1)}, at("msg_2", 2), true},
+		"a retry and an older event": {new(at("msg_1", 2)), hints{at("msg_1", 2), at("msg_0", 1)}, at("msg_0", 2), true},
 	} {
 		old := v1alpha1.Hint{}
 		if test.old != nil {
 			old = *test.old
 		}
-		hint, fresh := test.all.onto(old, test.old != nil)
-		if diff := cmp.Diff(test.want, hint); diff != "" || fresh != test.fresh {
-			t.Errorf("%s: fresh %t, want %t; hint (-want +got):\n%s", name, fresh, test.fresh, diff)
+		merged, changed := test.pending.mergeInto(old, test.old != nil)
+		if diff := cmp.Diff(test.want, merged); diff != "" || changed != test.changed {
+			t.Errorf("%s: changed %t, want %t; hint (-want +got):\n%s", name, changed, test.changed, diff)
 		}
 	}
 }

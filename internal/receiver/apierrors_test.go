@@ -16,12 +16,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
 var fitUsers = schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "fitusers"}
 
-// passing is trouble of an API server that passes by itself.
-func passing() map[string]error {
+// transient returns errors of an API server that end without help.
+func transient() map[string]error {
 	return map[string]error{
 		"connection refused":  fmt.Errorf("dial: %w", syscall.ECONNREFUSED),
 		"connection reset":    fmt.Errorf("read: %w", syscall.ECONNRESET),
@@ -35,7 +36,7 @@ func passing() map[string]error {
 	}
 }
 
-// failing are writes that fail the first n times.
+// failing returns functions that fail the first n writes.
 func failing(n int64, err error) interceptor.Funcs {
 	var seen atomic.Int64
 	fails := func() bool { return seen.Add(1) <= n }
@@ -55,32 +56,32 @@ func failing(n int64, err error) interceptor.Funcs {
 	}
 }
 
-func TestTroubleThatPassesIsWaitedFor(t *testing.T) {
+func TestWrite_TransientErrorIsRetried(t *testing.T) {
 	t.Parallel()
-	for name, trouble := range passing() {
+	for name, transientErr := range transient() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			e := w.receive(t, w.through(failing(2, trouble)))
+			e := w.receive(t, w.through(failing(2, transientErr)))
 			mustAccept(t, e.post(t, signed("msg_1", created(ada))))
 			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 		})
 	}
 }
 
-func TestTroubleThatStaysIsAnsweredWithinTheBudget(t *testing.T) {
+func TestWrite_LastingErrorIs503WithinTheLimit(t *testing.T) {
 	t.Parallel()
-	for name, trouble := range passing() {
+	for name, transientErr := range transient() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			e := w.receive(t, func(c *Config) {
-				w.through(failing(1<<62, trouble))(c)
+				w.through(failing(1<<62, transientErr))(c)
 				c.Limits.Record = 200 * time.Millisecond
 			})
 			got := e.post(t, signed("msg_1", created(ada)))
 			if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "5" {
-				t.Errorf("answered %d with Retry-After %q", got.status, got.header.Get("Retry-After"))
+				t.Errorf("status %d with Retry-After %q", got.status, got.header.Get("Retry-After"))
 			}
 			if n := w.writes(t); n != 0 {
 				t.Errorf("%d writes, want none", n)
@@ -89,8 +90,8 @@ func TestTroubleThatStaysIsAnsweredWithinTheBudget(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost was made all the same; trying again must not make it twice.
-func TestAWriteWithALostAnswerIsMadeOnce(t *testing.T) {
+// A write whose response is lost has happened. The retry must not repeat it.
+func TestWrite_LostResponseWritesOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var once atomic.Bool
@@ -99,7 +100,7 @@ func TestAWriteWithALostAnswerIsMadeOnce(t *testing.T) {
 			if err := c.Create(ctx, u, opts...); err != nil || !once.CompareAndSwap(false, true) {
 				return err
 			}
-			return fmt.Errorf("reading the answer: %w", syscall.ECONNRESET)
+			return fmt.Errorf("reading the response: %w", syscall.ECONNRESET)
 		},
 	}))
 	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
@@ -109,13 +110,13 @@ func TestAWriteWithALostAnswerIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestARequestThatHangsIsTriedAgain(t *testing.T) {
+func TestWrite_HangingAttemptIsRetried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var once atomic.Bool
 	e := w.receive(t, func(c *Config) {
 		c.Limits.Record, c.Limits.Try = patience, 200*time.Millisecond
-		c.Limits.Read = 100 * time.Millisecond // the request is read long since: this ends nothing
+		c.Limits.Read = 100 * time.Millisecond // the request is already read, so this limit ends nothing
 		w.through(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, u client.Object, opts ...client.CreateOption) error {
 				if once.CompareAndSwap(false, true) {
@@ -130,14 +131,14 @@ func TestARequestThatHangsIsTriedAgain(t *testing.T) {
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 }
 
-func TestTroubleThatNeedsAPersonIsNotTriedAgain(t *testing.T) {
+func TestWrite_PermanentErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	invalid := apierrors.NewInvalid(v1alpha1.GroupVersion.WithKind("FitUser").GroupKind(), adaName, nil)
 	cases := map[string]struct {
 		change func(*world, *Config)
 		status int
 	}{
-		"no right to create": {func(w *world, c *Config) {
+		"no permission to create": {func(w *world, c *Config) {
 			nobody := controlPlane.Get(t).As("system:serviceaccount:" + w.namespace + ":nobody")
 			writer, err := client.New(nobody, client.Options{Scheme: newScheme(t)})
 			if err != nil {
@@ -157,11 +158,11 @@ func TestTroubleThatNeedsAPersonIsNotTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			e := w.receive(t, func(config *Config) {
-				config.Limits.Record = time.Hour // so a retry would not end
+				config.Limits.Record = time.Hour // so that a retry would not end
 				c.change(w, config)
 			})
 			if got := e.post(t, signed("msg_1", created(ada))); got.status != c.status {
-				t.Errorf("answered %d %q, want %d", got.status, got.text, c.status)
+				t.Errorf("status %d %q, want %d", got.status, got.text, c.status)
 			}
 			if n := w.writes(t); n != 0 {
 				t.Errorf("%d writes, want none", n)
@@ -170,7 +171,7 @@ func TestTroubleThatNeedsAPersonIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-// empty is the cache of a namespace that is not there.
+// empty returns the cache of a namespace that does not exist.
 func empty(t *testing.T, namespace string) client.Reader {
 	t.Helper()
 	w := newWorld(t)
@@ -178,15 +179,15 @@ func empty(t *testing.T, namespace string) client.Reader {
 	return w.frozen(t).cache
 }
 
-func TestWhenTheSenderHasGoneNothingMoreIsTried(t *testing.T) {
+func TestWrite_StopsWhenTheSenderDisconnects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tried, gone := make(chan struct{}), make(chan struct{})
+	tried, cancelled := make(chan struct{}), make(chan struct{})
 	e := w.receive(t, w.through(interceptor.Funcs{
 		Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error {
 			close(tried) // panics if it is called twice
 			<-ctx.Done()
-			close(gone)
+			close(cancelled)
 			return ctx.Err()
 		},
 	}))
@@ -197,16 +198,16 @@ func TestWhenTheSenderHasGoneNothingMoreIsTried(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-gone:
+	case <-cancelled:
 	case <-time.After(patience):
-		t.Fatal("it is still trying")
+		t.Fatal("the write is still running")
 	}
-	eventually(t, "the request is counted as abandoned", func() bool {
+	eventually.Holds(t, "the request is counted as abandoned", func() bool {
 		return e.counts(t)["user.created abandoned"] == 1
 	})
 }
 
-func TestAPanicIsThatRequestsFailureAlone(t *testing.T) {
+func TestHandler_PanicFailsOneRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var once atomic.Bool
@@ -221,7 +222,7 @@ func TestAPanicIsThatRequestsFailureAlone(t *testing.T) {
 	})
 	got := e.post(t, signed("msg_1", created(ada)))
 	if got.status != http.StatusInternalServerError {
-		t.Errorf("answered %d, want 500", got.status)
+		t.Errorf("status %d, want 500", got.status)
 	}
 	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
 }
