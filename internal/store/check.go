@@ -115,7 +115,7 @@ func (t *shape) readColumns(ctx context.Context, tx *sql.Tx, query string) error
 		var c column
 		err := rows.Scan(&name, &c.kind, &c.sqlType, &c.required, &c.selectable, &c.insertable, &c.updateable)
 		t.columns[name] = c
-		if !slices.Contains(ours(), name) {
+		if !slices.Contains(ownedColumns(), name) {
 			t.others = append(t.others, name)
 		}
 		return err

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // problems says what keeps the table from being used: everything, so that one migration can mend it.
@@ -30,17 +32,12 @@ func (t shape) problems(d *dialect) []string {
 	return problems
 }
 
-// ours are our columns in the table's order.
-func ours() []string {
-	return []string{"id", "email", "first_name", "last_name", "role", "phone", "created_at", "updated_at"}
-}
-
 // kindsFor are the kinds of column that serve for one of ours. An id is case-sensitive, which citext is not.
 func (d *dialect) kindsFor(name string) []string {
 	switch name {
 	case "id":
 		return []string{kindText}
-	case "role":
+	case string(user.ColumnRole):
 		return d.roleKinds
 	case "created_at", "updated_at":
 		return slices.Sorted(maps.Keys(d.clocks))
@@ -51,7 +48,7 @@ func (d *dialect) kindsFor(name string) []string {
 
 func (t shape) wrongColumns(d *dialect) []string {
 	var missing, wrong []string
-	for _, name := range ours() {
+	for _, name := range ownedColumns() {
 		have, there := t.columns[name]
 		switch {
 		case !there:
@@ -98,11 +95,10 @@ func (t shape) missingRights() []string {
 		}
 		return ""
 	}
-	updated := []string{"email", "first_name", "last_name", "role", "phone", "updated_at"}
 	rights := []string{
-		lacks("SELECT", func(c column) bool { return c.selectable }, ours()),
-		lacks("INSERT", func(c column) bool { return c.insertable }, ours()),
-		lacks("UPDATE", func(c column) bool { return c.updateable }, updated),
+		lacks("SELECT", func(c column) bool { return c.selectable }, ownedColumns()),
+		lacks("INSERT", func(c column) bool { return c.insertable }, ownedColumns()),
+		lacks("UPDATE", func(c column) bool { return c.updateable }, updatedColumns()),
 	}
 	if !t.deletable {
 		rights = append(rights, "DELETE")

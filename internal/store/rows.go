@@ -14,14 +14,11 @@ import (
 func (db *DB) Get(ctx context.Context, id user.ID) (user.Row, error) {
 	row := user.Row{ID: id}
 	err := db.call(ctx, func(ctx context.Context, s *statements) error {
-		var email, first, last, phone, role sql.NullString
 		var created sql.NullInt64
-		found := db.pool.QueryRowContext(ctx, s.get, string(id))
-		if err := found.Scan(&email, &first, &last, &phone, &role, &created); err != nil {
+		targets := append(scanTargets(nil, &row), &created)
+		if err := db.pool.QueryRowContext(ctx, s.get, string(id)).Scan(targets...); err != nil {
 			return err
 		}
-		row.Email, row.FirstName, row.LastName = email.String, first.String, last.String
-		row.Phone, row.Role = phone.String, user.Role(role.String)
 		if created.Valid {
 			row.CreatedAt = time.UnixMilli(created.Int64).UTC()
 		}
@@ -59,7 +56,7 @@ func (db *DB) Put(ctx context.Context, row user.Row, moves []Move) error {
 }
 
 func (db *DB) put(ctx context.Context, row user.Row, moves []Move) error {
-	if err := storable(row, moves); err != nil {
+	if err := validateText(row, moves); err != nil {
 		return err
 	}
 	for range writeAttempts {
@@ -109,10 +106,7 @@ func (db *DB) write(ctx context.Context, row user.Row, moves []Move) error {
 
 // values are what [statements].put takes.
 func values(row user.Row, now int64) []any {
-	return []any{
-		string(row.ID), row.Email, row.FirstName, row.LastName, sql.NullString{String: row.Phone, Valid: row.Phone != ""},
-		string(row.Role), row.CreatedAt.UnixMilli(), now,
-	}
+	return append(append([]any{string(row.ID)}, columnValues(row)...), row.CreatedAt.UnixMilli(), now)
 }
 
 // rehearse puts the row under an address that nobody has, and takes it back. If a unique index refuses that too, the

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/fitai/fituser-operator/internal/user"
@@ -17,16 +16,14 @@ func (db *DB) Scan(ctx context.Context, after user.ID, limit int) (page []user.R
 			return err
 		}
 		defer func() { _ = rows.Close() }()
+		var targets []any
 		for rows.Next() {
-			var id string
-			var email, first, last, phone, role sql.NullString
-			if err := rows.Scan(&id, &email, &first, &last, &phone, &role); err != nil {
+			page = append(page, user.Row{})
+			row := &page[len(page)-1]
+			targets = scanTargets(append(targets[:0], (*string)(&row.ID)), row)
+			if err := rows.Scan(targets...); err != nil {
 				return err
 			}
-			page = append(page, user.Row{
-				ID: user.ID(id), Email: email.String, FirstName: first.String, LastName: last.String,
-				Phone: phone.String, Role: user.Role(role.String),
-			})
 		}
 		return rows.Err()
 	})

@@ -48,7 +48,7 @@ func TestDiffNamesTheColumnsThatDiffer(t *testing.T) {
 		"all, in the table's order": {
 			func(r *user.Row) { *r = user.Row{ID: r.ID} },
 			[]user.Column{
-				user.ColumnEmail, user.ColumnFirstName, user.ColumnLastName, user.ColumnPhone, user.ColumnRole,
+				user.ColumnEmail, user.ColumnFirstName, user.ColumnLastName, user.ColumnRole, user.ColumnPhone,
 			},
 		},
 	} {

@@ -28,6 +28,29 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("row (-put +read):\n%s", diff)
 		}
 	},
+	"every column is written, read, scanned and updated": func(b *bundle) {
+		b.open()
+		row := user.Row{ID: "user_jane", CreatedAt: person("jane").CreatedAt}
+		for _, text := range []string{"first", "second"} {
+			for _, cell := range row.Cells() {
+				*cell.Text = text + " " + string(cell.Column)
+			}
+			b.put(row)
+			stored := b.raw.Row(row.ID)
+			read, err := b.db.Get(b.Context(), row.ID)
+			if err != nil {
+				b.Fatalf("Get: %v", err)
+			}
+			page, _ := b.scan("", 1)
+			for _, column := range user.Columns() {
+				want := text + " " + string(column)
+				got := []any{stored[string(column)], column.Of(&read), column.Of(&page[0])}
+				if diff := cmp.Diff([]any{want, want, want}, got); diff != "" {
+					b.Errorf("%s in the table, by Get and by Scan (-want +got):\n%s", column, diff)
+				}
+			}
+		}
+	},
 	"a new row has our columns, both times, and the application's defaults": func(b *bundle) {
 		b.open()
 		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
