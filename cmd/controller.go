@@ -42,7 +42,7 @@ func (p *program) addController(ctx context.Context, o options, s *settings, gua
 	reconciler := newReconciler(mgr, o)
 	reconciler.Tracer = s.tracer
 	reconciler.Clerk = tracedClerk{api, s.tracer}
-	reconciler.Store = tracedStore{store.Counted(table, metrics.Registry), s.tracer}
+	reconciler.Store = store.Instrumented(table, metrics.Registry, s.tracer)
 	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
 	reconciler.Instance = &controllers.InstanceGuard{
 		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
@@ -67,7 +67,7 @@ func warnOfListeners(log logr.Logger, s *settings) {
 	if showsKey(s.clerkURL.Get()) {
 		log.Info("Clerk is asked without TLS: whoever is on the way can read the secret key", "setting", "CLERK_API_URL")
 	}
-	if store.Exposed(s.databaseURL.Get()) {
+	if store.InsecureTransport(s.databaseURL.Get()) {
 		log.Info("The database is asked without a checked certificate: whoever is on the way can read the password and the rows; "+
 			"add sslmode=verify-full", "setting", "DATABASE_URL")
 	}
@@ -115,7 +115,7 @@ const (
 
 // openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
 // users wait with the reason until it does.
-func openTable(ctx context.Context, o store.Options, address *setting, log logr.Logger) (*store.Switch, error) {
+func openTable(ctx context.Context, o store.Options, address *setting, log logr.Logger) (*store.Swappable, error) {
 	db, err := store.Open(address.Get(), o)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -128,7 +128,7 @@ func openTable(ctx context.Context, o store.Options, address *setting, log logr.
 	} else if err != nil {
 		log.Error(err, "The database does not answer; users wait until it does")
 	}
-	table := store.NewSwitch(db)
+	table := store.NewSwappable(db)
 	address.accept = func(ctx context.Context, value string) error {
 		next, err := store.Open(value, o)
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// ownedColumns returns the names of all columns that the store reads or writes: the id, the columns of [user.Columns], and
-// the two times.
+// ownedColumns returns the names of all columns that the store reads or writes: the id, the columns of [user.Columns],
+// and the two times.
 func ownedColumns() []string {
 	return append(append([]string{"id"}, textColumns()...), "created_at", "updated_at")
 }
@@ -58,8 +58,8 @@ func (t *nullableText) Scan(value any) error {
 	return err
 }
 
-// validateText rejects text that PostgreSQL cannot hold and that SQLite would accept and cut off. So both engines accept
-// the same values, and the error names the column.
+// validateText rejects text that PostgreSQL cannot hold and that SQLite would accept and cut off. So both engines
+// accept the same values, and the error names the column.
 func validateText(row user.Row, moves []Move) error {
 	for _, cell := range row.Cells() {
 		if !isText(*cell.Text) {
@@ -77,5 +77,5 @@ func validateText(row user.Row, moves []Move) error {
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func errNotText(column user.Column) error {
-	return &Error{Class: ErrInvalidData, Cause: "no UTF-8 text, or a NUL in it", Name: string(column)}
+	return &Error{Class: ErrInvalidData, Cause: "not UTF-8 text, or contains a NUL", Name: string(column)}
 }

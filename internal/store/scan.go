@@ -9,8 +9,8 @@ import (
 
 // Scan implements [Store] with one statement.
 func (db *DB) Scan(ctx context.Context, after user.ID, limit int) (page []user.Row, err error) {
-	err = db.call(ctx, func(ctx context.Context, s *statements) error {
-		page = make([]user.Row, 0, limit) // anew: the call may be repeated
+	err = db.do(ctx, func(ctx context.Context, s *statements) error {
+		page = make([]user.Row, 0, limit) // discards the rows of a failed attempt
 		rows, err := db.pool.QueryContext(ctx, s.scan, string(after), limit)
 		if err != nil {
 			return err

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// statements is the SQL for one table: the types of its columns decide how times and addresses are written. Placeholders
-// are $1, $2, … on both engines.
+// statements is the SQL for one table. The types of its columns determine how times and addresses are written.
+// Placeholders are $1, $2, … on both engines.
 type statements struct {
 	// get takes the id and returns [textColumns] and created_at in milliseconds.
 	get string
@@ -19,13 +19,14 @@ type statements struct {
 	move string
 	// remove takes the id.
 	remove string
-	// holders take an address and return the ids of the rows that hold it, each under one unique index's comparison.
+	// holders has a query for each unique index over email. Each takes an address and returns the id of the row that holds
+	// it, compared as the index compares.
 	holders []string
 
 	lockRows string
 }
 
-func (t shape) statements(d *dialect) *statements {
+func (t tableSchema) statements(d *dialect) *statements {
 	created, updated := d.clocks[t.columns["created_at"].kind], d.clocks[t.columns["updated_at"].kind]
 	texts := strings.Join(textColumns(), ", ")
 	made := &statements{
@@ -37,8 +38,8 @@ func (t shape) statements(d *dialect) *statements {
 		lockRows: d.lockRows,
 	}
 	for _, key := range t.emailKeys {
-		// The address goes through the index's own expression, and its column's own type, so that what the index calls
-		// equal is equal here.
+		// The query applies the index's own expression and the column's own type to the address, so that it compares as the
+		// index does.
 		made.holders = append(made.holders, fmt.Sprintf(
 			"SELECT id FROM users WHERE %[1]s = (SELECT %[1]s FROM (SELECT CAST($1 AS %[2]s) AS email) AS wanted)",
 			key, t.columns["email"].sqlType))
@@ -59,8 +60,8 @@ func putStatement(created, updated clock) string {
 		" ON CONFLICT (id) DO UPDATE SET " + strings.Join(assignments, ", ")
 }
 
-// lock returns the statement that takes n ids and returns id and email of their rows, locked in the order of id: two
-// transactions that need the same rows then wait for each other, not for themselves.
+// lock returns the statement that takes n ids, locks their rows and returns id and email. It locks in the order of id,
+// so that two transactions that need the same rows cannot deadlock.
 func (s *statements) lock(n int) string {
 	return "SELECT id, email FROM users WHERE id IN (" + strings.Join(placeholders(n), ", ") + ") ORDER BY id" + s.lockRows
 }

@@ -2,8 +2,8 @@ package user
 
 import "hash/maphash"
 
-// Fingerprinter computes short values that differ when rows differ in an owned column, except for a chance of one in 2⁶⁴.
-// Each Fingerprinter has its own random seed, so that nobody can choose rows whose fingerprints collide.
+// Fingerprinter computes short values that differ when rows differ in an owned column, except for a chance of one in
+// 2⁶⁴. Each Fingerprinter has its own random seed, so that nobody can choose rows whose fingerprints collide.
 type Fingerprinter struct{ seed maphash.Seed }
 
 // NewFingerprinter returns a Fingerprinter with a new seed.

@@ -2,9 +2,10 @@ package user
 
 import "time"
 
-// A new column of the users table is added in this file: a field of [User], a field of [Row], a line each in [DesiredRow],
-// [Row.User] and [Row.Cells]. The other two places are internal/clerk/decode.go, which reads Clerk's value, and the
-// CREATE TABLE texts of internal/store and internal/store/storetest. Everything else follows from the table in [Row.Cells].
+// A new column of the users table is added in this file: a field of [User], a field of [Row], a line each in
+// [DesiredRow], [Row.User] and [Row.Cells]. The other two places are internal/clerk/decode.go, which reads Clerk's
+// value, and the CREATE TABLE texts of internal/store and internal/store/storetest. Everything else follows from the
+// table in [Row.Cells].
 
 // User is a user as Clerk describes them, reduced to what the operator acts on or shows.
 type User struct {
