@@ -59,7 +59,7 @@ func warnOfListeners(log logr.Logger, s *settings) {
 	if showsKey(s.clerkURL.Get()) {
 		log.Info("Clerk is asked without TLS: whoever is on the way can read the secret key", "setting", "CLERK_API_URL")
 	}
-	if store.Exposed(s.databaseURL.Get()) {
+	if store.InsecureTransport(s.databaseURL.Get()) {
 		log.Info("The database is asked without a checked certificate: whoever is on the way can read the password and the rows; "+
 			"add sslmode=verify-full", "setting", "DATABASE_URL")
 	}
@@ -84,7 +84,7 @@ func newReconciler(mgr manager.Manager, o options, s *settings, b backends) (*fi
 		Live:      mgr.GetAPIReader(),
 		Namespace: o.Namespace,
 		Clerk:     tracedClerk{b.api, s.tracer},
-		Store:     tracedStore{store.Counted(b.table, metrics.Registry), s.tracer},
+		Store:     store.Instrumented(b.table, metrics.Registry, s.tracer),
 		Instance: instance.New(instance.Config{
 			State: operatorState, Clerk: b.api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
 		}),
@@ -130,7 +130,7 @@ const (
 
 // openTable opens the users table. A table that does not fit ends the start; a database that does not answer does not:
 // users wait with the reason until it does.
-func openTable(ctx context.Context, o store.Options, address *setting, log logr.Logger) (*store.Switch, error) {
+func openTable(ctx context.Context, o store.Options, address *setting, log logr.Logger) (*store.Swappable, error) {
 	db, err := store.Open(address.Get(), o)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -143,7 +143,7 @@ func openTable(ctx context.Context, o store.Options, address *setting, log logr.
 	} else if err != nil {
 		log.Error(err, "The database does not answer; users wait until it does")
 	}
-	table := store.NewSwitch(db)
+	table := store.NewSwappable(db)
 	address.accept = func(ctx context.Context, value string) error {
 		next, err := store.Open(value, o)
 		if err != nil {

@@ -41,9 +41,16 @@ func eventHandled(obs observation) bool {
 
 // causedByEvent reports whether the event of the hint is why this reconcile writes the row. A status does not observe an
 // event that changed nothing, so such an event looks unhandled for ever. It is not the cause when the sweep found the
-// difference, or when the spec has changed since the last status.
+// difference, or when a manifest is new or has changed since the last status.
 func causedByEvent(obs observation) bool {
-	active := obs.fitUsers.Active
-	specChanged := active != nil && active.Status.ObservedGeneration != 0 && active.Status.ObservedGeneration != active.Generation
-	return obs.hint.EventAt != 0 && !obs.swept && !specChanged && !eventHandled(obs)
+	return obs.hint.EventAt != 0 && !obs.swept && !specChanged(obs.fitUsers.Active) && !eventHandled(obs)
+}
+
+// specChanged reports whether a person has created or edited the spec since the last status.
+func specChanged(active *v1alpha1.FitUser) bool {
+	if active == nil || active.Status.ObservedGeneration == active.Generation {
+		return false
+	}
+	createdByOperator := active.ManagedByOperator() && active.Generation == 1
+	return !createdByOperator
 }

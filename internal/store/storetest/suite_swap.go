@@ -7,8 +7,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// inTown puts rows whose addresses are their names.
-func (b *bundle) inTown(names ...string) *bundle {
+// withEmails writes rows whose addresses are their names.
+func (b *bundle) withEmails(names ...string) *bundle {
 	b.Helper()
 	b.open()
 	for _, name := range names {
@@ -17,7 +17,7 @@ func (b *bundle) inTown(names ...string) *bundle {
 	return b
 }
 
-// at is the person with another's address.
+// at returns the row of a person with another address.
 func at(name, address string) user.Row {
 	row := person(name)
 	row.Email = address
@@ -35,29 +35,29 @@ func (b *bundle) wantEmails(want map[string]string) {
 	}
 }
 
-var moveTests = map[string]func(*bundle){
-	"two rows exchange their addresses": func(b *bundle) {
-		b.inTown("a", "b")
+var swapTests = map[string]func(*bundle){
+	"two rows exchange addresses": func(b *bundle) {
+		b.withEmails("a", "b")
 		b.put(at("a", "b"), move("b", "b", "a"))
 		b.wantEmails(map[string]string{"user_a": "b", "user_b": "a"})
 	},
-	"three rows pass theirs round": func(b *bundle) {
-		b.inTown("a", "b", "c")
+	"three rows exchange addresses in a ring": func(b *bundle) {
+		b.withEmails("a", "b", "c")
 		b.put(at("a", "b"), move("b", "b", "c"), move("c", "c", "a"))
 		b.wantEmails(map[string]string{"user_a": "b", "user_b": "c", "user_c": "a"})
 	},
-	"round the other way, in another order": func(b *bundle) {
-		b.inTown("a", "b", "c")
+	"three rows exchange addresses in the reverse ring": func(b *bundle) {
+		b.withEmails("a", "b", "c")
 		b.put(at("c", "b"), move("a", "a", "c"), move("b", "b", "a"))
 		b.wantEmails(map[string]string{"user_a": "c", "user_b": "a", "user_c": "b"})
 	},
-	"a new row is handed an address, whose holder is handed another's": func(b *bundle) {
-		b.inTown("a", "b")
+	"a new row gets the address of an existing row": func(b *bundle) {
+		b.withEmails("a", "b")
 		b.put(at("new", "a"), move("a", "a", "b"), move("b", "b", "free"))
 		b.wantEmails(map[string]string{"user_new": "a", "user_a": "b", "user_b": "free"})
 	},
-	"of a row that moves, only email and updated_at change": func(b *bundle) {
-		b.inTown("a", "b")
+	"a moved row changes only email and updated_at": func(b *bundle) {
+		b.withEmails("a", "b")
 		b.raw.Exec("UPDATE users SET password = 'secret', role = 'trainer' WHERE id = 'user_b'")
 		want := b.raw.Row("user_b")
 		b.now.Add(60)
@@ -67,8 +67,8 @@ var moveTests = map[string]func(*bundle){
 			b.Errorf("row (-want +got):\n%s", diff)
 		}
 	},
-	"the row of the call is written whole": func(b *bundle) {
-		b.inTown("a", "b")
+	"the row of the call is written completely": func(b *bundle) {
+		b.withEmails("a", "b")
 		promoted := at("a", "b")
 		promoted.Role, promoted.Phone = user.Admin, ""
 		b.put(promoted, move("b", "b", "a"))
@@ -76,34 +76,34 @@ var moveTests = map[string]func(*bundle){
 			b.Errorf("role %v, phone %v; want admin and NULL", row["role"], row["phone"])
 		}
 	},
-	"a move from an address that its row no longer holds is a conflict": func(b *bundle) {
-		b.inTown("a", "b", "c")
+	"a move from an outdated address: conflict": func(b *bundle) {
+		b.withEmails("a", "b", "c")
 		err := b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "elsewhere", "a")})
-		b.wants(err, store.ErrConflict)
+		b.wantError(err, store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
-	"so is a move of a row that is gone": func(b *bundle) {
-		b.inTown("a", "b")
-		moves := []store.Move{move("b", "b", "a"), move("gone", "gone", "x")}
-		b.wants(b.db.Put(b.Context(), at("a", "b"), moves), store.ErrConflict)
+	"a move of a deleted row: conflict": func(b *bundle) {
+		b.withEmails("a", "b")
+		moves := []store.Move{move("b", "b", "a"), move("deleted", "deleted", "x")}
+		b.wantError(b.db.Put(b.Context(), at("a", "b"), moves), store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b"})
 	},
-	"a move to an address that a row outside of the call holds is refused, naming both": func(b *bundle) {
-		b.inTown("a", "b", "c")
+	"a move to an address of another row: email taken": func(b *bundle) {
+		b.withEmails("a", "b", "c")
 		err := b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "c")})
-		b.taken(err, "user_b", "user_c")
+		b.wantEmailTaken(err, "user_b", "user_c")
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
-	"a row's new address that a row outside of the call holds is refused": func(b *bundle) {
-		b.inTown("a", "b", "c")
+	"a new address of another row: email taken": func(b *bundle) {
+		b.withEmails("a", "b", "c")
 		err := b.db.Put(b.Context(), at("a", "c"), []store.Move{move("b", "b", "a")})
-		b.taken(err, "user_a", "user_c")
+		b.wantEmailTaken(err, "user_a", "user_c")
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
-	"two rows of one call that want the same address are a conflict": func(b *bundle) {
-		b.inTown("a", "b")
+	"two rows of one call with the same address: conflict": func(b *bundle) {
+		b.withEmails("a", "b")
 		err := b.db.Put(b.Context(), at("a", "free"), []store.Move{move("b", "b", "free")})
-		b.wants(err, store.ErrConflict)
+		b.wantError(err, store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b"})
 	},
 }

@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// second is another database of the engine, and a store on it.
+// second creates another database of the engine, and a store on it.
 func (b *bundle) second(ddl ...string) *bundle {
 	b.Helper()
 	return (&bundle{T: b.T, engine: b.engine}).open(ddl...)
 }
 
-var switchTests = map[string]func(*bundle){
-	"a switch leads to the database that replaced the first": func(b *bundle) {
+var swappableTests = map[string]func(*bundle){
+	"Replace: calls go to the second database": func(b *bundle) {
 		b.open()
 		next := b.second()
-		current := store.NewSwitch(b.db)
+		current := store.NewSwappable(b.db)
 		if err := current.Replace(b.Context(), next.db); err != nil {
 			b.Fatalf("Replace: %v", err)
 		}
@@ -30,12 +31,12 @@ var switchTests = map[string]func(*bundle){
 			b.Error("the row is not in the second database alone")
 		}
 		_, err := b.db.Get(b.Context(), "user_jane")
-		b.wants(err, store.ErrUnavailable) // it is closed
+		b.wantError(err, store.ErrUnavailable) // it is closed
 	},
-	"a database that does not fit replaces nothing": func(b *bundle) {
+	"Replace with an unusable table keeps the first database": func(b *bundle) {
 		b.open()
 		next := b.second("CREATE TABLE other (id text)")
-		current := store.NewSwitch(b.db)
+		current := store.NewSwappable(b.db)
 		if err := current.Replace(b.Context(), next.db); !errors.As(err, new(*store.SchemaError)) {
 			b.Fatalf("got error %v, want a SchemaError", err)
 		}
@@ -47,47 +48,51 @@ var switchTests = map[string]func(*bundle){
 			b.Errorf("the first database is no longer used: %v", err)
 		}
 		_, err = next.db.Get(b.Context(), "user_jane")
-		b.wants(err, store.ErrUnavailable) // it is closed
+		b.wantError(err, store.ErrUnavailable) // it is closed
 	},
-	"a call that does not end holds up a replacement for no longer than its context": func(b *bundle) {
+	"Replace waits for a hanging call only until its context ends": func(b *bundle) {
 		b.open()
 		began, release := make(chan struct{}), make(chan struct{})
-		current := store.NewSwitch(b.another(store.Options{BeforeWrite: func() error {
+		current := store.NewSwappable(b.another(store.Options{BeforeWrite: func() error {
 			close(began)
 			<-release
 			return nil
 		}}))
 		written, replaced := make(chan error, 1), make(chan error, 1)
 		go func() { written <- current.Put(b.Context(), person("jane"), nil) }()
-		<-began
+		select {
+		case <-began:
+		case err := <-written:
+			b.Fatalf("the write did not reach BeforeWrite: %v", err)
+		}
 		next := b.second()
 		next.put(person("joe"))
-		ctx, end := context.WithCancel(b.Context())
+		ctx, cancelReplace := context.WithCancel(b.Context())
 		go func() { replaced <- current.Replace(ctx, next.db) }()
-		b.eventually("calls go to the second database", func() bool {
+		eventually.Holds(b, "calls go to the second database", func() bool {
 			short, cancel := context.WithTimeout(b.Context(), 10*time.Millisecond)
 			defer cancel()
 			_, err := current.Get(short, "user_joe")
 			return err == nil
 		})
-		end()
+		cancelReplace()
 		select {
 		case err := <-replaced:
 			if err != nil {
-				b.Errorf("the second database is in use, and yet: %v", err)
+				b.Errorf("Replace returned an error for a database that is in use: %v", err)
 			}
 		case <-time.After(time.Minute):
-			b.Error("the replacement waits on")
+			b.Error("Replace does not return")
 		}
 		close(release)
-		b.wants(<-written, store.ErrUnavailable) // the first one was closed over its head
+		b.wantError(<-written, store.ErrUnavailable) // Replace closed the first database during the call
 		if b.raw.Row("user_jane") != nil {
 			b.Error("the row is in the first database")
 		}
 	},
-	"calls go on while a database is replaced": func(b *bundle) {
+	"calls continue while databases are replaced": func(b *bundle) {
 		b.open()
-		current := store.NewSwitch(b.db)
+		current := store.NewSwappable(b.db)
 		var all sync.WaitGroup
 		all.Go(func() {
 			for range rounds {
@@ -96,7 +101,7 @@ var switchTests = map[string]func(*bundle){
 				}
 			}
 		})
-		crowd(func(int) {
+		concurrently(func(int) {
 			for range rounds {
 				if err := current.Put(b.Context(), person("jane"), nil); err != nil {
 					b.Errorf("Put: %v", err)

@@ -9,18 +9,18 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
-var errForbidden = errors.New("not any more")
+var errForbidden = errors.New("writes are not allowed")
 
-var heldBackTests = map[string]func(*bundle){
-	"a write that is forbidden changes nothing, and reading goes on": func(b *bundle) {
-		b.inTown("a", "b")
+var fenceTests = map[string]func(*bundle){
+	"a forbidden write changes no row, and reads continue": func(b *bundle) {
+		b.withEmails("a", "b")
 		before := b.raw.Query("SELECT * FROM users ORDER BY id")
 		db := b.another(store.Options{BeforeWrite: func() error { return errForbidden }})
-		b.wants(db.Put(b.Context(), at("a", "elsewhere"), nil), errForbidden)
-		b.wants(db.Put(b.Context(), at("c", "c"), nil), errForbidden)
-		b.wants(db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "a")}), errForbidden)
+		b.wantError(db.Put(b.Context(), at("a", "elsewhere"), nil), errForbidden)
+		b.wantError(db.Put(b.Context(), at("c", "c"), nil), errForbidden)
+		b.wantError(db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "a")}), errForbidden)
 		_, err := db.Delete(b.Context(), person("a").ID)
-		b.wants(err, errForbidden)
+		b.wantError(err, errForbidden)
 		if diff := cmp.Diff(before, b.raw.Query("SELECT * FROM users ORDER BY id")); diff != "" {
 			b.Errorf("the table has changed (-before +after):\n%s", diff)
 		}
@@ -29,33 +29,33 @@ var heldBackTests = map[string]func(*bundle){
 			b.Errorf("read %d rows, %v, %v", len(rows), err, scanErr)
 		}
 	},
-	"what forbids a write is asked after the wait for its turn": func(b *bundle) {
+	"BeforeWrite runs after the wait for a slot": func(b *bundle) {
 		b.open()
-		began, forbid := make(chan struct{}), make(chan struct{})
-		var asked atomic.Int32
+		began, proceed := make(chan struct{}), make(chan struct{})
+		var calls atomic.Int32
 		db := b.another(store.Options{MaxConns: 1, BeforeWrite: func() error {
-			if asked.Add(1) > 1 {
+			if calls.Add(1) > 1 {
 				return errForbidden
 			}
 			close(began)
-			<-forbid
+			<-proceed
 			return nil
 		}})
 		first, second := make(chan error, 1), make(chan error, 1)
 		go func() { first <- db.Put(b.Context(), person("jane"), nil) }()
 		select {
-		case <-began: // it has the only turn
+		case <-began: // the first write has the only slot
 		case err := <-first:
-			b.Fatalf("nobody was asked: %v", err)
+			b.Fatalf("BeforeWrite did not run: %v", err)
 		}
 		go func() { second <- db.Put(b.Context(), person("joe"), nil) }()
-		close(forbid)
+		close(proceed)
 		if err := <-first; err != nil {
 			b.Errorf("the write that was allowed: %v", err)
 		}
-		b.wants(<-second, errForbidden)
+		b.wantError(<-second, errForbidden)
 		if b.raw.Row("user_jane") == nil || b.raw.Row("user_joe") != nil {
-			b.Error("want the row of Jane, and of nobody else")
+			b.Error("want only the row of Jane")
 		}
 	},
 }
