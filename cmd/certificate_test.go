@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings/mounttest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -34,7 +33,7 @@ func newPair(t *testing.T) pair {
 // mount puts a pair where the kubelet mounts it, in place of the one that is there.
 func (p pair) mount(t *testing.T, dir string) {
 	t.Helper()
-	ok(t, mounted(dir, map[string][]byte{"tls.crt": p.cert, "tls.key": p.key}))
+	ok(t, mounttest.Replace(dir, map[string]string{"tls.crt": string(p.cert), "tls.key": string(p.key)}))
 }
 
 // shown is the certificate that a server shows to new connections.
@@ -149,27 +148,4 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-}
-
-// mounted does what the kubelet does: each file is a link to a link to a directory, which is exchanged as a whole.
-func mounted(mount string, files map[string][]byte) error {
-	version, err := os.MkdirTemp(mount, "..version")
-	if err != nil {
-		return err
-	}
-	for name, content := range files {
-		err = errors.Join(err, os.WriteFile(filepath.Join(version, name), content, 0o600))
-	}
-	before, _ := os.Readlink(filepath.Join(mount, "..data"))
-	err = errors.Join(err, os.Symlink(filepath.Base(version), filepath.Join(mount, "..next")),
-		os.Rename(filepath.Join(mount, "..next"), filepath.Join(mount, "..data")))
-	for name := range files {
-		if _, absent := os.Lstat(filepath.Join(mount, name)); absent != nil {
-			err = errors.Join(err, os.Symlink(filepath.Join("..data", name), filepath.Join(mount, name)))
-		}
-	}
-	if before != "" {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(mount, before)))
-	}
-	return err
 }

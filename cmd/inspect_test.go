@@ -126,13 +126,13 @@ func TestQuestions(t *testing.T) {
 			`update the row of user_chloe \(first_name\)`, `write the status of FitUser \S+ \(profile\)`, `kubectl annotate fituser user-chloe-`,
 		},
 		"why user_ben": {
-			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `make FitUser`,
-			`take the role trainer back`, `update the row of user_ben \(role\)`,
+			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `create FitUser`,
+			`revoke the role trainer`, `update the row of user_ben \(role\)`,
 		},
 		"why typo": {`Ready False .*UserNotFound`, `role +manifest +\(demands admin\)`, `Clerk has no such user`, `there is no row`, `Nothing until`},
 		"plan": {
-			`user_ben +make FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
-			`user_hugo +make FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `take back 1 role in Clerk, make 2 FitUsers`, `Nothing would be written for \d of those`,
+			`user_ben +create FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
+			`user_hugo +create FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `revoke 1 role in Clerk, create 2 FitUsers`, `Nothing would be written for \d of those`,
 		},
 	} {
 		answer := s.ask(strings.Fields(question)...)

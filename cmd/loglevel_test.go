@@ -26,7 +26,7 @@ func TestLogLevelChangesWithoutARestart(t *testing.T) {
 			ok(t, os.WriteFile(file, []byte(content+"\n"), 0o600))
 		}
 		s.eventually("the level is in force", func() error {
-			if strings.Count(s.logged(), "A changed setting is in force") != inForce {
+			if strings.Count(s.logged(), "Setting changed") != inForce {
 				return errors.New("not yet")
 			}
 			return nil
@@ -37,7 +37,7 @@ func TestLogLevelChangesWithoutARestart(t *testing.T) {
 	s.wantDebugLines(1)
 	ok(t, os.WriteFile(file, []byte("loud\n"), 0o600))
 	s.eventually("the wrong word is refused", func() error {
-		if !strings.Contains(s.logged(), `\"loud\" is no log level`) {
+		if !strings.Contains(s.logged(), `unknown log level \"loud\"`) {
 			return errors.New("not yet")
 		}
 		return nil

@@ -230,6 +230,6 @@ func writeKubeconfig(t *testing.T) string {
 }
 
 func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (options, error) {
-	line, err := parseCommandLine(args, getenv, stdout)
+	line, _, err := parseCommandLine(args, getenv, stdout)
 	return line.options, err
 }

@@ -29,7 +29,7 @@ func TestAPlanBeforeTheFirstStart(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, answer)
 	}
-	for _, want := range []string{jane, "take the role trainer back in Clerk", "insert the row", "Nothing was written now."} {
+	for _, want := range []string{jane, "revoke the role trainer in Clerk", "insert the row", "Nothing was written now."} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, answer)
 		}
@@ -87,15 +87,15 @@ func (sleepyCache) WaitForCacheSync(ctx context.Context) bool {
 
 func TestThePlanWaitsForItsCacheForNoLongerThanAgreed(t *testing.T) {
 	t.Parallel()
-	v := view{Cache: sleepyCache{}, namespace: "here"}
-	v.note(t.Context(), nil, errors.New("no route to host"))
-	err := v.fill(t.Context(), time.Millisecond)
+	c := fitUserCache{Cache: sleepyCache{}, namespace: "here"}
+	c.recordWatchError(t.Context(), nil, errors.New("no route to host"))
+	err := c.fill(t.Context(), time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "no route to host") || !strings.Contains(err.Error(), "-n here") {
 		t.Errorf("it says: %v", err)
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if err := v.fill(ended, time.Hour); !errors.Is(err, context.Canceled) {
+	if err := c.fill(ended, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("broken off, it says: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/tracing"
 )
@@ -33,13 +34,13 @@ func TestAFailedStartClosesTheTable(t *testing.T) {
 	t.Parallel()
 	env, databaseURL := controlPlane.Get(t), storetest.SQLite(t)
 	o := options{Controller: true, Namespace: env.Namespace(t), ClerkRateLimit: 1, MetricsBindAddress: "0", MaxDeletions: "nonsense"}
-	s, err := readSettings(o, environmentOf(map[string]string{
+	s, err := settings.Read(o.parts(), environmentOf(map[string]string{
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_API_URL": "http://127.0.0.1:1/v1", "DATABASE_URL": databaseURL,
 	}))
 	ok(t, err)
-	s.tracer = tracing.Off()
+	w := wiring{options: o, access: env.Config, settings: s, watched: s.All(), tracer: tracing.Off(), log: logr.Discard()}
 	before := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:"))
-	if _, err := assemble(t.Context(), env.Config, o, s, logr.Discard()); err == nil || !strings.Contains(err.Error(), "--max-deletions") {
+	if _, err := assemble(t.Context(), w); err == nil || !strings.Contains(err.Error(), "--max-deletions") {
 		t.Fatalf("the start ends with: %v", err)
 	}
 	if after := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:")); !slices.Equal(before, after) {

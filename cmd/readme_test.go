@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings"
 )
 
 func readme(t *testing.T) string {
@@ -59,7 +60,7 @@ func TestReadmeListsEveryVariable(t *testing.T) {
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_WEBHOOK_SECRET": webhookSecret, "DATABASE_URL": "sqlite:users.db",
 	}
 	asked := map[string]bool{}
-	_, err := readSettings(options{Receiver: true, Controller: true}, func(name string) string {
+	_, err := settings.Read(settings.Parts{Receiver: true, Controller: true}, func(name string) string {
 		asked[strings.TrimSuffix(name, "_FILE")] = true
 		return values[name]
 	})
@@ -82,8 +83,8 @@ func TestReadmeListsEveryVariable(t *testing.T) {
 
 func TestReadmeIsRightAboutWhatEachPartNeeds(t *testing.T) {
 	t.Parallel()
-	for part, o := range map[string]options{"receiver": {Receiver: true}, "controller": {Controller: true}} {
-		_, err := readSettings(o, environmentOf(nil))
+	for part, parts := range map[string]settings.Parts{"receiver": {Receiver: true}, "controller": {Controller: true}} {
+		_, err := settings.Read(parts, environmentOf(nil))
 		if err == nil {
 			t.Fatalf("the %s needs nothing", part)
 		}

@@ -137,7 +137,7 @@ func TestACollectorThatHangs(t *testing.T) {
 	s.deliver()
 	s.eventually("the user is there", s.agreement)
 	s.stop()
-	if !strings.Contains(s.logged(), "Traces are lost") {
+	if !strings.Contains(s.logged(), "Traces lost") {
 		t.Errorf("the log does not say so:\n%s", s.logged())
 	}
 }

@@ -13,9 +13,6 @@ import (
 // ConfigMapName is the ConfigMap in which the operator notes what must outlive it, and in which a person answers.
 const ConfigMapName = "fituser-operator"
 
-// LeaseName is the Lease by which several replicas agree on who works.
-const LeaseName = "fituser-operator"
-
 // Notes is that ConfigMap. It is small and seldom used, so it is read from the API server itself.
 type Notes struct {
 	// Client has no cache.
