@@ -15,12 +15,12 @@ import (
 type commandLine struct {
 	options
 
-	Version kong.VersionFlag `help:"Print which build this is."`
+	Version kong.VersionFlag `help:"Print version and commit."`
 
-	Run    operateCommand `cmd:"" default:"1" help:"Run the operator. It is what happens without a command."`
-	Status statusCommand  `cmd:"" help:"Show how everything is: who leads, which users are not ready and why, who has rights, what is held back."`
-	Why    whyCommand     `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table, side by side, and what the operator does next."`
-	Plan   planCommand    `cmd:"" help:"Show what a sweep would change now. It changes nothing."`
+	Run    operateCommand `cmd:"" default:"1" help:"Run the operator. This is the default."`
+	Status statusCommand  `cmd:"" help:"Show the state of the operator: leader, users that are not ready and why, granted roles, deferred deletions."`
+	Why    whyCommand     `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table side by side, and what the operator would do next."`
+	Plan   planCommand    `cmd:"" help:"Show what a sweep would change now, without changing it."`
 }
 
 // invocation is what a command's Run method gets: the flags, the environment and the outputs of the process.
@@ -30,7 +30,7 @@ type invocation struct {
 	stdout, stderr io.Writer
 }
 
-// errHelpPrinted is the error of a command line that asked for the usage or the version.
+// errHelpPrinted is the error of a command line that requests the usage or the version.
 var errHelpPrinted = errors.New("help was requested")
 
 // podNamespaceFile is the file in which Kubernetes gives a pod its namespace.
@@ -43,7 +43,7 @@ func parseCommandLine(args []string, getenv func(string) string, stdout io.Write
 	helpPrinted := false
 	parser, err := kong.New(&line,
 		kong.Name("manager"),
-		kong.Description("Keeps Clerk's users, FitUser objects and a users table in agreement. Credentials come from the "+
+		kong.Description("Keeps Clerk's users, FitUser objects and a users table in sync. Credentials come from the "+
 			"environment: CLERK_WEBHOOK_SECRET for the receiver; CLERK_SECRET_KEY and DATABASE_URL for the controller. Each flag "+
 			"is also read from there, --leader-elect as FITUSER_LEADER_ELECT; the flag wins."),
 		kong.Writers(stdout, stdout),

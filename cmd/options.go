@@ -19,28 +19,28 @@ import (
 // options are the flags. Each is also read from the environment as FITUSER_ and its name in capitals; the flag wins. Names
 // and defaults are a contract with manifests.
 type options struct {
-	Receiver   bool `default:"true" negatable:"" help:"Take Clerk's webhooks."`
-	Controller bool `default:"true" negatable:"" help:"Keep Clerk, the FitUsers and the users table in agreement."`
+	Receiver   bool `default:"true" negatable:"" help:"Receive Clerk's webhooks."`
+	Controller bool `default:"true" negatable:"" help:"Keep Clerk, the FitUsers and the users table in sync."`
 
 	Namespace  string `short:"n" placeholder:"NAME" help:"Namespace of the FitUsers. Default: the pod's own, else default."`
 	Kubeconfig string `placeholder:"FILE" help:"Kubeconfig file. Default: KUBECONFIG, else the pod's service account, else ~/.kube/config."`
 
-	WebhookBindAddress     string `default:":8080" placeholder:"ADDR" help:"Where webhooks arrive (default: ${default})."`
-	WebhookCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key, to take webhooks over TLS. Default: plain HTTP, as TLS ends before the receiver."`
-	MetricsBindAddress     string `default:":8443" placeholder:"ADDR" help:"Where metrics are served; 0 turns them off (default: ${default})."`
-	MetricsSecure          bool   `default:"true" negatable:"" help:"Serve metrics over TLS to those the API server lets read them."`
-	MetricsCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key for the metrics. Default: a certificate that the process signs itself."`
-	HealthProbeBindAddress string `default:":8081" placeholder:"ADDR" help:"Where /healthz and /readyz are served (default: ${default})."`
+	WebhookBindAddress     string `default:":8080" placeholder:"ADDR" help:"Address of the webhook server (default: ${default})."`
+	WebhookCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key, to receive webhooks over TLS. Default: plain HTTP, as TLS ends before the receiver."`
+	MetricsBindAddress     string `default:":8443" placeholder:"ADDR" help:"Address of the metrics server; 0 turns it off (default: ${default})."`
+	MetricsSecure          bool   `default:"true" negatable:"" help:"Serve metrics over TLS, to clients that the API server authorizes."`
+	MetricsCertPath        string `placeholder:"DIR" help:"Directory with tls.crt and tls.key for the metrics. Default: a self-signed certificate."`
+	HealthProbeBindAddress string `default:":8081" placeholder:"ADDR" help:"Address of /healthz and /readyz (default: ${default})."`
 
-	LeaderElect    bool          `negatable:"" help:"Let one of several replicas run the controller."`
-	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"How often Clerk, the FitUsers and the table are compared, all of them (default: ${default})."`
-	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Requests to Clerk per second, at most (default: ${default})."`
-	MaxDeletions   string        `placeholder:"N" help:"Most rows removed and roles taken back in one sync period: a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
-	CreateTable    bool          `negatable:"" help:"Make the users table where there is none."`
-	StatusProfile  string        `default:"full" enum:"full, masked, none" help:"How much of a person a FitUser shows: ${enum} (default: ${default})."`
+	LeaderElect    bool          `negatable:"" help:"Run the controller in one of several replicas only."`
+	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"Time between two sweeps, which compare all of Clerk, the FitUsers and the table (default: ${default})."`
+	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Most requests to Clerk per second (default: ${default})."`
+	MaxDeletions   string        `placeholder:"N" help:"Deletion budget: most rows removed and roles revoked in one sync period, as a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
+	CreateTable    bool          `negatable:"" help:"Create the users table if it does not exist."`
+	StatusProfile  string        `default:"full" enum:"full, masked, none" help:"How much personal data a FitUser contains: ${enum} (default: ${default})."`
 
-	LogLevel     string `default:"info" enum:"debug, info, error" help:"What is logged: ${enum} (default: ${default})."`
-	LogLevelFile string `placeholder:"FILE" help:"File whose content overrides --log-level while it is there; read again when it changes."`
+	LogLevel     string `default:"info" enum:"debug, info, error" help:"Log level: ${enum} (default: ${default})."`
+	LogLevelFile string `placeholder:"FILE" help:"File that overrides --log-level while it exists; reloaded when it changes."`
 	LogFormat    string `default:"json" enum:"json, console" help:"Format of the log: ${enum} (default: ${default})."`
 }
 
@@ -56,9 +56,9 @@ func (o options) parts() settings.Parts {
 func (o options) check() error {
 	switch {
 	case !o.Receiver && !o.Controller:
-		return errors.New("--receiver and --controller are both off: turn on what this process is to do")
+		return errors.New("--receiver and --controller are both off: turn on one of them")
 	case !(o.ClerkRateLimit > 0 && o.ClerkRateLimit <= 100): // written so that NaN is rejected too
-		return fmt.Errorf("--clerk-rate-limit is %v: want more than 0, and at most 100, which is all that Clerk allows", o.ClerkRateLimit)
+		return fmt.Errorf("--clerk-rate-limit is %v: want more than 0, and at most 100, which is Clerk's limit", o.ClerkRateLimit)
 	case o.SyncPeriod < minSyncPeriod:
 		return fmt.Errorf("--sync-period is %s: want %s or more", o.SyncPeriod, minSyncPeriod)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
-// openFiles are the files of this process whose path begins with prefix; on systems without /proc none is known.
+// openFiles returns the open files of this process whose path begins with prefix; none on systems without /proc.
 func openFiles(t *testing.T, prefix string) (open []string) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")
@@ -29,8 +29,7 @@ func openFiles(t *testing.T, prefix string) (open []string) {
 	return open
 }
 
-// A start that fails half-way leaves nothing open.
-func TestAFailedStartClosesTheTable(t *testing.T) {
+func TestAssemble_FailureClosesTable(t *testing.T) {
 	t.Parallel()
 	env, databaseURL := controlPlane.Get(t), storetest.SQLite(t)
 	o := options{Controller: true, Namespace: env.Namespace(t), ClerkRateLimit: 1, MetricsBindAddress: "0", MaxDeletions: "nonsense"}
@@ -41,15 +40,15 @@ func TestAFailedStartClosesTheTable(t *testing.T) {
 	w := wiring{options: o, access: env.Config, settings: s, watched: s.All(), tracer: tracing.Off(), log: logr.Discard()}
 	before := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:"))
 	if _, err := assemble(t.Context(), w); err == nil || !strings.Contains(err.Error(), "--max-deletions") {
-		t.Fatalf("the start ends with: %v", err)
+		t.Fatalf("assemble returns %v", err)
 	}
 	if after := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:")); !slices.Equal(before, after) {
 		t.Errorf("still open: %v, before it was %v", after, before)
 	}
 }
 
-// What was opened last is closed first, all of it, and every error is told.
-func TestProgramCloses(t *testing.T) {
+// Resources are closed in reverse order. An error does not stop that, and every error is returned.
+func TestProgram_ClosesInReverseOrder(t *testing.T) {
 	t.Parallel()
 	var closed []string
 	p := &program{}

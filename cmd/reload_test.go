@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestReload_ProcessEndsWhenChangeRequiresRestart(t *testing.T) {
 			ok(t, mounttest.ReplaceFile(file, test.wrong))
 			s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 			s.deliver()
-			s.eventually("the user is synced", s.agreement)
+			s.eventually("the user is synced", s.synced)
 			ok(t, mounttest.ReplaceFile(file, test.after))
 			err := s.process.Wait()
 			want := name + " has changed (" + file + ") and requires a restart, which a pod does by itself"
@@ -38,9 +39,22 @@ func TestReload_ProcessEndsWhenChangeRequiresRestart(t *testing.T) {
 	}
 }
 
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+func TestReload_WebhookSecret(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	file := filepath.Join(t.TempDir(), "secret")
+	write := func(secret string) {
+		next := file + ".next"
+		ok(t, os.WriteFile(next, []byte(secret+"\n"), 0o600))
+		ok(t, os.Rename(next, file))
 	}
+	write("whsec_" + strings.Repeat("A1B2", 8))
+	s.start("CLERK_WEBHOOK_SECRET=", "CLERK_WEBHOOK_SECRET_FILE="+file)
+	s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
+	if err := s.sender.DeliverAll(t.Context()); err == nil {
+		t.Fatal("a delivery with another signature was accepted")
+	}
+	write("whsec_" + strings.Repeat("A1B2", 8) + "," + webhookSecret)
+	s.eventually("the new secret is in force", func() error { return s.sender.DeliverAll(t.Context()) })
+	s.eventually("the user is synced", s.synced)
+	s.stop()
 }

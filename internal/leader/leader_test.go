@@ -23,7 +23,7 @@ import (
 // api is an API server that stores every object it is sent, unless it refuses.
 type api struct {
 	refuse  bool
-	onLease func() // is called while a write of the lease is under way
+	onLease func() // is called during a write of the lease
 	written int    // writes of other objects
 }
 
