@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/leader"
 	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -168,9 +169,9 @@ func deletionsOf(notes *corev1.ConfigMap) Deletions {
 
 func (p *Places) readLease(ctx context.Context, s *Status) error {
 	var lease coordinationv1.Lease
-	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: state.LeaseName}, &lease)
+	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: leader.LeaseName}, &lease)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Lease %s: %w", state.LeaseName, err)
+		return fmt.Errorf("reading Lease %s: %w", leader.LeaseName, err)
 	}
 	if err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" && lease.Spec.RenewTime != nil {
 		s.Leader = &Leader{Holder: *lease.Spec.HolderIdentity, Renewed: lease.Spec.RenewTime.Time}

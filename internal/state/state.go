@@ -17,9 +17,6 @@ import (
 // ConfigMapName is the name of the ConfigMap.
 const ConfigMapName = "fituser-operator"
 
-// LeaseName is the name of the Lease by which replicas elect the leader.
-const LeaseName = "fituser-operator"
-
 // Annotations that a person sets on the ConfigMap.
 const (
 	// AnnotationAllowDeletions, set to "true", overrides the deletion budget for one period. It is removed with the period.

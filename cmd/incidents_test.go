@@ -16,8 +16,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/state"
 )
 
-// trouble is what goes wrong, one after the other, with ordinary life between.
-func (s *system) trouble(lasting time.Duration) {
+// incidents causes one incident after the other, with ordinary changes between them.
+func (s *system) incidents(lasting time.Duration) {
 	s.Helper()
 	for i := range 200 {
 		s.clerk.SignUp(clerktest.Person{Email: fmt.Sprintf("user%d@example.com", i), FirstName: "User"})
@@ -28,7 +28,7 @@ func (s *system) trouble(lasting time.Duration) {
 	}
 	var coaches []*v1alpha1.FitUser
 	steps := []func(){
-		func() { // people who are not as the others are
+		func() { // unusual users
 			s.clerk.SignUp(clerktest.Person{Email: "ada@example.com", PublicMetadata: clerktest.Metadata{"role": "admin"}})
 			s.clerk.SignUp(clerktest.Person{Email: "odd@example.com", PublicMetadata: clerktest.Metadata{"role": "owner"}})
 			s.clerk.SignUp(clerktest.Person{Phone: "+15550111"})
@@ -39,21 +39,21 @@ func (s *system) trouble(lasting time.Duration) {
 					ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("coach-%d", i), Namespace: s.namespace},
 					Spec:       v1alpha1.FitUserSpec{ClerkUserID: id, Role: "trainer"},
 				}
-				s.must(s.objects.Create(context.Background(), coach))
+				ok(s, s.objects.Create(context.Background(), coach))
 				coaches = append(coaches, coach)
 			}
 		},
-		func() { // in the row of somebody who does nothing else: only a sweep finds that
+		func() { // in the row of a user without events: only a sweep finds it
 			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[4] + "'")
 		},
-		func() { // Clerk is away, then asks for a pause
+		func() { // Clerk is unavailable, then throttles
 			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Static(http.StatusServiceUnavailable, "", "")})
-			s.live(lasting/20, ids)
+			s.changeNames(lasting/20, ids)
 			end()
 			s.clerk.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Throttled(3)})
 		},
 		func() { s.forge() },
-		func() { s.must(s.objects.Delete(context.Background(), coaches[0])) },
+		func() { ok(s, s.objects.Delete(context.Background(), coaches[0])) },
 		func() {
 			for _, id := range ids[5:14] {
 				s.clerk.Delete(id)
@@ -61,15 +61,15 @@ func (s *system) trouble(lasting time.Duration) {
 		},
 	}
 	for _, step := range steps {
-		s.live(lasting/time.Duration(len(steps)+2), ids[14:])
+		s.changeNames(lasting/time.Duration(len(steps)+2), ids[14:])
 		step()
 	}
-	s.live(lasting/time.Duration(len(steps)+2), ids[14:])
+	s.changeNames(lasting/time.Duration(len(steps)+2), ids[14:])
 	s.sweep()
 }
 
-// live is ordinary life: now and then somebody changes a name.
-func (s *system) live(lasting time.Duration, ids []string) {
+// changeNames changes a name every second.
+func (s *system) changeNames(lasting time.Duration, ids []string) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), lasting)
 	defer cancel()
@@ -86,38 +86,31 @@ func (s *system) live(lasting time.Duration, ids []string) {
 	}
 }
 
-// forge sends a few webhooks that somebody else has signed.
+// forge sends a few webhooks with a wrong signature.
 func (s *system) forge() {
 	s.Helper()
 	forger, err := clerktest.NewSender(clerktest.SenderConfig{
 		URL: "http://" + s.webhooks + "/api/webhooks", Secrets: []string{"whsec_" + strings.Repeat("A1B2", 8)},
 	})
-	s.must(err)
+	ok(s, err)
 	for range 4 {
 		status, err := forger.Deliver(s.Context(), forger.Message(clerktest.ExampleUpdated()))
-		if s.must(err); status != http.StatusBadRequest {
-			s.Fatalf("a forged webhook was answered with %d", status)
+		if ok(s, err); status != http.StatusBadRequest {
+			s.Fatalf("the response to a forged webhook is %d", status)
 		}
 	}
 }
 
-// sweep asks for one.
+// sweep requests a sweep.
 func (s *system) sweep() {
 	s.Helper()
-	s.eventually("a sweep is asked for", func() error {
-		notes := &corev1.ConfigMap{}
+	s.eventually("a sweep is requested", func() error {
+		configMap := &corev1.ConfigMap{}
 		key := client.ObjectKey{Namespace: s.namespace, Name: state.ConfigMapName}
-		if err := s.objects.Get(context.Background(), key, notes); err != nil {
+		if err := s.objects.Get(context.Background(), key, configMap); err != nil {
 			return err
 		}
-		metav1.SetMetaDataAnnotation(&notes.ObjectMeta, state.AnnotationSweep, "now")
-		return s.objects.Update(context.Background(), notes)
+		metav1.SetMetaDataAnnotation(&configMap.ObjectMeta, state.AnnotationSweep, "now")
+		return s.objects.Update(context.Background(), configMap)
 	})
-}
-
-func (s *system) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
 }

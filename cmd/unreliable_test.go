@@ -10,9 +10,9 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// deliverBadly delivers messages as a bad day does: shuffled, every tenth twice, a third of them failing at first, half
-// of those only after they have arrived; many at a time.
-func (s *system) deliverBadly(messages []clerktest.Message) {
+// deliverUnreliably delivers many messages at a time: shuffled, every tenth twice. In the first round a third fails, half of
+// those after they have arrived.
+func (s *system) deliverUnreliably(messages []clerktest.Message) {
 	s.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range messages {
@@ -21,14 +21,14 @@ func (s *system) deliverBadly(messages []clerktest.Message) {
 		}
 	}
 	random.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
-	line := &badLine{}
-	s.attach(line)
+	transport := &unreliableTransport{}
+	s.attach(transport)
 	s.clerk.Attach(nil)
 	for round := 0; len(messages) > 0; round++ {
 		if round == 5 {
-			s.Fatalf("%d messages are refused for good", len(messages))
+			s.Fatalf("%d messages are still refused", len(messages))
 		}
-		line.bad = round == 0
+		transport.failing = round == 0
 		messages = s.attempt(messages)
 		random.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
 	}
@@ -60,21 +60,22 @@ func (s *system) attempt(messages []clerktest.Message) (failed []clerktest.Messa
 	return failed
 }
 
-// badLine loses, while bad, every third delivery: by turns on the way there and on the way back.
-type badLine struct {
-	bad   bool
-	count atomic.Int64
+// unreliableTransport loses every third delivery while it is failing: alternately the request and the response.
+type unreliableTransport struct {
+	failing bool
+	count   atomic.Int64
 }
 
-var errLost = errors.New("lost on the way")
+var errLost = errors.New("lost in transit")
 
-func (l *badLine) RoundTrip(request *http.Request) (*http.Response, error) {
-	n := l.count.Add(1)
-	if l.bad && n%6 == 0 {
+// RoundTrip implements [http.RoundTripper].
+func (u *unreliableTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	n := u.count.Add(1)
+	if u.failing && n%6 == 0 {
 		return nil, errLost
 	}
 	response, err := http.DefaultTransport.RoundTrip(request)
-	if err == nil && l.bad && n%6 == 3 {
+	if err == nil && u.failing && n%6 == 3 {
 		_ = response.Body.Close()
 		return nil, errLost
 	}
