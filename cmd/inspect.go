@@ -39,7 +39,7 @@ type commandLine struct {
 
 // question is a command that looks and changes nothing.
 type question interface {
-	answer(ctx context.Context, places *inspect.Places, config *rest.Config, stdout io.Writer) error
+	answer(ctx context.Context, places *inspect.Inspector, config *rest.Config, stdout io.Writer) error
 }
 
 type output struct {
@@ -58,7 +58,7 @@ func (o output) print(stdout io.Writer, v any, text func() error) error {
 
 type statusCommand struct{ output }
 
-func (c statusCommand) answer(ctx context.Context, places *inspect.Places, _ *rest.Config, stdout io.Writer) error {
+func (c statusCommand) answer(ctx context.Context, places *inspect.Inspector, _ *rest.Config, stdout io.Writer) error {
 	status, err := places.Status(ctx)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ type whyCommand struct {
 	output
 }
 
-func (c whyCommand) answer(ctx context.Context, places *inspect.Places, _ *rest.Config, stdout io.Writer) error {
+func (c whyCommand) answer(ctx context.Context, places *inspect.Inspector, _ *rest.Config, stdout io.Writer) error {
 	why, err := places.Why(ctx, c.User)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (l commandLine) ask(ctx context.Context, getenv func(string) string, stdout
 }
 
 // places opens the three places for reading. Clerk and the table may be out of reach, as from a person's own machine.
-func (l commandLine) places(config *rest.Config, getenv func(string) string) (*inspect.Places, func() error, error) {
+func (l commandLine) places(config *rest.Config, getenv func(string) string) (*inspect.Inspector, func() error, error) {
 	scheme, err := apiTypes()
 	if err != nil {
 		return nil, nil, err
@@ -107,11 +107,11 @@ func (l commandLine) places(config *rest.Config, getenv func(string) string) (*i
 	if err != nil {
 		return nil, nil, fmt.Errorf("--max-deletions: %w", err)
 	}
-	places := &inspect.Places{
+	places := &inspect.Inspector{
 		Cluster: cluster, Namespace: l.Namespace, Profile: controllers.ProfileMode(l.StatusProfile),
 		MaxDeletions: limit, SyncPeriod: l.SyncPeriod, Clock: clock.RealClock{},
 	}
-	places.Unasked = l.openCredentialed(places, getenv)
+	places.Unavailable = l.openCredentialed(places, getenv)
 	return places, func() error {
 		if places.Table == nil {
 			return nil
@@ -121,7 +121,7 @@ func (l commandLine) places(config *rest.Config, getenv func(string) string) (*i
 }
 
 // openCredentialed opens Clerk and the table; the error is why they cannot be asked.
-func (l commandLine) openCredentialed(places *inspect.Places, getenv func(string) string) error {
+func (l commandLine) openCredentialed(places *inspect.Inspector, getenv func(string) string) error {
 	s, err := readSettings(options{Controller: true}, getenv)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type planCommand struct {
 // planShows is how many users a plan shows to a person who did not ask for all.
 const planShows = 50
 
-func (c planCommand) answer(ctx context.Context, places *inspect.Places, config *rest.Config, stdout io.Writer) error {
+func (c planCommand) answer(ctx context.Context, places *inspect.Inspector, config *rest.Config, stdout io.Writer) error {
 	v, err := newView(ctx, places, config)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ type view struct {
 // patience is how long a person waits for all FitUsers to be read.
 const patience = time.Minute
 
-func newView(ctx context.Context, places *inspect.Places, config *rest.Config) (*view, error) {
+func newView(ctx context.Context, places *inspect.Inspector, config *rest.Config) (*view, error) {
 	v := &view{namespace: places.Namespace}
 	one := client.ListOptions{Namespace: places.Namespace, Limit: 1}
 	if err := places.Cluster.List(ctx, &v1alpha1.FitUserList{}, &one); err != nil { // so that a refusal is told at once

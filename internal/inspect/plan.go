@@ -16,98 +16,129 @@ import (
 
 // Plan is what a sweep would find now, and what the operator would then write.
 type Plan struct {
-	controllers.Report
+	// Expected is the number of users that Clerk reports, Users the number that it lists.
+	Expected int `json:"expected"`
+	Users    int `json:"users"`
+	// Complete is true when the listing lacks no user. Only then may a user count as deleted.
+	Complete bool `json:"complete"`
+	// New users have no FitUser, Differing users differ somewhere, Missing users were in Clerk and are not listed.
+	New       int `json:"new"`
+	Differing int `json:"differing"`
+	Missing   int `json:"missing"`
+	// Deferred are those Missing users whose deletion exceeds --max-deletions.
+	Deferred int `json:"deferred"`
+	// MissedWebhooks are changes that no webhook reported. OrphanedRows are rows without a Clerk user and a FitUser.
+	MissedWebhooks int `json:"missedWebhooks"`
+	OrphanedRows   int `json:"orphanedRows"`
 
-	Outlooks []controllers.Outlook `json:"outlooks"`
+	// Previews has one entry per user for whom something would be written.
+	Previews []controllers.Outlook `json:"previews"`
 	// Writes counts the changes by place and action, such as "table update".
 	Writes map[string]int `json:"writes"`
-	// Undecided are the users of whom it cannot be said yet, with the reason.
+	// Undecided maps users whose preview is not known yet to the reason.
 	Undecided map[string]string `json:"undecided"`
 }
 
-// Plan makes a sweep that changes nothing. FitUsers are read from cache, which has the index of [controllers.IndexUsers].
-func (p *Places) Plan(ctx context.Context, cache client.Reader, cached client.Client) (Plan, error) {
-	if err := p.errUnasked(); err != nil {
+// Plan runs a sweep that writes nothing. It reads FitUsers from cache, which has the index of [fitusers.AddIndex].
+func (i *Inspector) Plan(ctx context.Context, cache client.Reader, cached client.Client) (Plan, error) {
+	if err := i.checkAvailable(); err != nil {
 		return Plan{}, err
 	}
-	dry := p.dryRun(cached, controllers.CountFitUsers(cache, p.Namespace))
-	report, outlooks, err := dry.Sweep(ctx, &controllers.Sweeper{Cache: cache, Pages: unlimited(), Clock: p.Clock})
+	dry := i.dryRun(cached, controllers.CountFitUsers(cache, i.Namespace))
+	report, previews, err := dry.Sweep(ctx, &controllers.Sweeper{Cache: cache, Pages: unlimited(), Clock: i.Clock})
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Report: report, Outlooks: []controllers.Outlook{}, Writes: map[string]int{}, Undecided: map[string]string{}}
-	for _, o := range outlooks {
-		switch {
-		case o.Err != nil:
-			plan.Undecided[string(o.User)] = o.Err.Error()
-		case len(o.Changes) == 0:
-			plan.Undecided[string(o.User)] = fmt.Sprintf("%s; it looks again after %s", cmp.Or(o.Waits, "it waits"), o.Again.Round(time.Millisecond))
-		}
-		if len(o.Changes) > 0 {
-			plan.Outlooks = append(plan.Outlooks, o)
-		}
-		for _, change := range o.Changes {
-			plan.Writes[change.Place+" "+change.Action]++
-		}
+	plan := newPlan(report)
+	for _, preview := range previews {
+		plan.add(preview)
 	}
 	return plan, nil
 }
 
-// Text writes the plan for a person; of the users at most limit.
-func (plan Plan) Text(w io.Writer, limit int) error {
+func newPlan(r controllers.Report) Plan {
+	return Plan{
+		Expected: r.Expected, Users: r.Users, Complete: r.Whole, New: r.New, Differing: r.Differing, Missing: r.Gone,
+		Deferred: r.HeldBack, MissedWebhooks: r.Missed, OrphanedRows: r.Strangers,
+		Previews: []controllers.Outlook{}, Writes: map[string]int{}, Undecided: map[string]string{},
+	}
+}
+
+func (p *Plan) add(preview controllers.Outlook) {
+	switch {
+	case preview.Err != nil:
+		p.Undecided[string(preview.User)] = preview.Err.Error()
+	case len(preview.Changes) == 0:
+		p.Undecided[string(preview.User)] = waiting(preview)
+	}
+	if len(preview.Changes) > 0 {
+		p.Previews = append(p.Previews, preview)
+	}
+	for _, change := range preview.Changes {
+		p.Writes[change.Place+" "+change.Action]++
+	}
+}
+
+// waiting describes a preview that has no change yet and is repeated later.
+func waiting(preview controllers.Outlook) string {
+	return fmt.Sprintf("%s; next attempt in %s", cmp.Or(preview.Waits, "Waiting"), preview.Again.Round(time.Millisecond))
+}
+
+// Text prints the plan, with at most limit users.
+func (p Plan) Text(w io.Writer, limit int) error {
 	t := newTable(w)
-	for _, o := range plan.Outlooks[:min(limit, len(plan.Outlooks))] {
-		for i, sentence := range sentences(o.Changes) {
-			name := string(o.User)
-			if i > 0 {
+	for _, preview := range p.Previews[:min(limit, len(p.Previews))] {
+		for n, sentence := range sentences(preview.Changes) {
+			name := string(preview.User)
+			if n > 0 {
 				name = ""
 			}
 			t.row(name, sentence)
 		}
-		if o.Reason != "" && o.Reason != "Synced" {
-			t.row("", "and it would say "+o.Reason+": "+o.Message)
+		if preview.Reason != "" && preview.Reason != "Synced" {
+			t.row("", "then report "+preview.Reason+": "+preview.Message)
 		}
 	}
-	if more := len(plan.Outlooks) - limit; more > 0 {
-		t.line("… and %d users more (--all shows them)", more)
+	if more := len(p.Previews) - limit; more > 0 {
+		t.line("… and %d more users (--all lists them)", more)
 	}
-	for _, id := range slices.Sorted(maps.Keys(plan.Undecided)) {
-		t.row(id, "not known yet: "+plan.Undecided[id])
+	for _, id := range slices.Sorted(maps.Keys(p.Undecided)) {
+		t.row(id, "undecided: "+p.Undecided[id])
 	}
-	if len(plan.Outlooks)+len(plan.Undecided) > 0 {
+	if len(p.Previews)+len(p.Undecided) > 0 {
 		t.line("")
 	}
-	plan.conclude(t)
+	p.summarize(t)
 	return t.flush()
 }
 
-// conclude sums up what the sweep would find, and what would be written.
-func (plan Plan) conclude(t *table) {
-	t.line("Clerk lists %d users%s.", plan.Users, plan.wholeness())
-	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, rows of nobody %d (never touched).",
-		plan.New, plan.Differing, plan.Gone, plan.Strangers)
-	if plan.HeldBack > 0 {
-		t.line("Held back, because more would go than --max-deletions allows: %d.", plan.HeldBack)
+// summarize prints what the sweep would find, and what would be written.
+func (p Plan) summarize(t *table) {
+	t.line("Clerk lists %d users%s.", p.Users, p.incomplete())
+	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, orphaned rows %d (never changed).",
+		p.New, p.Differing, p.Missing, p.OrphanedRows)
+	if p.Deferred > 0 {
+		t.line("Deletions deferred by --max-deletions: %d. To allow them in this period, see docs/sweep.md.", p.Deferred)
 	}
-	if waiting := plan.waiting(); waiting > 0 {
-		t.line("Nothing would be written for %d of those: manager status says what they wait for.", waiting)
+	if unwritten := p.unwritten(); unwritten > 0 {
+		t.line("Nothing would be written for %d of these users: manager status shows the reasons.", unwritten)
 	}
 	switch {
-	case len(plan.Writes) > 0:
-		t.line("The operator would %s. Nothing was written now.", counted(plan.Writes))
-	case plan.New+plan.Differing+plan.Gone == 0:
-		t.line("Everything agrees: nothing would be written.")
+	case len(p.Writes) > 0:
+		t.line("The operator would %s. This command wrote nothing.", counted(p.Writes))
+	case p.New+p.Differing+p.Missing == 0:
+		t.line("All users are in sync: nothing would be written.")
 	}
 }
 
-// waiting is how many users do not agree, and have nothing written for them: they wait for a person or for another user.
-func (plan Plan) waiting() int {
-	return max(0, plan.New+plan.Differing+plan.Gone-plan.HeldBack-len(plan.Outlooks)-len(plan.Undecided))
+// unwritten returns how many users differ and wait for a person or for another user, so that nothing is written for them.
+func (p Plan) unwritten() int {
+	return max(0, p.New+p.Differing+p.Missing-p.Deferred-len(p.Previews)-len(p.Undecided))
 }
 
-func (plan Plan) wholeness() string {
-	if plan.Whole {
+func (p Plan) incomplete() string {
+	if p.Complete {
 		return ""
 	}
-	return fmt.Sprintf(", but says to have %d: nobody would be taken for gone", plan.Expected)
+	return fmt.Sprintf(", but reports a total of %d: no user would be treated as deleted", p.Expected)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// compare lays the facts side by side.
-func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+// compare fills the fields. Any of active, account and row may be nil.
+func (w *Why) compare(mode controllers.ProfileMode, active *v1alpha1.FitUser, account *user.User, row *user.Row) {
 	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
 	if account != nil {
 		inClerk = cmp.Or(mode.Profile(account), inClerk)
@@ -22,12 +22,12 @@ func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, a
 			Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Phone: row.Phone,
 		}), inRow)
 	}
-	if serving != nil {
-		inStatus = cmp.Or(serving.Status.Profile, inStatus)
+	if active != nil {
+		inStatus = cmp.Or(active.Status.Profile, inStatus)
 	}
-	var wrong []user.Column
+	var drifted []user.Column
 	if account != nil && row != nil {
-		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
+		drifted = user.DesiredRow(*account, row.Role).Diff(*row)
 	}
 	for _, f := range []struct {
 		column             user.Column
@@ -39,26 +39,25 @@ func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, a
 		{user.ColumnPhone, inClerk.Phone, inStatus.Phone, inRow.Phone},
 	} {
 		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
-		if account != nil && serving != nil && f.clerk != f.status {
+		if account != nil && active != nil && f.clerk != f.status {
 			field.Differs = append(field.Differs, controllers.PlaceFitUser)
 		}
-		if slices.Contains(wrong, f.column) {
+		if slices.Contains(drifted, f.column) {
 			field.Differs = append(field.Differs, controllers.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
-	w.Fields = append(w.Fields, roleField(serving, account, row))
+	w.Fields = append(w.Fields, roleField(active, account, row))
 }
 
-// roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
-// holds it.
-func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
+// roleField returns the role: in Clerk with its marker, in the status together with spec.role, and in the row.
+func roleField(active *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
 	f := Field{Name: "role", Owner: "default"}
-	var demanded user.Role
-	if serving != nil {
-		demanded, f.FitUser = user.Role(serving.Spec.Role), roleOf(serving)
+	var desired user.Role
+	if active != nil {
+		desired, f.FitUser = user.Role(active.Spec.Role), roleOf(active)
 	}
-	if demanded != "" {
+	if desired != "" {
 		f.Owner = "manifest"
 	}
 	if row != nil {
@@ -69,16 +68,16 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	}
 	f.Clerk = account.Role
 	if account.HasMarker {
-		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkerRole + ")")
+		f.Clerk = strings.TrimSpace(account.Role + " (granted as " + account.MarkerRole + ")")
 	}
-	plan := account.RoleFacts(demanded).Plan()
+	plan := account.RoleFacts(desired).Plan()
 	f.Owner = map[user.RoleSource]string{
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
 	if plan.Change != user.NoRoleChange {
 		f.Differs = append(f.Differs, controllers.PlaceClerk)
 	}
-	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
+	if active != nil && string(active.Status.Role) != string(plan.Role) {
 		f.Differs = append(f.Differs, controllers.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
@@ -87,11 +86,11 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	return f
 }
 
-// roleOf is the role that a FitUser says is in force, and the one that it demands where that is another.
+// roleOf returns the role in the status of u, and spec.role where that differs.
 func roleOf(u *v1alpha1.FitUser) string {
-	inForce := string(u.Status.Role)
+	role := string(u.Status.Role)
 	if u.Spec.Role == "" || u.Spec.Role == u.Status.Role {
-		return inForce
+		return role
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s (demands %s)", inForce, u.Spec.Role))
+	return strings.TrimSpace(fmt.Sprintf("%s (spec.role %s)", role, u.Spec.Role))
 }
