@@ -131,7 +131,7 @@ func TestRun_RealClerk(t *testing.T) {
 	}
 	code, _ := s.wait()
 	if printed := s.stderr.String(); code != 1 || !strings.Contains(printed, "the operator exited (signal: killed)") ||
-		!strings.Contains(printed, `"from":"trainer"`) {
+		!strings.Contains(printed, `"from":"trainer","to":"client"`) {
 		t.Errorf("after the operator was killed, the run exited with %d and printed\n%s", code, printed)
 	}
 	if left := s.processes(""); len(left) > 0 {

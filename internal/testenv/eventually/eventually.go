@@ -1,5 +1,5 @@
-// Package eventually waits in tests for a state that other goroutines or processes reach in their own time. It is apart
-// from testenv so that packages which need no control plane do not link one.
+// Package eventually waits in tests for a state that other goroutines or processes reach. It is separate from testenv, so
+// that packages which need no control plane do not link one.
 package eventually
 
 import (
@@ -14,7 +14,7 @@ const (
 	interval = 10 * time.Millisecond
 )
 
-var errNotYet = errors.New("it is not so")
+var errNotYet = errors.New("the condition is false")
 
 // Succeeds waits until check returns nil, and fails the test with its last error when that takes too long.
 func Succeeds(tb testing.TB, what string, check func() error) {
