@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// shellBlocks returns the shell blocks of a documentation page between two headings; "" is the page's start or end.
+// shellBlocks returns the shell blocks of a documentation page between two texts; "" is the page's start or end.
 func shellBlocks(t *testing.T, page, from, to string) []string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
@@ -20,11 +20,11 @@ func shellBlocks(t *testing.T, page, from, to string) []string {
 	}
 	_, text, found := strings.Cut(string(content), from)
 	if !found {
-		t.Fatalf("%s has no heading %q", page, from)
+		t.Fatalf("%s does not contain %q", page, from)
 	}
 	if to != "" {
 		if text, _, found = strings.Cut(text, to); !found {
-			t.Fatalf("%s has no heading %q", page, to)
+			t.Fatalf("%s does not contain %q", page, to)
 		}
 	}
 	var blocks []string
@@ -111,7 +111,7 @@ func TestDocs_CommandsWork(t *testing.T) {
 			{"conditions.md", "", ""}, {"questions.md", "", ""}, {"troubleshooting.md", "", ""}, {"sweep.md", "", "\n## An import"},
 		}},
 		"with a low limit": {[]string{"FITUSER_LOCAL_USERS=30", "FITUSER_MAX_DELETIONS=2"}, 1, []section{
-			{"sweep.md", "\n## Held back deletions", "\n## Settings"},
+			{"sweep.md", "FITUSER_LOCAL_USERS=30 FITUSER_MAX_DELETIONS=2 make run", "\n## Settings"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

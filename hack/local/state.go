@@ -124,7 +124,7 @@ func (s *state) writeTool(name, script string) error {
 	return os.WriteFile(s.path(filepath.Join(toolsDir, name)), []byte(script), 0o700) //nolint:gosec // G306: it must be executable
 }
 
-// shellQuote quotes any text as one word for sh, bash and zsh.
+// shellQuote quotes any text as one argument for sh, bash and zsh.
 func shellQuote(text string) string {
 	if regexp.MustCompile(`^[0-9A-Za-z@%+:,./_-]+$`).MatchString(text) {
 		return text

@@ -31,7 +31,7 @@ type Plan struct {
 	MissedWebhooks int `json:"missedWebhooks"`
 	OrphanedRows   int `json:"orphanedRows"`
 
-	// Previews has one entry per user for whom something would be written.
+	// Previews has one entry per user that would change.
 	Previews []controllers.Outlook `json:"previews"`
 	// Writes counts the changes by place and action, such as "table update".
 	Writes map[string]int `json:"writes"`

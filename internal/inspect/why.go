@@ -23,7 +23,7 @@ type Why struct {
 	User     user.ID   `json:"user"`
 	FitUsers []FitUser `json:"fitUsers"`
 	Fields   []Field   `json:"fields"`
-	// Clerk and Table are why the user could not be read there, such as that there is no row; empty when it was read.
+	// Clerk and Table are why the user could not be read there, such as a missing row; empty when it was read.
 	Clerk string `json:"clerk,omitempty"`
 	Table string `json:"table,omitempty"`
 	// Event is the last event about this user.

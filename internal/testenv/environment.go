@@ -4,7 +4,7 @@
 // who wrote what ([Environment.Writes]). controller-runtime's envtest starts the processes and creates
 // certificates, users and CRDs. The package has no code that is specific to the operator.
 //
-// No kube-controller-manager runs: there is no garbage collection, a deleted namespace stays Terminating, and
+// It runs no kube-controller-manager: nothing is garbage collected, a deleted namespace stays Terminating, and
 // a Deployment gets no pods.
 //
 // Read environment.go first, then shared.go (one control plane per test package), writes.go and outage.go.
