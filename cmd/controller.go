@@ -13,8 +13,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/sweep"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
@@ -39,27 +44,14 @@ func (p *program) addController(ctx context.Context, o options, s *settings, gua
 		URL: s.clerkURL.Get(), Key: s.secretKey.Get, RequestsPerSecond: o.ClerkRateLimit, Registerer: metrics.Registry,
 		BeforeWrite: guard.open,
 	})
-	reconciler := newReconciler(mgr, o)
-	reconciler.Tracer = s.tracer
-	reconciler.Clerk = tracedClerk{api, s.tracer}
-	reconciler.Store = tracedStore{store.Counted(table, metrics.Registry), s.tracer}
-	notes := &controllers.Notes{Client: uncached, Namespace: o.Namespace}
-	reconciler.Instance = &controllers.InstanceGuard{
-		Notes: notes, Clerk: api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
-	}
-	limit, err := controllers.ParseMaxDeletions(o.MaxDeletions)
+	reconciler, err := newReconciler(mgr, o, s, backends{api: api, table: table, uncached: uncached})
 	if err != nil {
-		return fmt.Errorf("--max-deletions: %w", err)
-	}
-	reconciler.Deletions = &controllers.Deletions{
-		Notes: notes, Max: limit, Period: o.SyncPeriod, Users: controllers.CountFitUsers(mgr.GetCache(), o.Namespace),
-		Recorder: reconciler.Recorder, Metrics: reconciler.Metrics, Clock: clock.RealClock{},
-		Log: mgr.GetLogger().WithName("deletions"),
+		return err
 	}
 	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	return addSweep(mgr, o, reconciler, notes)
+	return addSweep(mgr, o, reconciler)
 }
 
 // warnOfListeners says which secrets the settings let pass in the clear. They are not refused: a mesh may encrypt beneath.
@@ -73,32 +65,55 @@ func warnOfListeners(log logr.Logger, s *settings) {
 	}
 }
 
-func newReconciler(mgr manager.Manager, o options) *controllers.Reconciler {
-	return &controllers.Reconciler{
-		Client:        mgr.GetClient(),
-		Live:          mgr.GetAPIReader(),
-		Namespace:     o.Namespace,
-		Recorder:      mgr.GetEventRecorder("fituser-operator"),
-		Metrics:       controllers.NewMetrics(metrics.Registry),
-		Profile:       controllers.ProfileMode(o.StatusProfile),
-		Clock:         clock.RealClock{},
-		LagTolerance:  controllers.DefaultLagTolerance,
-		TakeBackGrace: controllers.DefaultTakeBackGrace,
-	}
+// backends are what the reconciler reads and writes, besides FitUsers.
+type backends struct {
+	api      clerk.Client
+	table    store.Store
+	uncached client.Client
 }
 
-func addSweep(mgr manager.Manager, o options, reconciler *controllers.Reconciler, notes *controllers.Notes) error {
-	schedule := &controllers.Schedule{
-		Sweeper: &controllers.Sweeper{
+func newReconciler(mgr manager.Manager, o options, s *settings, b backends) (*fituser.Reconciler, error) {
+	limit, err := budget.ParseMaxDeletions(o.MaxDeletions)
+	if err != nil {
+		return nil, fmt.Errorf("--max-deletions: %w", err)
+	}
+	operatorState := &state.Store{Client: b.uncached, Namespace: o.Namespace}
+	recorder := mgr.GetEventRecorder("fituser-operator")
+	return fituser.New(fituser.Config{
+		Client:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Namespace: o.Namespace,
+		Clerk:     tracedClerk{b.api, s.tracer},
+		Store:     tracedStore{store.Counted(b.table, metrics.Registry), s.tracer},
+		Instance: instance.New(instance.Config{
+			State: operatorState, Clerk: b.api, Key: s.secretKey.Get, Expected: s.instanceID.Get(), Clock: clock.RealClock{},
+		}),
+		Budget: budget.New(budget.Config{
+			State: operatorState, Max: limit, Period: o.SyncPeriod, Recorder: recorder, Clock: clock.RealClock{},
+			Users: func() int { return fitusers.Count(context.Background(), mgr.GetCache(), o.Namespace) },
+			Log:   mgr.GetLogger().WithName("budget"),
+		}),
+		Recorder:        recorder,
+		Metrics:         fituser.NewMetrics(metrics.Registry),
+		Profile:         fituser.ProfileMode(o.StatusProfile),
+		Clock:           clock.RealClock{},
+		Tracer:          s.tracer,
+		LagTolerance:    fituser.DefaultLagTolerance,
+		RevocationGrace: fituser.DefaultRevocationGrace,
+	}), nil
+}
+
+func addSweep(mgr manager.Manager, o options, reconciler *fituser.Reconciler) error {
+	schedule := &sweep.Schedule{
+		Sweeper: sweep.New(sweep.Config{
 			Reconciler: reconciler,
 			Cache:      mgr.GetCache(),
 			Pages:      rate.NewLimiter(rate.Limit(o.ClerkRateLimit*sweepShare), 1),
 			Clock:      clock.RealClock{},
-		},
-		Deletions: reconciler.Deletions,
-		Notes:     notes,
-		Period:    o.SyncPeriod,
-		Log:       mgr.GetLogger().WithName("sweep"),
+			Metrics:    sweep.NewMetrics(metrics.Registry),
+		}),
+		Period: o.SyncPeriod,
+		Log:    mgr.GetLogger().WithName("sweep"),
 	}
 	if err := mgr.Add(schedule); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)

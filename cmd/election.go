@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // The lease of the leader. A leader that ends normally gives it back, and the next one asks every retryPeriod, at the
@@ -45,7 +45,7 @@ func newElection(config *rest.Config, namespace string) (*election, error) {
 		return nil, fmt.Errorf("making the client for the lease: %w", err)
 	}
 	return &election{fence: &fence{}, lock: &resourcelock.LeaseLock{
-		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: controllers.LeaseName},
+		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: state.LeaseName},
 		Client:     api,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
 	}}, nil
@@ -53,7 +53,7 @@ func newElection(config *rest.Config, namespace string) (*election, error) {
 
 // enter makes the manager take part, and write only while the fence is open.
 func (e *election) enter(o *ctrl.Options) {
-	o.LeaderElection, o.LeaderElectionID = true, controllers.LeaseName // the id is a label of client-go's metrics
+	o.LeaderElection, o.LeaderElectionID = true, state.LeaseName // the id is a label of client-go's metrics
 	o.LeaderElectionResourceLockInterface = fencedLock{e.lock, e.fence}
 	o.LeaderElectionReleaseOnCancel = true // safe: the program ends when the manager does
 	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = new(leaseDuration), new(renewDeadline), new(retryPeriod)

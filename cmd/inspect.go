@@ -15,7 +15,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/inspect"
 	"github.com/fitai/fituser-operator/internal/store"
@@ -103,12 +104,12 @@ func (l commandLine) places(config *rest.Config, getenv func(string) string) (*i
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
 	}
-	limit, err := controllers.ParseMaxDeletions(l.MaxDeletions)
+	limit, err := budget.ParseMaxDeletions(l.MaxDeletions)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--max-deletions: %w", err)
 	}
 	places := &inspect.Inspector{
-		Cluster: cluster, Namespace: l.Namespace, Profile: controllers.ProfileMode(l.StatusProfile),
+		Cluster: cluster, Namespace: l.Namespace, Profile: fituser.ProfileMode(l.StatusProfile),
 		MaxDeletions: limit, SyncPeriod: l.SyncPeriod, Clock: clock.RealClock{},
 	}
 	places.Unavailable = l.openCredentialed(places, getenv)

@@ -118,7 +118,7 @@ func TestQuestions(t *testing.T) {
 	for question, want := range map[string][]string{
 		"status": {
 			`LEADER +no Lease`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9: 4 ready; 4 user-managed, 1 suspended`,
-			`GRANTED ROLES +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*serves this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
+			`GRANTED ROLES +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*is active for this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
 			`(?m)^EmailMissing +1 +1 `, `(?m)^Suspended +1 +1 .*suspended-dora`, `(?m)^UserNotFound +1 +1 +\S+ +typo`,
 		},
 		"why chloe@example.com": {

@@ -53,7 +53,7 @@ func (s *system) wantDebugLines(want int) {
 	s.Helper()
 	s.sender.Send(clerktest.Event{Type: "session.created", Data: map[string]any{"id": "sess_1"}, InstanceID: clerktest.DefaultInstanceID})
 	s.deliver()
-	if got := strings.Count(s.logged(), "Clerk event needs no record"); got != want {
+	if got := strings.Count(s.logged(), "Clerk event skipped"); got != want {
 		s.Fatalf("%d lines at debug, want %d:\n%s", got, want, s.logged())
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	kubezap "sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/budget"
 )
 
 // options are the flags. Each is also read from the environment as FITUSER_ and its name in capitals; the flag wins. The
@@ -124,7 +124,7 @@ func (o options) check() error {
 	case o.SyncPeriod < minSyncPeriod:
 		return fmt.Errorf("--sync-period is %s: want %s or more", o.SyncPeriod, minSyncPeriod)
 	}
-	if _, err := controllers.ParseMaxDeletions(o.MaxDeletions); err != nil {
+	if _, err := budget.ParseMaxDeletions(o.MaxDeletions); err != nil {
 		return fmt.Errorf("--max-deletions: %w", err)
 	}
 	if len(validation.IsDNS1123Label(o.Namespace)) > 0 {

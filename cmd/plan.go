@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/inspect"
 )
@@ -73,7 +73,7 @@ func newView(ctx context.Context, places *inspect.Inspector, config *rest.Config
 	if err := places.Cluster.List(ctx, &v1alpha1.FitUserList{}, &one); err != nil { // so that a refusal is told at once
 		return nil, v.unfilled(err)
 	}
-	o := controllers.CacheOptions(places.Namespace)
+	o := fituser.CacheOptions(places.Namespace)
 	o.Scheme, o.DefaultWatchErrorHandler = places.Cluster.Scheme(), v.note
 	var err error
 	if v.Cache, err = cache.New(config, o); err != nil {

@@ -25,7 +25,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/receiver"
 	"github.com/fitai/fituser-operator/internal/tracing"
 )
@@ -136,7 +136,7 @@ func managerOptions(o options, c certificates, scheme *runtime.Scheme, log logr.
 	return ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 log,
-		Cache:                  controllers.CacheOptions(o.Namespace),
+		Cache:                  fituser.CacheOptions(o.Namespace),
 		Client:                 client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &yes}},
 		Metrics:                m,
 		HealthProbeBindAddress: o.HealthProbeBindAddress,

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -74,8 +74,8 @@ func TestASweepOnRequest(t *testing.T) {
 
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
 	notes := &corev1.ConfigMap{}
-	notes.Namespace, notes.Name = s.namespace, controllers.ConfigMapName
-	s.annotate(notes, controllers.AnnotationSweep, "now")
+	notes.Namespace, notes.Name = s.namespace, state.ConfigMapName
+	s.annotate(notes, state.AnnotationSweep, "now")
 	s.eventually("the sweep has found the other user", s.agreement)
 	s.stop()
 }

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // trouble is what goes wrong, one after the other, with ordinary life between.
@@ -47,7 +47,7 @@ func (s *system) trouble(lasting time.Duration) {
 			s.table.Exec("UPDATE users SET role = 'admin', first_name = 'Eve' WHERE id = '" + ids[4] + "'")
 		},
 		func() { // Clerk is away, then asks for a pause
-			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Answer(http.StatusServiceUnavailable, "", "")})
+			end := s.clerk.Inject(clerktest.Fault{Respond: clerktest.Static(http.StatusServiceUnavailable, "", "")})
 			s.live(lasting/20, ids)
 			end()
 			s.clerk.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Throttled(3)})
@@ -106,11 +106,11 @@ func (s *system) sweep() {
 	s.Helper()
 	s.eventually("a sweep is asked for", func() error {
 		notes := &corev1.ConfigMap{}
-		key := client.ObjectKey{Namespace: s.namespace, Name: controllers.ConfigMapName}
+		key := client.ObjectKey{Namespace: s.namespace, Name: state.ConfigMapName}
 		if err := s.objects.Get(context.Background(), key, notes); err != nil {
 			return err
 		}
-		metav1.SetMetaDataAnnotation(&notes.ObjectMeta, controllers.AnnotationSweep, "now")
+		metav1.SetMetaDataAnnotation(&notes.ObjectMeta, state.AnnotationSweep, "now")
 		return s.objects.Update(context.Background(), notes)
 	})
 }

@@ -80,7 +80,7 @@ func TestScript_CommandsWork(t *testing.T) {
 	if code, out := runToEnd(t, state); code != 1 || !strings.Contains(out, "another make run is using") {
 		t.Errorf("a second run beside it exited with %d and printed %s", code, out)
 	}
-	if code, out := s.end(syscall.SIGINT); code != 0 || !strings.Contains(out, "operator User created in database") {
+	if code, out := s.end(syscall.SIGINT); code != 0 || !strings.Contains(out, "operator Row inserted") {
 		t.Errorf("after SIGINT it exited with %d and had printed\n%s", code, out)
 	}
 	if left := s.processes(""); len(left) > 0 {

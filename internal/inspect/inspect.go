@@ -1,6 +1,6 @@
 // Package inspect answers questions at a terminal: what is the state of Clerk, the FitUsers and the table
 // ([Inspector.Status]), why is one user in that state ([Inspector.Why]), and what would a sweep change
-// ([Inspector.Plan]). It only reads. What the operator would write is decided by [controllers.DryRun], not here.
+// ([Inspector.Plan]). It only reads. What the operator would write is decided by [preview.Preview], not here.
 //
 // Read inspect.go first, then status.go, why.go and plan.go, one question each. The files *_text.go and text.go print
 // the answers. The JSON keys of the answers are a contract with other programs: docs/questions.md lists them.
@@ -19,8 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/preview"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -40,8 +44,8 @@ type Inspector struct {
 	SecretKey  func() string
 	InstanceID string
 
-	Profile      controllers.ProfileMode
-	MaxDeletions controllers.MaxDeletions
+	Profile      fituser.ProfileMode
+	MaxDeletions budget.MaxDeletions
 	SyncPeriod   time.Duration
 	Clock        clock.PassiveClock
 }
@@ -67,19 +71,20 @@ func (i *Inspector) unavailable() (reasons []string) {
 	return reasons
 }
 
-// dryRun returns a dry run that reads FitUsers from reader. users returns how many there are.
-func (i *Inspector) dryRun(reader client.Client, users func() int) *controllers.DryRun {
-	notes := &controllers.Notes{Client: i.Cluster, Namespace: i.Namespace}
-	return controllers.NewDryRun(&controllers.Reconciler{
-		Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: i.Clerk, Store: i.Table, Profile: i.Profile,
-		Clock: i.Clock, LagTolerance: controllers.DefaultLagTolerance,
-		Instance: &controllers.InstanceGuard{
-			Notes: notes, Clerk: i.Clerk, Key: i.SecretKey, Expected: i.InstanceID, Clock: i.Clock,
+// newPreview returns a preview that reads FitUsers from reader. users returns how many there are.
+func (i *Inspector) newPreview(reader client.Client, users func() int) *preview.Preview {
+	return preview.New(
+		fituser.Config{
+			Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: i.Clerk, Store: i.Table, Profile: i.Profile,
+			Clock: i.Clock, LagTolerance: fituser.DefaultLagTolerance,
 		},
-		Deletions: &controllers.Deletions{
-			Notes: notes, Max: i.MaxDeletions, Period: i.SyncPeriod, Users: users, Clock: i.Clock,
-		},
-	})
+		instance.Config{State: i.state(), Clerk: i.Clerk, Key: i.SecretKey, Expected: i.InstanceID, Clock: i.Clock},
+		budget.Config{Max: i.MaxDeletions, Period: i.SyncPeriod, Users: users, Clock: i.Clock},
+	)
+}
+
+func (i *Inspector) state() *state.Store {
+	return &state.Store{Client: i.Cluster, Namespace: i.Namespace}
 }
 
 // pageSize is how many FitUsers one request reads.

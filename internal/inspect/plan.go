@@ -11,28 +11,17 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/preview"
+	"github.com/fitai/fituser-operator/controllers/sweep"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // Plan is what a sweep would find now, and what the operator would then write.
 type Plan struct {
-	// Expected is the number of users that Clerk reports, Users the number that it lists.
-	Expected int `json:"expected"`
-	Users    int `json:"users"`
-	// Complete is true when the listing lacks no user. Only then may a user count as deleted.
-	Complete bool `json:"complete"`
-	// New users have no FitUser, Differing users differ somewhere, Missing users were in Clerk and are not listed.
-	New       int `json:"new"`
-	Differing int `json:"differing"`
-	Missing   int `json:"missing"`
-	// Deferred are those Missing users whose deletion exceeds --max-deletions.
-	Deferred int `json:"deferred"`
-	// MissedWebhooks are changes that no webhook reported. OrphanedRows are rows without a Clerk user and a FitUser.
-	MissedWebhooks int `json:"missedWebhooks"`
-	OrphanedRows   int `json:"orphanedRows"`
+	sweep.Report
 
 	// Previews has one entry per user that would change.
-	Previews []controllers.Outlook `json:"previews"`
+	Previews []preview.User `json:"previews"`
 	// Writes counts the changes by place and action, such as "table update".
 	Writes map[string]int `json:"writes"`
 	// Undecided maps users whose preview is not known yet to the reason.
@@ -44,59 +33,51 @@ func (i *Inspector) Plan(ctx context.Context, cache client.Reader, cached client
 	if err := i.checkAvailable(); err != nil {
 		return Plan{}, err
 	}
-	dry := i.dryRun(cached, controllers.CountFitUsers(cache, i.Namespace))
-	report, previews, err := dry.Sweep(ctx, &controllers.Sweeper{Cache: cache, Pages: unlimited(), Clock: i.Clock})
+	would := i.newPreview(cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
+	report, previews, err := would.Sweep(ctx, sweep.Config{Cache: cache, Pages: unlimited(), Clock: i.Clock})
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := newPlan(report)
-	for _, preview := range previews {
-		plan.add(preview)
+	plan := Plan{Report: report, Previews: []preview.User{}, Writes: map[string]int{}, Undecided: map[string]string{}}
+	for _, u := range previews {
+		plan.add(u)
 	}
 	return plan, nil
 }
 
-func newPlan(r controllers.Report) Plan {
-	return Plan{
-		Expected: r.Expected, Users: r.Users, Complete: r.Whole, New: r.New, Differing: r.Differing, Missing: r.Gone,
-		Deferred: r.HeldBack, MissedWebhooks: r.Missed, OrphanedRows: r.Strangers,
-		Previews: []controllers.Outlook{}, Writes: map[string]int{}, Undecided: map[string]string{},
-	}
-}
-
-func (p *Plan) add(preview controllers.Outlook) {
+func (p *Plan) add(u preview.User) {
 	switch {
-	case preview.Err != nil:
-		p.Undecided[string(preview.User)] = preview.Err.Error()
-	case len(preview.Changes) == 0:
-		p.Undecided[string(preview.User)] = waiting(preview)
+	case u.Err != nil:
+		p.Undecided[string(u.User)] = u.Err.Error()
+	case len(u.Changes) == 0:
+		p.Undecided[string(u.User)] = waiting(u)
 	}
-	if len(preview.Changes) > 0 {
-		p.Previews = append(p.Previews, preview)
+	if len(u.Changes) > 0 {
+		p.Previews = append(p.Previews, u)
 	}
-	for _, change := range preview.Changes {
+	for _, change := range u.Changes {
 		p.Writes[change.Place+" "+change.Action]++
 	}
 }
 
 // waiting describes a preview that has no change yet and is repeated later.
-func waiting(preview controllers.Outlook) string {
-	return fmt.Sprintf("%s; next attempt in %s", cmp.Or(preview.Waits, "Waiting"), preview.Again.Round(time.Millisecond))
+func waiting(u preview.User) string {
+	return fmt.Sprintf("%s; next attempt in %s", cmp.Or(u.Waits, "Waiting"), u.RequeueAfter.Round(time.Millisecond))
 }
 
 // Text prints the plan, with at most limit users.
 func (p Plan) Text(w io.Writer, limit int) error {
 	t := newTable(w)
-	for _, preview := range p.Previews[:min(limit, len(p.Previews))] {
-		for n, sentence := range sentences(preview.Changes) {
-			name := string(preview.User)
+	for _, u := range p.Previews[:min(limit, len(p.Previews))] {
+		for n, sentence := range sentences(u.Changes) {
+			name := string(u.User)
 			if n > 0 {
 				name = ""
 			}
 			t.row(name, sentence)
 		}
-		if preview.Reason != "" && preview.Reason != "Synced" {
-			t.row("", "then report "+preview.Reason+": "+preview.Message)
+		if u.Reason != "" && u.Reason != "Synced" {
+			t.row("", "then report "+u.Reason+": "+u.Message)
 		}
 	}
 	if more := len(p.Previews) - limit; more > 0 {

@@ -6,19 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -76,9 +74,11 @@ type Backend struct {
 
 // Deletions is the state of the deletion budget.
 type Deletions struct {
-	PeriodStart string `json:"periodStart,omitempty"`
-	Granted     int    `json:"granted"`
-	// Deferred counts the FitUsers whose Ready reason is DeletionDeferred. Users has the Clerk ids of the first ones.
+	// PeriodStart is when the current period began; Granted is how many deletions were granted since.
+	PeriodStart time.Time `json:"periodStart,omitzero"`
+	Granted     int       `json:"granted"`
+	// Deferred is how many deletions are deferred. Users has the Clerk ids of the first FitUsers whose Ready reason is
+	// DeletionDeferred.
 	Deferred int      `json:"deferred"`
 	Users    []string `json:"users"`
 	// Override is true when a person has lifted the limit for this period.
@@ -178,25 +178,25 @@ func (d *Deletions) add(u *v1alpha1.FitUser) {
 	}
 }
 
-// readState reads the operator state.
+// readState reads the operator state. Its number of deferred deletions includes users that no sweep has named to the
+// reconciler yet, so that their FitUsers do not report it.
 func (i *Inspector) readState(ctx context.Context, s *Status) error {
-	var state corev1.ConfigMap
-	err := i.Cluster.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: controllers.ConfigMapName}, &state)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading ConfigMap %s: %w", controllers.ConfigMapName, err)
+	persisted, err := i.state().Read(ctx)
+	if err != nil {
+		return err
 	}
-	s.Instance = state.Data[controllers.InstanceKey]
-	s.Deletions.PeriodStart = state.Data[controllers.DeletionsPeriodKey]
-	s.Deletions.Granted, _ = strconv.Atoi(state.Data[controllers.DeletionsGrantedKey]) // absent counts as 0
-	s.Deletions.Override = state.Annotations[controllers.AnnotationAllowDeletions] == "true"
+	s.Instance = persisted.InstanceID
+	s.Deletions.PeriodStart, s.Deletions.Granted = persisted.Deletions.PeriodStart, persisted.Deletions.Granted
+	s.Deletions.Override = persisted.OverrideRequested
+	s.Deletions.Deferred = max(s.Deletions.Deferred, persisted.Deletions.Deferred)
 	return nil
 }
 
 func (i *Inspector) readLease(ctx context.Context, s *Status) error {
 	var lease coordinationv1.Lease
-	err := i.Cluster.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: controllers.LeaseName}, &lease)
+	err := i.Cluster.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: state.LeaseName}, &lease)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Lease %s: %w", controllers.LeaseName, err)
+		return fmt.Errorf("reading Lease %s: %w", state.LeaseName, err)
 	}
 	if err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" && lease.Spec.RenewTime != nil {
 		s.Leader = &Leader{Holder: *lease.Spec.HolderIdentity, Renewed: lease.Spec.RenewTime.Time}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // Text prints the status.
@@ -59,20 +59,23 @@ func (b Backend) text(things string) string {
 func (d Deletions) text() string {
 	switch {
 	case d.Deferred > 0:
-		return fmt.Sprintf("%d DEFERRED: %s. To allow them in this period: kubectl annotate configmap %s %s=true", d.Deferred,
-			d.names(), controllers.ConfigMapName, controllers.AnnotationAllowDeletions)
+		return fmt.Sprintf("%d DEFERRED%s. To allow them in this period: kubectl annotate configmap %s %s=true", d.Deferred,
+			d.names(), state.ConfigMapName, state.AnnotationAllowDeletions)
 	case d.Override:
 		return "not limited in this period: the limit is overridden by annotation"
-	case d.PeriodStart != "":
-		return fmt.Sprintf("none deferred; %d granted in the period that began at %s", d.Granted, d.PeriodStart)
+	case !d.PeriodStart.IsZero():
+		return fmt.Sprintf("none deferred; %d granted in the period that began at %s", d.Granted, d.PeriodStart.Format(time.RFC3339))
 	default:
 		return "none deferred"
 	}
 }
 
-// names lists the deferred users.
+// names lists the deferred users that are known.
 func (d Deletions) names() string {
-	names := strings.Join(d.Users, ", ")
+	if len(d.Users) == 0 {
+		return ""
+	}
+	names := ": " + strings.Join(d.Users, ", ")
 	if more := d.Deferred - len(d.Users); more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/preview"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store"
@@ -27,8 +27,8 @@ type Why struct {
 	Clerk string `json:"clerk,omitempty"`
 	Table string `json:"table,omitempty"`
 	// Event is the last event about this user.
-	Event   *Event              `json:"event,omitempty"`
-	Preview controllers.Outlook `json:"preview"`
+	Event   *Event       `json:"event,omitempty"`
+	Preview preview.User `json:"preview"`
 	// When describes when the operator does that.
 	When string `json:"when"`
 }
@@ -95,9 +95,9 @@ func (i *Inspector) Why(ctx context.Context, name string) (Why, error) {
 	w.describe(set)
 	account, row := i.readClerk(ctx, id, &w), i.readTable(ctx, id, &w)
 	w.compare(i.Profile, set.Active, account, row)
-	w.Preview = i.dryRun(i.Cluster, func() int { return i.countFitUsers(ctx) }).Look(ctx, id)
+	w.Preview = i.newPreview(i.Cluster, func() int { return i.countFitUsers(ctx) }).PreviewUser(ctx, id)
 	w.When = w.when(set.Active, i.SyncPeriod)
-	if w.Event != nil && len(w.Preview.Changes) == 0 && w.Preview.Err == nil && w.Preview.Again == 0 {
+	if w.Event != nil && len(w.Preview.Changes) == 0 && w.Preview.Err == nil && w.Preview.RequeueAfter == 0 {
 		w.Event.Handled = true // no status records an event that required no change
 	}
 	return w, nil
@@ -115,9 +115,9 @@ func (w *Why) describe(set fitusers.Set) {
 			described.Since = ready.LastTransitionTime.Time
 		}
 		w.FitUsers = append(w.FitUsers, described)
-		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.Since().After(w.Event.At)) {
+		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.OccurredAt().After(w.Event.At)) {
 			w.Event = &Event{
-				Type: hint.Type, MessageID: hint.Message, At: hint.Since(), Handled: hint.Message == u.Status.ObservedHint,
+				Type: hint.Type, MessageID: hint.MessageID, At: hint.OccurredAt(), Handled: hint.MessageID == u.Status.ObservedHint,
 			}
 		}
 	}
@@ -168,7 +168,7 @@ func (w *Why) when(active *v1alpha1.FitUser, period time.Duration) string {
 		return "The next step is unknown: " + w.Preview.Err.Error()
 	case len(w.Preview.Changes) > 0:
 		return fmt.Sprintf("It does so at the user's next event or at the next sweep; a sweep runs about every %s.", period)
-	case w.Preview.Again > 0:
+	case w.Preview.RequeueAfter > 0:
 		return waiting(w.Preview) + "."
 	case active == nil:
 		return "Nothing to do: Clerk has no user with this id, and no FitUser names it."

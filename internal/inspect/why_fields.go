@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // compare fills the fields. Any of active, account and row may be nil.
-func (w *Why) compare(mode controllers.ProfileMode, active *v1alpha1.FitUser, account *user.User, row *user.Row) {
+func (w *Why) compare(mode fituser.ProfileMode, active *v1alpha1.FitUser, account *user.User, row *user.Row) {
 	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
 	if account != nil {
 		inClerk = cmp.Or(mode.Profile(account), inClerk)
@@ -40,10 +40,10 @@ func (w *Why) compare(mode controllers.ProfileMode, active *v1alpha1.FitUser, ac
 	} {
 		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
 		if account != nil && active != nil && f.clerk != f.status {
-			field.Differs = append(field.Differs, controllers.PlaceFitUser)
+			field.Differs = append(field.Differs, fituser.PlaceFitUser)
 		}
 		if slices.Contains(drifted, f.column) {
-			field.Differs = append(field.Differs, controllers.PlaceTable)
+			field.Differs = append(field.Differs, fituser.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
@@ -75,13 +75,13 @@ func roleField(active *v1alpha1.FitUser, account *user.User, row *user.Row) Fiel
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
 	if plan.Change != user.NoRoleChange {
-		f.Differs = append(f.Differs, controllers.PlaceClerk)
+		f.Differs = append(f.Differs, fituser.PlaceClerk)
 	}
 	if active != nil && string(active.Status.Role) != string(plan.Role) {
-		f.Differs = append(f.Differs, controllers.PlaceFitUser)
+		f.Differs = append(f.Differs, fituser.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
-		f.Differs = append(f.Differs, controllers.PlaceTable)
+		f.Differs = append(f.Differs, fituser.PlaceTable)
 	}
 	return f
 }

@@ -50,3 +50,8 @@ func (r Row) Diff(observed Row) []Column {
 	add(ColumnRole, r.Role != observed.Role)
 	return columns
 }
+
+// Columns returns the columns that are compared.
+func Columns() []Column {
+	return []Column{ColumnEmail, ColumnFirstName, ColumnLastName, ColumnPhone, ColumnRole}
+}

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // fault is an injected fault. inject starts it and returns the function that ends it. People make changes in between.
@@ -221,11 +221,11 @@ func (p *people) untilRead(finish func()) func() {
 // requestSweep requests a sweep as a person does, see docs/sweep.md.
 func (w *world) requestSweep() {
 	w.Helper()
-	state := &corev1.ConfigMap{}
-	state.Namespace, state.Name = w.namespace, controllers.ConfigMapName
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, controllers.AnnotationSweep, time.Now().Format(time.RFC3339Nano))
+	configMap := &corev1.ConfigMap{}
+	configMap.Namespace, configMap.Name = w.namespace, state.ConfigMapName
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, state.AnnotationSweep, time.Now().Format(time.RFC3339Nano))
 	w.eventually("a sweep is requested", func() error {
-		return w.objects.Patch(w.Context(), state, client.RawPatch(types.MergePatchType, []byte(patch)))
+		return w.objects.Patch(w.Context(), configMap, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})
 }
 
