@@ -1,5 +1,5 @@
-# For those who build with Docker: docker build -t controller:dev .
-# The project's own way needs no Docker, no base image and no network, and is reproducible: make image.
+# An alternative to make image for builds with Docker: docker build -t controller:dev .
+# make image needs no Docker, no base image and no network, and its result is reproducible.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -41,7 +41,7 @@ type statusCommand struct{ output }
 
 // Run implements the command.
 func (c statusCommand) Run(ctx context.Context, in invocation) error {
-	return in.inspect(func(inspector *inspect.Places, _ *rest.Config) error {
+	return in.inspect(func(inspector *inspect.Inspector, _ *rest.Config) error {
 		status, err := inspector.Status(ctx)
 		if err != nil {
 			return err
@@ -57,7 +57,7 @@ type whyCommand struct {
 
 // Run implements the command.
 func (c whyCommand) Run(ctx context.Context, in invocation) error {
-	return in.inspect(func(inspector *inspect.Places, _ *rest.Config) error {
+	return in.inspect(func(inspector *inspect.Inspector, _ *rest.Config) error {
 		why, err := inspector.Why(ctx, c.User)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (c whyCommand) Run(ctx context.Context, in invocation) error {
 }
 
 // inspect calls do with an inspector, and closes what that needs.
-func (in invocation) inspect(do func(*inspect.Places, *rest.Config) error) error {
+func (in invocation) inspect(do func(*inspect.Inspector, *rest.Config) error) error {
 	ctrl.SetLogger(logr.Discard()) // the answer is on stdout
 	access, err := in.restConfig()
 	if err != nil {
@@ -81,7 +81,7 @@ func (in invocation) inspect(do func(*inspect.Places, *rest.Config) error) error
 	return errors.Join(do(inspector, access), b.close())
 }
 
-func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Places, error) {
+func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Inspector, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -94,9 +94,9 @@ func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Pla
 	if err != nil {
 		return nil, fmt.Errorf("--max-deletions: %w", err)
 	}
-	return &inspect.Places{
+	return &inspect.Inspector{
 		Cluster: cluster, Namespace: in.Namespace, Profile: fituser.ProfileMode(in.StatusProfile),
-		Clerk: b.clerk, SecretKey: b.secretKey, InstanceID: b.instanceID, Table: b.table, Unasked: b.unavailable,
+		Clerk: b.clerk, SecretKey: b.secretKey, InstanceID: b.instanceID, Table: b.table, Unavailable: b.unavailable,
 		MaxDeletions: limit, SyncPeriod: in.SyncPeriod, Clock: clock.RealClock{},
 	}, nil
 }

@@ -116,22 +116,22 @@ func TestCommands_OutputWithoutWrites(t *testing.T) {
 	rows, sent := s.table.Query("SELECT * FROM users ORDER BY id"), len(s.clerk.Writes())
 	for command, want := range map[string][]string{
 		"status": {
-			`LEADER +no Lease`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9, of which 4 ready; 4 made by people, 1 suspended`,
-			`GIVEN BY GIT +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*serves this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
+			`LEADER +no Lease`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9: 4 ready; 4 user-managed, 1 suspended`,
+			`GRANTED ROLES +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*is active for this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
 			`(?m)^EmailMissing +1 +1 `, `(?m)^Suspended +1 +1 .*suspended-dora`, `(?m)^UserNotFound +1 +1 +\S+ +typo`,
 		},
 		"why chloe@example.com": {
-			`USER +user_chloe`, `EVENT +user.created, .* dealt with`, `first_name +Clerk +Cleo +Chloe +Chloe +fituser, table`,
-			`update the row of user_chloe \(first_name\)`, `write the status of FitUser \S+ \(profile\)`, `kubectl annotate fituser user-chloe-`,
+			`USER +user_chloe`, `EVENT +user.created, .* ago, handled`, `first_name +Clerk +Cleo +Chloe +Chloe +fituser, table`,
+			`update the row of user_chloe \(first_name\)`, `update the status of FitUser \S+ \(profile\)`, `kubectl annotate fituser user-chloe-`,
 		},
 		"why user_ben": {
-			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `create FitUser`,
+			`FITUSER +none`, `role +default +trainer \(granted as trainer\) +trainer +clerk, table`, `create FitUser`,
 			`revoke the role trainer`, `update the row of user_ben \(role\)`,
 		},
-		"why typo": {`Ready False .*UserNotFound`, `role +manifest +\(demands admin\)`, `Clerk has no such user`, `there is no row`, `Nothing until`},
+		"why typo": {`Ready False .*UserNotFound`, `role +manifest +\(spec.role admin\)`, `Clerk has no user with this id`, `no row with this id`, `Nothing is written until`},
 		"plan": {
 			`user_ben +create FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
-			`user_hugo +create FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `revoke 1 role in Clerk, create 2 FitUsers`, `Nothing would be written for \d of those`,
+			`user_hugo +create FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `orphaned rows 1`, `revoke 1 role in Clerk, create 2 FitUsers`, `Nothing would be written for \d of these`,
 		},
 	} {
 		printed := s.command(strings.Fields(command)...)
@@ -174,7 +174,7 @@ func (s *system) commandJSON(args ...string) (decoded map[string]any) {
 func TestCommands_EmptyLists(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	for command, empty := range map[string][]string{
-		"status": {"troubles", "roles", "given"}, "plan": {"outlooks", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
+		"status": {"notReady", "roles", "granted"}, "plan": {"previews", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
 	} {
 		decoded := s.commandJSON(strings.Fields(command)...)
 		for _, key := range empty {
@@ -191,16 +191,16 @@ func TestCommands_JSONKeysAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/questions.md")
 	ok(t, err)
 	for kind, want := range map[reflect.Type]string{
-		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready byHand suspended leaving roles given
-			troubles.reason troubles.users troubles.stalled troubles.since troubles.example troubles.message clerk.users clerk.seconds
-			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.heldBack deletions.users deletions.allowed`,
-		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.madeBy fitUsers.serves fitUsers.leaving fitUsers.ready fitUsers.reason
+		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready userManaged suspended terminating roles granted
+			notReady.reason notReady.users notReady.stalled notReady.since notReady.example notReady.message clerk.users clerk.seconds
+			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.deferred deletions.users deletions.override`,
+		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.managedBy fitUsers.active fitUsers.terminating fitUsers.ready fitUsers.reason
 			fitUsers.message fitUsers.since fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
-			event.type event.message event.at event.done outlook.user outlook.changes.user outlook.changes.place outlook.changes.action
-			outlook.changes.name outlook.changes.fields outlook.changes.role outlook.reason outlook.message outlook.waits when`,
-		reflect.TypeFor[inspect.Plan](): `expected users whole new differing gone heldBack missed strangers outlooks.user
-			outlooks.changes.user outlooks.changes.place outlooks.changes.action outlooks.changes.name outlooks.changes.fields
-			outlooks.changes.role outlooks.reason outlooks.message outlooks.waits writes undecided`,
+			event.type event.messageID event.at event.handled preview.user preview.changes.user preview.changes.place preview.changes.action
+			preview.changes.name preview.changes.fields preview.changes.role preview.reason preview.message preview.waits when`,
+		reflect.TypeFor[inspect.Plan](): `expected users complete new differing missing deferred missedWebhooks orphanedRows previews.user
+			previews.changes.user previews.changes.place previews.changes.action previews.changes.name previews.changes.fields
+			previews.changes.role previews.reason previews.message previews.waits writes undecided`,
 	} {
 		keys := keysOf(kind)
 		if diff := gocmp.Diff(strings.Fields(want), keys); diff != "" {
@@ -240,7 +240,7 @@ func TestCommands_WithoutCredentials(t *testing.T) {
 	s.create(s.manifest("coach-ada", "user_ada", "trainer"))
 	settings := slices.DeleteFunc(slices.Clone(s.settings), func(s string) bool { return strings.HasPrefix(s, "DATABASE_URL") })
 	answer, err := s.tryCommand(settings, "status")
-	if err != nil || !strings.Contains(answer, "not asked: DATABASE_URL is not set\n") || !strings.Contains(answer, "NotLookedAt") {
+	if err != nil || !strings.Contains(answer, "not read: DATABASE_URL is not set\n") || !strings.Contains(answer, "NotReconciled") {
 		t.Errorf("status: %v\n%s", err, answer)
 	}
 	for _, command := range [][]string{{"why", "coach-ada"}, {"plan"}} {
@@ -248,8 +248,8 @@ func TestCommands_WithoutCredentials(t *testing.T) {
 			t.Errorf("%v: %v", command, err)
 		}
 	}
-	if _, err := s.tryCommand(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "nobody is found") {
-		t.Errorf("why of an unknown user: %v", err)
+	if _, err := s.tryCommand(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "no user found") {
+		t.Errorf("why nobody: %v", err)
 	}
 }
 
@@ -263,7 +263,7 @@ func TestWhy_AddressOfTwoUsersIsAmbiguous(t *testing.T) {
 		ok(t, s.objects.Status().Update(t.Context(), fitUser))
 	}
 	answer, err := s.tryCommand(s.settings, "why", "ada@example.com")
-	if err == nil || !strings.Contains(err.Error(), "more than one user fits, name one by the id: [user_ada user_ben]") {
+	if err == nil || !strings.Contains(err.Error(), "several users match, name one by Clerk id: [user_ada user_ben]") {
 		t.Errorf("why: %v\n%s", err, answer)
 	}
 	if answer := s.command("why", "third"); !strings.Contains(answer, "user_ada") {

@@ -22,7 +22,7 @@ const planUsers = 50
 
 // Run implements the command.
 func (c planCommand) Run(ctx context.Context, in invocation) error {
-	return in.inspect(func(inspector *inspect.Places, access *rest.Config) error {
+	return in.inspect(func(inspector *inspect.Inspector, access *rest.Config) error {
 		plan, err := makePlan(ctx, inspector, access)
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (c planCommand) Run(ctx context.Context, in invocation) error {
 }
 
 // makePlan reads all FitUsers into a cache, and computes the plan from it.
-func makePlan(ctx context.Context, inspector *inspect.Places, access *rest.Config) (inspect.Plan, error) {
+func makePlan(ctx context.Context, inspector *inspect.Inspector, access *rest.Config) (inspect.Plan, error) {
 	fitUsers, err := newFitUserCache(ctx, inspector.Cluster, inspector.Namespace, access)
 	if err != nil {
 		return inspect.Plan{}, err

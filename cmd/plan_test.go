@@ -29,7 +29,7 @@ func TestPlan_BeforeTheFirstStart(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, answer)
 	}
-	for _, want := range []string{jane, "revoke the role trainer in Clerk", "insert the row", "Nothing was written now."} {
+	for _, want := range []string{jane, "revoke the role trainer in Clerk", "insert the row", "This command wrote nothing."} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the plan does not contain %q:\n%s", want, answer)
 		}

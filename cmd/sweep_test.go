@@ -11,6 +11,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -67,9 +68,9 @@ func TestSweep_OnRequest(t *testing.T) {
 	s.eventually("the user is reconciled", s.synced)
 
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
-	state := &corev1.ConfigMap{}
-	state.Namespace, state.Name = s.namespace, state.ConfigMapName
-	s.annotate(state, state.AnnotationSweep, "now")
+	configMap := &corev1.ConfigMap{}
+	configMap.Namespace, configMap.Name = s.namespace, state.ConfigMapName
+	s.annotate(configMap, state.AnnotationSweep, "now")
 	s.eventually("the sweep finds the other user", s.synced)
 	s.stop()
 }

@@ -4,18 +4,18 @@
 # In this order:
 #   1. $KUBEBUILDER_ASSETS, when set
 #   2. the cache, ${XDG_CACHE_HOME:-~/.cache}/fituser-operator/controlplane-…
-#   3. a download of the Kubernetes project's own builds (setup-envtest), into the cache
+#   3. a download of the Kubernetes project's builds (setup-envtest), into the cache
 #   4. a build from the modules pinned in hack/controlplane and hack/etcd, into the cache
 set -euo pipefail
 
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 binaries=(etcd kube-apiserver kubectl)
-index_timeout=20     # seconds for the list of downloads: decides quickly whether it can be reached
+index_timeout=20     # seconds for the list of downloads; short, to find out fast whether it can be reached
 download_timeout=300 # seconds for the download itself, about 100 MB
 
-say() { echo "controlplane: $*" >&2; }
+report() { echo "controlplane: $*" >&2; }
 die() {
-  say "$*"
+  report "$*"
   exit 1
 }
 
@@ -30,7 +30,7 @@ missing_from() { # DIRECTORY: the binaries it lacks
   done
 }
 
-bounded() { # SECONDS COMMAND...: as timeout(1), which macOS lacks
+bounded() { # SECONDS COMMAND...: like timeout(1), which macOS lacks
   local left=$1 pid
   shift
   "$@" &
@@ -43,25 +43,25 @@ bounded() { # SECONDS COMMAND...: as timeout(1), which macOS lacks
   wait "$pid"
 }
 
-lock() { # FILE: held until this script ends. macOS has no flock(1), but both have perl's
+lock() { # FILE: locks it until this script ends. macOS has no flock(1); perl has it on both systems
   exec 9>"$1"
   if command -v flock >/dev/null; then flock 9; else perl -MFcntl=:flock -e 'open F, ">&=9"; flock F, LOCK_EX'; fi
 }
 
-cause() { # LOG: the innermost part of the last error in it
+cause() { # LOG: the innermost cause of its last error
   tail -n 1 "$1" | sed 's/.*: //'
 }
 
 download() { # DIRECTORY: fills its bin, or fails
   local dir=$1 tool=$1/setup-envtest series=${kubernetes%.*}.x log=$1/log from
   go -C "$hack/tools" build -o "$tool" sigs.k8s.io/controller-runtime/tools/setup-envtest || return 1
-  say "looking for a download of Kubernetes $series (at most $index_timeout s)"
+  report "looking for a download of Kubernetes $series (at most $index_timeout s)"
   if ! bounded "$index_timeout" "$tool" list "$series" --bin-dir "$dir/download" >"$log" 2>&1; then
-    say "no download can be reached, going on to build from source ($(cause "$log"))"
+    report "the downloads cannot be reached, building from source instead ($(cause "$log"))"
     return 1
   fi
   if ! from=$(bounded "$download_timeout" "$tool" use "$series" --bin-dir "$dir/download" -p path 2>"$log"); then
-    say "the download failed, going on to build from source ($(cause "$log"))"
+    report "the download failed, building from source instead ($(cause "$log"))"
     return 1
   fi
   mv "$from"/* "$dir/bin/"
@@ -69,18 +69,18 @@ download() { # DIRECTORY: fills its bin, or fails
 
 build() { # DIRECTORY NAME VERSION MODULE-DIRECTORY PACKAGE HOW-LONG
   local start=$SECONDS
-  say "building $2 $3 from source, $6 on 2 cores, once"
+  report "building $2 $3 from source, $6 on 2 cores, once"
   go -C "$hack/$4" build -trimpath -buildvcs=false -o "$1/bin/$2" \
     -ldflags "-s -w $(version_stamp)" "$5" || die "building $2 $3 failed, see above; nothing was kept"
-  say "built $2 in $((SECONDS - start)) s"
+  report "built $2 in $((SECONDS - start)) s"
 }
 
-version_stamp() { # what makes the API server report its release; without it, it is v0.0.0-master
+version_stamp() { # linker flags for the reported release; without them it is v0.0.0-master
   local minor=${kubernetes#*.} package=k8s.io/component-base/version
   echo "-X $package.gitVersion=v$kubernetes -X $package.gitMajor=${kubernetes%%.*} -X $package.gitMinor=${minor%%.*}"
 }
 
-build_all() { # DIRECTORY: fills its bin, or ends the script
+build_all() { # DIRECTORY: fills its bin, or exits
   build "$1" etcd "$etcd" etcd . "about half a minute"
   build "$1" kube-apiserver "$kubernetes" controlplane k8s.io/kubernetes/cmd/kube-apiserver "about 5 minutes"
   build "$1" kubectl "$kubernetes" controlplane k8s.io/kubernetes/cmd/kubectl "about half a minute"
@@ -88,7 +88,7 @@ build_all() { # DIRECTORY: fills its bin, or ends the script
 
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
   absent=$(missing_from "$KUBEBUILDER_ASSETS")
-  [ -z "$absent" ] || die "KUBEBUILDER_ASSETS is $KUBEBUILDER_ASSETS, which lacks: $absent- unset it to have them made"
+  [ -z "$absent" ] || die "KUBEBUILDER_ASSETS is $KUBEBUILDER_ASSETS, which lacks: $absent- unset it to download or build them"
   echo "$KUBEBUILDER_ASSETS"
   exit
 fi
@@ -101,11 +101,11 @@ assets=$cache/controlplane-$kubernetes-$etcd-$platform
 
 if [ -n "$(missing_from "$assets")" ]; then
   command -v go >/dev/null || die "Go is not on the PATH"
-  # The caller's own build settings (cross-compiling, workspaces, -mod) are not meant for these tools.
+  # The caller's build settings (cross-compiling, workspaces, -mod) do not apply to these tools.
   export CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly GOOS='' GOARCH=''
   mkdir -p "$cache"
   lock "$assets.lock"
-  if [ -n "$(missing_from "$assets")" ]; then # still: another caller may have filled it meanwhile
+  if [ -n "$(missing_from "$assets")" ]; then # check again: another caller may have filled it meanwhile
     staging=$assets.partial
     trap 'rm -rf "$staging"' EXIT
     rm -rf "$staging" "$assets"
@@ -114,7 +114,7 @@ if [ -n "$(missing_from "$assets")" ]; then
     absent=$(missing_from "$staging/bin")
     [ -z "$absent" ] || die "still missing: $absent"
     mv "$staging/bin" "$assets"
-    say "kept in $assets"
+    report "kept in $assets"
   fi
 fi
 echo "$assets"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fails where the tree is not what its sources make of it. Edits that are under way elsewhere are no reason to fail:
-# it compares the tree before and after, not with the last commit.
+# Fails when a generated file is not up to date. It compares the tree before and after generation, not with the last
+# commit, so uncommitted edits do not make it fail.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 index=$(mktemp -d)
 trap 'rm -rf "$index"' EXIT
 
-tree() { # the id of all files as they are now, those that git ignores left out
+tree() { # prints the id of a git tree with all current files that git does not ignore
   GIT_INDEX_FILE=$index/index git add --all .
   GIT_INDEX_FILE=$index/index git write-tree
 }
@@ -17,7 +17,7 @@ make --no-print-directory generate manifests fmt
 after=$(tree)
 changed=$(git diff --name-only "$before" "$after" | paste -s -d ' ' -)
 if [ -n "$changed" ]; then
-  echo "verify: these files were not up to date and now are; commit them: $changed" >&2
+  echo "verify: updated these outdated files, commit them: $changed" >&2
   exit 1
 fi
 go mod tidy -diff || {

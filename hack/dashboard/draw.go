@@ -16,7 +16,7 @@ const (
 	gap, headHeight        = 6.0, 46.0
 )
 
-// drawing is an SVG in the making.
+// drawing builds an SVG.
 type drawing struct{ bytes.Buffer }
 
 func newDrawing(board dashboard) *drawing {
@@ -33,7 +33,7 @@ func newDrawing(board dashboard) *drawing {
 }
 
 func (d *drawing) write(format string, values ...any) {
-	_, _ = fmt.Fprintf(d, format+"\n", values...) // a buffer takes everything
+	_, _ = fmt.Fprintf(d, format+"\n", values...) // a buffer returns no error
 }
 
 func (d *drawing) svg() []byte { return append(slices.Clone(d.Bytes()), "</svg>\n"...) }
@@ -66,7 +66,7 @@ func (d *drawing) panel(p panel, all []series, source prometheus) {
 	}
 }
 
-// stats are numbers, one below the other.
+// stats draws numbers, one below the other.
 func (d *drawing) stats(b box, p panel, all []series) {
 	height := b.h / float64(len(all))
 	for i, s := range all {
@@ -82,6 +82,7 @@ func (d *drawing) stats(b box, p panel, all []series) {
 	}
 }
 
+// bars draws horizontal bars, relative to the largest value.
 func (d *drawing) bars(b box, p panel, all []series) {
 	height, largest := b.h/float64(len(all)), 0.0
 	for _, s := range all {
@@ -96,7 +97,7 @@ func (d *drawing) bars(b box, p panel, all []series) {
 	}
 }
 
-// format writes a number as its unit asks.
+// format formats a number with its unit.
 func (d defaults) format(value float64) string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', d.decimals(value), 64) }
 	switch {
@@ -126,7 +127,7 @@ func (d defaults) decimals(value float64) int {
 	}
 }
 
-// path is the SVG path through points.
+// path returns the SVG path through points.
 func path(xs, ys []float64) string {
 	steps := make([]string, len(xs))
 	for i := range xs {

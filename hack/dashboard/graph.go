@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// palette gives the lines of a graph their colors, in order.
+// palette returns the color of the i-th line of a graph.
 func palette(i int) string {
 	colors := []string{"#3274d9", "#56a64b", "#e0752d", "#a352cc", "#d44a3a", "#e0b400", "#1f9e9e", "#8f3bb8", "#705da0", "#64748b"}
 	return colors[i%len(colors)]
 }
 
-// graph draws lines over time, on top of each other where the panel stacks them.
+// graph draws lines over time, stacked if the panel asks for it.
 func (d *drawing) graph(b box, p panel, all []series, seconds float64) {
 	legend := d.legend(b, all)
 	plot := box{b.x + 46, b.y, b.w - 54, b.h - 20 - legend}
@@ -27,7 +27,7 @@ func (d *drawing) graph(b box, p panel, all []series, seconds float64) {
 	}
 	top = roundUp(top)
 	d.axes(plot, p.FieldConfig.Defaults, top, seconds)
-	for i, s := range slices.Backward(all) { // the highest of a stack is behind the others
+	for i, s := range slices.Backward(all) { // draws the highest of a stack first, behind the others
 		xs, ys := make([]float64, len(s.times)), make([]float64, len(s.times))
 		for j := range s.times {
 			xs[j] = plot.x + plot.w*min(max(s.times[j]/seconds, 0), 1)
@@ -41,7 +41,7 @@ func (d *drawing) graph(b box, p panel, all []series, seconds float64) {
 	}
 }
 
-// stacked adds to each line what lies below it, at the same time.
+// stacked adds to each value the values of the lines below it at the same time.
 func stacked(all []series) []series {
 	below := map[float64]float64{}
 	result := make([]series, len(all))
@@ -71,30 +71,30 @@ func (d *drawing) axes(b box, unit defaults, top, seconds float64) {
 	}
 }
 
-// legend names the lines at the bottom of the box, and gives the height that it took.
+// legend draws the names of the lines at the bottom of the box, and returns its height.
 func (d *drawing) legend(b box, all []series) (height float64) {
 	const line, character = 15.0, 6.3
 	rows, x := 1, 0.0
-	type place struct{ x, row float64 }
-	places := make([]place, len(all))
+	type position struct{ x, row float64 }
+	positions := make([]position, len(all))
 	for i, s := range all {
 		width := 24 + character*float64(len(s.name))
 		if x > 0 && x+width > b.w {
 			rows, x = rows+1, 0
 		}
-		places[i] = place{x, float64(rows - 1)}
+		positions[i] = position{x, float64(rows - 1)}
 		x += width
 	}
 	height = line * float64(rows)
 	for i, s := range all {
-		px, py := b.x+places[i].x, b.y+b.h-height+line*(places[i].row+1)
+		px, py := b.x+positions[i].x, b.y+b.h-height+line*(positions[i].row+1)
 		d.write(`<rect x="%.1f" y="%.1f" width="12" height="3" fill="%s"/>`, px, py-6, palette(i))
 		d.text(px+16, py-1, "start", `font-size="11" fill="#464c54"`, s.name)
 	}
 	return height
 }
 
-// roundUp is the next of 3, 6, 15, 30, 60, … so that the three lines of the grid are at round numbers.
+// roundUp returns the next of 3, 6, 15, 30, 60, …, so that the three grid lines are at round numbers.
 func roundUp(value float64) float64 {
 	if value <= 0 {
 		return 3

@@ -1,5 +1,5 @@
-// Command dashboard draws the Grafana dashboard from what a Prometheus holds, as one SVG. It is a rendering of the
-// dashboard's queries in the dashboard's layout, for the docs and for machines without Grafana; it is not Grafana.
+// Command dashboard draws the Grafana dashboard as one SVG, from the data of a Prometheus. It runs the dashboard's queries
+// and uses its layout, for the docs and for machines without Grafana. It does not reproduce Grafana's rendering.
 package main
 
 import (
@@ -23,9 +23,9 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	file := flag.String("dashboard", "config/components/grafana-dashboard/fituser.json", "the dashboard's JSON")
-	address := flag.String("prometheus", "http://127.0.0.1:9090", "Prometheus' address")
-	span := flag.Duration("range", 15*time.Minute, "how far back it shows")
-	out := flag.String("out", "docs/images/dashboard.svg", "the picture")
+	address := flag.String("prometheus", "http://127.0.0.1:9090", "the URL of Prometheus")
+	span := flag.Duration("range", 15*time.Minute, "the time range to show")
+	out := flag.String("out", "docs/images/dashboard.svg", "the SVG to write")
 	flag.Parse()
 
 	content, err := os.ReadFile(*file)
@@ -39,19 +39,19 @@ func run() error {
 	source := prometheus{url: *address, end: time.Now(), span: *span}
 	drawing := newDrawing(board)
 	for _, panel := range board.Panels {
-		series, err := source.ask(ctx, panel)
+		series, err := source.series(ctx, panel)
 		if err != nil {
 			return fmt.Errorf("panel %q: %w", panel.Title, err)
 		}
 		drawing.panel(panel, series, source)
 	}
-	if err := os.WriteFile(*out, drawing.svg(), 0o644); err != nil { //nolint:gosec // a picture that everybody may see
+	if err := os.WriteFile(*out, drawing.svg(), 0o644); err != nil { //nolint:gosec // the picture is public
 		return fmt.Errorf("writing the picture: %w", err)
 	}
 	return nil
 }
 
-// dashboard is what is read of Grafana's JSON.
+// dashboard is the part of Grafana's JSON that is drawn.
 type dashboard struct {
 	Title  string
 	Panels []panel
@@ -78,7 +78,7 @@ type defaults struct {
 	Custom struct{ Stacking struct{ Mode string } }
 }
 
-// color is the color that the thresholds give a value.
+// color returns the color of a value by the thresholds.
 func (d defaults) color(value float64) string {
 	chosen := "green"
 	for _, step := range d.Thresholds.Steps {

@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// points is how many points a line has.
+// points is the number of points of a line.
 const points = 200
 
-// prometheus answers the dashboard's queries for the time from end back to end - span.
+// prometheus runs the dashboard's queries for the time from end-span to end.
 type prometheus struct {
 	url  string
 	end  time.Time
 	span time.Duration
 }
 
-// series is one line, or one number with Grafana's legend for it. Times are seconds since the beginning of the span.
+// series is one line, or one number, with its name in the legend. Times are seconds since the start of the span.
 type series struct {
 	name          string
 	times, values []float64
@@ -30,19 +30,19 @@ type series struct {
 
 func (s series) last() float64 { return s.values[len(s.values)-1] }
 
-// ask asks all queries of a panel. A graph gets lines, anything else the numbers of the end.
-func (p prometheus) ask(ctx context.Context, panel panel) ([]series, error) {
+// series runs all queries of a panel. It returns lines for a graph, and the last values for any other panel.
+func (p prometheus) series(ctx context.Context, panel panel) ([]series, error) {
 	var all []series
 	for _, t := range panel.Targets {
 		query := strings.NewReplacer(
 			"$namespace", ".*", "$__rate_interval", "1m", "$__range", strconv.Itoa(int(p.span.Seconds()))+"s",
 		).Replace(t.Expr)
-		answers, err := p.query(ctx, query, panel.Type == "timeseries")
+		results, err := p.query(ctx, query, panel.Type == "timeseries")
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range answers {
-			if s := a.series(t.LegendFormat, p.end.Add(-p.span)); len(s.values) > 0 {
+		for _, r := range results {
+			if s := r.series(t.LegendFormat, p.end.Add(-p.span)); len(s.values) > 0 {
 				all = append(all, s)
 			}
 		}
@@ -50,14 +50,14 @@ func (p prometheus) ask(ctx context.Context, panel panel) ([]series, error) {
 	return all, nil
 }
 
-// answer is one series as Prometheus' HTTP API has it; value in the answer to an instant query, values to one of a range.
-type answer struct {
+// result is one series of Prometheus' HTTP API. An instant query sets Value, a range query Values.
+type result struct {
 	Metric map[string]string
 	Value  []any
 	Values [][]any
 }
 
-func (p prometheus) query(ctx context.Context, query string, lines bool) ([]answer, error) {
+func (p prometheus) query(ctx context.Context, query string, lines bool) ([]result, error) {
 	parameters := url.Values{"query": {query}, "time": {stamp(p.end)}}
 	path := "/api/v1/query?"
 	if lines {
@@ -69,19 +69,19 @@ func (p prometheus) query(ctx context.Context, query string, lines bool) ([]answ
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+path+parameters.Encode(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("asking Prometheus: %w", err)
+		return nil, fmt.Errorf("querying Prometheus: %w", err)
 	}
 	response, err := (&http.Client{Timeout: 30 * time.Second}).Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("asking Prometheus: %w", err)
+		return nil, fmt.Errorf("querying Prometheus: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	var body struct {
 		Error string
-		Data  struct{ Result []answer }
+		Data  struct{ Result []result }
 	}
 	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
-		return nil, fmt.Errorf("reading Prometheus' answer: %w", err)
+		return nil, fmt.Errorf("reading the response of Prometheus: %w", err)
 	}
 	if body.Error != "" {
 		return nil, fmt.Errorf("%s: %s", query, body.Error)
@@ -91,15 +91,15 @@ func (p prometheus) query(ctx context.Context, query string, lines bool) ([]answ
 
 func stamp(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }
 
-// series leaves out what is no number.
-func (a answer) series(legend string, begin time.Time) series {
+// series converts a result. It leaves out NaN and infinite values.
+func (r result) series(legend string, begin time.Time) series {
 	s := series{name: legend}
-	for label, value := range a.Metric {
+	for label, value := range r.Metric {
 		s.name = strings.ReplaceAll(s.name, "{{"+label+"}}", value)
 	}
-	samples := a.Values
-	if a.Value != nil {
-		samples = [][]any{a.Value}
+	samples := r.Values
+	if r.Value != nil {
+		samples = [][]any{r.Value}
 	}
 	for _, sample := range samples {
 		at, _ := sample[0].(float64)

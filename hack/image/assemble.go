@@ -16,30 +16,30 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// user is the one that the manifests run the container as.
+// user is the user and group that the manifests set for the container.
 const user = "65532:65532"
 
-// file is one of the image's files.
+// file is a file of the image.
 type file struct {
 	name    string
 	mode    int64
 	content []byte
 }
 
-// assemble makes the image: one layer of few files, and how to run it.
-func assemble(binary, parts []byte, info *buildinfo.BuildInfo, version string) (v1.Image, error) {
+// assemble builds the image: one layer with few files, and the configuration.
+func assemble(binary, sbom []byte, info *buildinfo.BuildInfo, version string) (v1.Image, error) {
 	settings := map[string]string{}
 	for _, setting := range info.Settings {
 		settings[setting.Key] = setting.Value
 	}
 	if settings["GOOS"] != "linux" || settings["CGO_ENABLED"] != "0" {
-		return nil, fmt.Errorf("the binary is for %s with CGO_ENABLED=%s: want linux and 0", settings["GOOS"], settings["CGO_ENABLED"])
+		return nil, fmt.Errorf("the binary was built for %s with CGO_ENABLED=%s: want linux and 0", settings["GOOS"], settings["CGO_ENABLED"])
 	}
 	layer, err := layerOf([]file{
 		{"etc/passwd", 0o644, []byte("nonroot:x:65532:65532::/:/sbin/nologin\n")},
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, authorities()},
 		{"manager", 0o755, binary},
-		{"manager.cdx.json", 0o644, parts},
+		{"manager.cdx.json", 0o644, sbom},
 	})
 	if err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func assemble(binary, parts []byte, info *buildinfo.BuildInfo, version string) (
 	if err != nil {
 		return nil, fmt.Errorf("adding the layer: %w", err)
 	}
-	made, _ := time.Parse(time.RFC3339, settings["vcs.time"]) // without version control: the year 1, as reproducible
-	image, err = mutate.CreatedAt(image, v1.Time{Time: made})
+	created, _ := time.Parse(time.RFC3339, settings["vcs.time"]) // without version control it is the year 1, which is also reproducible
+	image, err = mutate.CreatedAt(image, v1.Time{Time: created})
 	if err != nil {
 		return nil, fmt.Errorf("setting the time: %w", err)
 	}
@@ -80,7 +80,7 @@ func configure(image v1.Image, settings map[string]string, version string) (v1.I
 	return mutate.ConfigFile(image, config)
 }
 
-// layerOf packs files, the time of all of them being 1970: what is in a file is what counts.
+// layerOf packs files. All get the time 1970, so that the layer depends only on their content.
 func layerOf(files []file) (v1.Layer, error) {
 	var packed bytes.Buffer
 	writer := tar.NewWriter(&packed)
@@ -105,11 +105,12 @@ func layerOf(files []file) (v1.Layer, error) {
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed.Bytes())), nil })
 }
 
-// authorities are Mozilla's, as golang.org/x/crypto publishes them, so that the image does not depend on the machine.
+// authorities returns Mozilla's certificate authorities from golang.org/x/crypto, so that the image does not depend on the
+// machine.
 func authorities() []byte {
 	var all bytes.Buffer
 	for root := range bundle.Roots() {
-		_ = pem.Encode(&all, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // a buffer takes it all
+		_ = pem.Encode(&all, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // a buffer returns no error
 	}
 	return all.Bytes()
 }

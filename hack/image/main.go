@@ -1,8 +1,8 @@
-// Command image makes the operator's container image of its binary, without a Docker daemon, a base image or a network:
-// the binary, Mozilla's certificate authorities for Clerk's API, and a list of what the binary is made of. The same
-// binary makes the same image, to the byte.
+// Command image builds the operator's container image from its binary, without a Docker daemon, a base image or a network.
+// The image holds the binary, Mozilla's certificate authorities for Clerk's API, and a software bill of materials (SBOM).
+// The same binary gives the same image, byte for byte.
 //
-// It knows nothing of building the binary, nor of registries: make image and make push do.
+// Building the binary and pushing the image are left to make image and make push.
 package main
 
 import (
@@ -25,8 +25,8 @@ func main() {
 func run() error {
 	binary := flag.String("binary", "", "the operator, built for Linux without cgo")
 	tag := flag.String("tag", "controller:dev", "the image's name")
-	version := flag.String("version", "", "what the image says of its version")
-	out := flag.String("out", "", "where the archive goes, for docker load, ctr images import or crane push; the list of parts goes beside it")
+	version := flag.String("version", "", "the version in the image's labels")
+	out := flag.String("out", "", "the archive to write, for docker load, ctr images import or crane push; the SBOM is written beside it")
 	flag.Parse()
 	reference, err := name.NewTag(*tag)
 	if err != nil {
@@ -40,15 +40,15 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("%s is not a Go binary: %w", *binary, err)
 	}
-	parts, err := billOfMaterials(info, *version)
+	sbom, err := billOfMaterials(info, *version)
 	if err != nil {
 		return err
 	}
-	image, err := assemble(content, parts, info, *version)
+	image, err := assemble(content, sbom, info, *version)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(*out+".cdx.json", parts, 0o644); err != nil { //nolint:gosec // for everybody to read
+	if err := os.WriteFile(*out+".cdx.json", sbom, 0o644); err != nil { //nolint:gosec // the SBOM is public
 		return err
 	}
 	if err := tarball.WriteToFile(*out, reference, image); err != nil {

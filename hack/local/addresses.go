@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Where things are, unless the port is taken. All of it is on the loopback interface.
+// Preferred addresses, all on the loopback interface. A taken port is replaced by a free one.
 const (
 	webhookAddress = "127.0.0.1:8080"
 	probeAddress   = "127.0.0.1:8081"
@@ -19,10 +19,11 @@ const (
 	standInAddress = "127.0.0.1:8090"
 )
 
-// addresses are where the operator listens.
+// addresses are the operator's.
 type addresses struct{ webhook, probe, metrics string }
 
-// freeAddresses chooses the operator's addresses. All are held until the last is chosen, so that no two are the same.
+// freeAddresses chooses the operator's addresses. It holds all listeners until the last address is chosen, so that no
+// two are equal.
 func freeAddresses(ctx context.Context) (a addresses, err error) {
 	for _, choice := range []struct {
 		preferred string
@@ -32,13 +33,13 @@ func freeAddresses(ctx context.Context) (a addresses, err error) {
 		if err != nil {
 			return addresses{}, err
 		}
-		defer func() { _ = listener.Close() }() // nothing was ever accepted
+		defer func() { _ = listener.Close() }() // it accepted no connection
 		*choice.chosen = listener.Addr().String()
 	}
 	return a, nil
 }
 
-// listen takes the preferred address or, where that is taken, any free port.
+// listen listens on the preferred address or, when its port is taken, on any free port.
 func listen(ctx context.Context, preferred string) (net.Listener, error) {
 	var network net.ListenConfig
 	listener, err := network.Listen(ctx, "tcp", preferred)
@@ -55,7 +56,7 @@ func (a addresses) webhookURL() string { return "http://" + a.webhook + "/api/we
 func (a addresses) metricsURL() string { return "http://" + a.metrics + "/metrics" }
 func (a addresses) readyURL() string   { return "http://" + a.probe + "/readyz" }
 
-// checkReady asks the operator whether it is ready.
+// checkReady returns nil when the operator's readiness probe succeeds.
 func (a addresses) checkReady(ctx context.Context) error {
 	_, err := fetch(ctx, a.readyURL())
 	return err
@@ -63,11 +64,11 @@ func (a addresses) checkReady(ctx context.Context) error {
 
 const (
 	fetchTimeout = 5 * time.Second
-	// maxAnswer bounds an answer, in bytes. All metrics together take some tens of thousands.
-	maxAnswer = 4 << 20
+	// maxResponse bounds a response, in bytes. All metrics together take some tens of thousands.
+	maxResponse = 4 << 20
 )
 
-// fetch reads what the operator serves at url. Any answer but 200 is an error.
+// fetch returns what the operator serves at url. Any status but 200 is an error.
 func fetch(ctx context.Context, url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -81,11 +82,11 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	}
 	defer func() { _ = response.Body.Close() }() // read only
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+		return nil, fmt.Errorf("%s returned %s", url, response.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", url, err)
+		return nil, fmt.Errorf("reading the response of %s: %w", url, err)
 	}
 	return body, nil
 }

@@ -11,63 +11,63 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// console is the terminal. Events of the background are shown only below the script: above it, they would bury what
-// there is to try.
+// console is the terminal. It prints events only below the script: above it, they would push the commands to try out of
+// sight.
 type console struct {
-	lines    *log.Logger // whole lines, from several goroutines
-	showsAll atomic.Bool
+	lines       *log.Logger // prints whole lines from several goroutines
+	printEvents atomic.Bool
 }
 
 func newConsole(w io.Writer) *console { return &console{lines: log.New(w, "", 0)} }
 
-func (c *console) say(format string, args ...any) { c.lines.Printf(format, args...) }
+func (c *console) printf(format string, args ...any) { c.lines.Printf(format, args...) }
 
-// introduce prints the script. From then on, events are shown.
-func (c *console) introduce(text string) {
+// printScript prints the script, and events from then on.
+func (c *console) printScript(text string) {
 	c.lines.Print(text)
-	c.showsAll.Store(true)
+	c.printEvents.Store(true)
 }
 
-// conclude ends what introduce began: how everything ends is only in the log.
-func (c *console) conclude() {
-	c.showsAll.Store(false)
+// stopEvents announces the end. Later events are only in the log.
+func (c *console) stopEvents() {
+	c.printEvents.Store(false)
 	c.lines.Print("\nstopping")
 }
 
 func (c *console) event(source, text string) {
-	if c.showsAll.Load() {
+	if c.printEvents.Load() {
 		c.lines.Printf("%s %-8s %s", time.Now().Format(time.TimeOnly), source, text)
 	}
 }
 
 func (c *console) webhook(a clerktest.Attempt) {
-	answer := fmt.Sprintf("answered %d", a.Status)
+	outcome := fmt.Sprintf("delivered, status %d", a.Status)
 	if a.Err != nil {
-		answer = "not answered: " + a.Err.Error()
+		outcome = "not delivered: " + a.Err.Error()
 	}
 	if a.Retry > 0 {
-		answer += fmt.Sprintf(", again in %s", a.Retry.Round(time.Second))
+		outcome += fmt.Sprintf(", retry in %s", a.Retry.Round(time.Second))
 	}
-	c.event("webhook", a.Message.Type+" "+answer)
+	c.event("webhook", a.Message.Type+" "+outcome)
 }
 
-// follow is a writer that shows the lines written to it.
-func (c *console) follow() io.Writer { return &follower{console: c} }
+// operatorLog returns a writer that prints the operator's log lines as events.
+func (c *console) operatorLog() io.Writer { return &lineSplitter{console: c} }
 
-// follower cuts what the operator writes into lines. It has one writer at a time.
-type follower struct {
+// lineSplitter splits the operator's output into lines. It has one writer at a time.
+type lineSplitter struct {
 	console *console
 	partial []byte
 }
 
-func (f *follower) Write(p []byte) (int, error) {
-	f.partial = append(f.partial, p...)
+func (s *lineSplitter) Write(p []byte) (int, error) {
+	s.partial = append(s.partial, p...)
 	for {
-		line, rest, whole := bytes.Cut(f.partial, []byte("\n"))
-		if !whole {
+		line, rest, complete := bytes.Cut(s.partial, []byte("\n"))
+		if !complete {
 			return len(p), nil
 		}
-		f.console.event("operator", readable(line))
-		f.partial = rest
+		s.console.event("operator", formatLogLine(line))
+		s.partial = rest
 	}
 }

@@ -6,48 +6,49 @@ import (
 	"os"
 	"time"
 
-	"github.com/schollz/progressbar/v3" // few dependencies, kept up, and takes figures that are polled
+	"github.com/schollz/progressbar/v3" // has few dependencies, is maintained, and takes polled figures
 	"golang.org/x/term"
 )
 
-// calm is how often a line says how far an import is where there is no terminal.
-const calm = 5 * time.Second
+// lineInterval is how often a line reports the progress of an import when the output is not a terminal.
+const lineInterval = 5 * time.Second
 
-// display shows how far an import is. Nothing else is printed until its end.
+// display shows the progress of an import. Nothing else is printed until end.
 type display interface {
 	show(p progress)
 	end()
 }
 
-// display is a bar on a terminal, and lines elsewhere.
-func (c *console) display() display {
+// newDisplay returns a bar on a terminal, and lines elsewhere.
+func (c *console) newDisplay() display {
 	w := c.lines.Writer()
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return &bar{w: w}
 	}
-	return &calmLines{say: c.say, next: time.Now().Add(calm), now: time.Now}
+	return &lines{printf: c.printf, next: time.Now().Add(lineInterval), now: time.Now}
 }
 
-// calmLines is a line now and again.
-type calmLines struct {
-	say  func(format string, args ...any)
-	next time.Time
-	now  func() time.Time
+// lines prints a line per lineInterval.
+type lines struct {
+	printf func(format string, args ...any)
+	next   time.Time
+	now    func() time.Time
 }
 
-func (l *calmLines) show(p progress) {
+func (l *lines) show(p progress) {
 	if now := l.now(); !now.Before(l.next) {
-		l.next = now.Add(calm)
-		l.say("importing: %d of %d users seen, %d FitUsers made, %d rows written", p.seen, p.expected, p.made, p.rows)
+		l.next = now.Add(lineInterval)
+		l.printf("importing: %d of %d users read, %d FitUsers created, %d rows inserted", p.read, p.expected, p.created, p.rows)
 	}
 }
 
-func (l *calmLines) end() {}
+func (l *lines) end() {}
 
-// bar is a bar that is gone in the end. It counts FitUsers, not rows: a table that was there before may have them all.
+// bar is a progress bar that removes itself at the end. It counts FitUsers, not rows: an older table may already have all
+// rows.
 type bar struct {
 	w   io.Writer
-	bar *progressbar.ProgressBar // nil until Clerk has said how many users there are
+	bar *progressbar.ProgressBar // nil until the number of users in Clerk is known
 }
 
 func (b *bar) show(p progress) {
@@ -60,10 +61,10 @@ func (b *bar) show(p progress) {
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 		)
 	}
-	// How it looks is no reason to fail.
+	// An error of the display must not fail the run.
 	b.bar.ChangeMax(p.expected)
-	_ = b.bar.Set(min(p.made, p.expected))
-	b.bar.Describe(fmt.Sprintf("%d seen, %d rows", p.seen, p.rows))
+	_ = b.bar.Set(min(p.created, p.expected))
+	b.bar.Describe(fmt.Sprintf("%d read, %d rows", p.read, p.rows))
 }
 
 func (b *bar) end() {

@@ -11,58 +11,58 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An import of 5000 users, as it is seen every two seconds.
-func course() []progress {
+// samples is the progress of an import of 5000 users, read every two seconds.
+func samples() []progress {
 	return []progress{
 		{},
-		{seen: 1000, expected: 5000, made: 300, rows: 290, waiting: 700},
-		{seen: 2500, expected: 5000, made: 1200, rows: 1190, waiting: 1300},
-		{seen: 3500, expected: 5000, made: 2100, rows: 2080, waiting: 1400},
-		{seen: 5000, expected: 5000, made: 3000, rows: 2990, waiting: 2000},
-		{seen: 5000, expected: 5000, made: 3900, rows: 3880, waiting: 1100, over: true},
-		{seen: 5000, expected: 5000, made: 5000, rows: 4990, over: true}, // ten have no e-mail address
+		{read: 1000, expected: 5000, created: 300, rows: 290, queued: 700},
+		{read: 2500, expected: 5000, created: 1200, rows: 1190, queued: 1300},
+		{read: 3500, expected: 5000, created: 2100, rows: 2080, queued: 1400},
+		{read: 5000, expected: 5000, created: 3000, rows: 2990, queued: 2000},
+		{read: 5000, expected: 5000, created: 3900, rows: 3880, queued: 1100, swept: true},
+		{read: 5000, expected: 5000, created: 5000, rows: 4990, swept: true}, // ten users have no e-mail address
 	}
 }
 
-func TestImportWithoutATerminal(t *testing.T) {
+func TestDisplay_LinesWithoutTerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	now := time.Now()
 	c := newConsole(&out)
-	lines := &calmLines{say: c.say, next: now.Add(calm), now: func() time.Time { return now }}
-	for _, p := range course() {
-		lines.show(p)
+	display := &lines{printf: c.printf, next: now.Add(lineInterval), now: func() time.Time { return now }}
+	for _, p := range samples() {
+		display.show(p)
 		now = now.Add(2 * time.Second)
 	}
-	lines.end()
-	for _, p := range append(course()[5:], progress{over: true, failed: true}) {
-		c.say("%s", p.conclusion())
+	display.end()
+	for _, p := range append(samples()[5:], progress{swept: true, failed: true}) {
+		c.printf("%s", p.summary())
 	}
 	compareGolden(t, "import", out.String())
 }
 
-// The bar stays in its line, and in the end there is nothing left of it: the script follows.
-func TestImportOnATerminal(t *testing.T) {
+// The bar stays in one line and removes itself at the end, because the script follows.
+func TestDisplay_BarRemovesItself(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	b := &bar{w: &out}
-	b.end() // no sweep has begun: nothing to take away
-	for _, p := range course() {
+	b.end() // no sweep has started: nothing to remove
+	for _, p := range samples() {
 		b.show(p)
 	}
 	b.end()
 	got := out.String()
-	for _, want := range []string{" 24% ", "(1200/5000)", "2500 seen, 1190 rows", "100% "} {
+	for _, want := range []string{" 24% ", "(1200/5000)", "2500 read, 1190 rows", "100% "} {
 		if !strings.Contains(got, want) {
-			t.Errorf("no %q in %q", want, got)
+			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
 	if strings.Contains(got, "\n") {
-		t.Errorf("it takes several lines: %q", got)
+		t.Errorf("the bar takes several lines: %q", got)
 	}
 	const clearLine = "\x1b[2K\r"
 	if !strings.HasSuffix(got, clearLine) {
-		t.Errorf("something is left: %q", got)
+		t.Errorf("the bar is not removed: %q", got)
 	}
 }
 
@@ -77,19 +77,19 @@ func TestReadProgress(t *testing.T) {
 		want    progress
 		wantErr bool
 	}{
-		"in the middle": {
+		"under way": {
 			metrics: string(metrics),
-			want:    progress{seen: 4500, expected: 20000, made: 2790, rows: 2719, waiting: 2101},
+			want:    progress{read: 4500, expected: 20000, created: 2790, rows: 2719, queued: 2101},
 		},
-		"over": {
+		"done": {
 			metrics: "# TYPE fituser_sweep_duration_seconds histogram\nfituser_sweep_duration_seconds_count 1\n",
-			want:    progress{over: true},
+			want:    progress{swept: true},
 		},
 		"failed": {
 			metrics: "# TYPE fituser_sweep_failures_total counter\nfituser_sweep_failures_total 1\n",
 			want:    progress{failed: true},
 		},
-		"not begun":      {},
+		"not started":    {},
 		"no metrics yet": {metrics: "<html>", wantErr: true},
 	} {
 		t.Run(name, func(t *testing.T) {

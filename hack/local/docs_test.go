@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// commands are the shell blocks of a documentation page from one heading to another, both included; "" is the page's start
-// and its end.
-func commands(t *testing.T, page, from, to string) []string {
+// shellBlocks returns the shell blocks of a documentation page between two texts; "" is the page's start or end.
+func shellBlocks(t *testing.T, page, from, to string) []string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
 	if err != nil {
@@ -21,11 +20,11 @@ func commands(t *testing.T, page, from, to string) []string {
 	}
 	_, text, found := strings.Cut(string(content), from)
 	if !found {
-		t.Fatalf("%s has no heading %q", page, from)
+		t.Fatalf("%s does not contain %q", page, from)
 	}
 	if to != "" {
 		if text, _, found = strings.Cut(text, to); !found {
-			t.Fatalf("%s has no heading %q", page, to)
+			t.Fatalf("%s does not contain %q", page, to)
 		}
 	}
 	var blocks []string
@@ -38,16 +37,16 @@ func commands(t *testing.T, page, from, to string) []string {
 	return blocks
 }
 
-// elsewhere reports why a block cannot be run beside make run; empty when it can.
-func elsewhere(block string) string {
-	for mark, why := range map[string]string{
+// skipReason returns why a block cannot be run beside make run; empty when it can.
+func skipReason(block string) string {
+	for mark, reason := range map[string]string{
 		"fituser-system":             "it needs a cluster",
-		"# for an operator of yours": "it needs a secret of one's own",
+		"# for an operator of yours": "it needs a real secret",
 		"# instead of make run":      "it is make run itself",
 		"# in a cluster":             "it needs a cluster",
 	} {
 		if strings.Contains(block, mark) {
-			return why
+			return reason
 		}
 	}
 	if _, err := exec.LookPath("sqlite3"); err != nil && strings.Contains(block, "sqlite3 ") {
@@ -56,13 +55,13 @@ func elsewhere(block string) string {
 	return ""
 }
 
-// reader is somebody who reads the documentation beside make run and pastes what stands there.
+// reader pastes commands of the documentation beside make run.
 type reader struct {
 	*testing.T
-	// prelude is what was pasted once in the terminal.
+	// prelude is the block that a terminal needs once.
 	prelude string
-	// own are the addresses and paths of this run for those that are documented.
-	own *strings.Replacer
+	// replacer replaces the documented addresses and paths by those of this run.
+	replacer *strings.Replacer
 }
 
 func newReader(s *session, state string) *reader {
@@ -71,19 +70,19 @@ func newReader(s *session, state string) *reader {
 	if metrics == nil || webhooks == nil {
 		s.Fatalf("no addresses in\n%s", s.script)
 	}
-	return &reader{T: s.T, prelude: s.blocks()[0], own: strings.NewReplacer(
+	return &reader{T: s.T, prelude: s.blocks()[0], replacer: strings.NewReplacer(
 		metricsAddress, metrics[1], webhookAddress, webhooks[1], ".local/", shellQuote(state)+"/",
 	)}
 }
 
-// wellMark stands in blocks that look for trouble.
-const wellMark = "# shows nothing when all is well"
+// noOutputMark is in blocks that search for problems.
+const noOutputMark = "# shows nothing when all is well"
 
-// try runs a block. What it shows may need a moment to be there.
-func (r *reader) try(block string) {
+// run runs a block, and repeats it when it fails: what it shows may need a moment.
+func (r *reader) run(block string) {
 	r.Helper()
-	script := r.prelude + "\n" + r.own.Replace(block)
-	if strings.Contains(block, wellMark) {
+	script := r.prelude + "\n" + r.replacer.Replace(block)
+	if strings.Contains(block, noOutputMark) {
 		script = `grep() { command grep "$@" || [ $? = 1 ]; }; ` + script // it may find nothing
 	}
 	for limit := time.Now().Add(time.Minute); ; {
@@ -100,15 +99,15 @@ func (r *reader) try(block string) {
 	}
 }
 
-// Every command of the pages that are read beside make run works as it stands there.
-func TestDocumentedCommands(t *testing.T) {
+// Every documented command for make run works unchanged.
+func TestDocs_CommandsWork(t *testing.T) {
 	type section struct{ page, from, to string }
 	for name, run := range map[string]struct {
 		environ  []string
-		pasted   int // blocks of the script that come first
+		pasted   int // how many blocks of the script come first
 		sections []section
 	}{
-		"as it comes": {nil, 4, []section{
+		"default": {nil, 4, []section{
 			{"conditions.md", "", ""}, {"questions.md", "", ""}, {"troubleshooting.md", "", ""}, {"sweep.md", "", "\n## An import"},
 		}},
 		"with a low limit": {[]string{"FITUSER_LOCAL_USERS=30", "FITUSER_MAX_DELETIONS=2"}, 1, []section{
@@ -116,20 +115,20 @@ func TestDocumentedCommands(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state := roomFor(t)
+			state := stateDir(t)
 			s := start(t, state, run.environ...)
-			shell := open(t)
+			shell := openTerminal(t)
 			for _, block := range s.blocks()[:run.pasted] {
 				shell.paste(block)
 			}
 			reader := newReader(s, state)
 			for _, section := range run.sections {
-				for _, block := range commands(t, section.page, section.from, section.to) {
-					if why := elsewhere(block); why != "" {
-						t.Logf("%s: not run, because %s: %.60q…", section.page, why, block)
+				for _, block := range shellBlocks(t, section.page, section.from, section.to) {
+					if reason := skipReason(block); reason != "" {
+						t.Logf("%s: skipped, because %s: %.60q…", section.page, reason, block)
 						continue
 					}
-					reader.try(block)
+					reader.run(block)
 				}
 			}
 			s.end(os.Interrupt)

@@ -1,10 +1,10 @@
-// Command local is `make run`: the operator and everything that it needs, on this machine, with no account and no
+// Command local is `make run`: the operator and everything that it needs, on this machine, without an account or a
 // cluster. It starts a real API server with etcd, a SQLite file, a stand-in for Clerk (unless CLERK_SECRET_KEY is set)
-// and the operator as it is built for production, prints what to try, and ends all of it when it ends itself.
+// and the operator as it is built for production. It prints commands to try, and stops everything when it ends.
 //
-// It owns the order in which things start and stop, and the text that it prints. The control plane is
-// internal/testenv's, the stand-in internal/clerk/clerktest's; of the operator it knows only what any deployment does:
-// flags, environment, probes.
+// It owns the order in which things start and stop, and the text that it prints. The control plane comes from
+// internal/testenv, the stand-in from internal/clerk/clerktest. It uses of the operator only what any deployment uses:
+// flags, environment, probes. Read run.go first.
 //
 //	local        runs everything until Ctrl-C
 //	local rows   prints the users table that DATABASE_URL names
@@ -24,11 +24,11 @@ import (
 
 func main() { os.Exit(program("")) }
 
-// program is main with another state directory; "" is .local in the source tree. It returns the exit code.
+// program is main with a state directory; "" means .local in the source tree. It returns the exit code.
 func program(stateDir string) int {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, restore) // a second Ctrl-C ends this program at once, and the others with it
-	logf.SetLogger(logr.Discard())  // without it, controller-runtime complains on the terminal after 30 s
+	context.AfterFunc(ctx, restore) // a second Ctrl-C kills this process at once, and its children with it
+	logf.SetLogger(logr.Discard())  // without a logger, controller-runtime prints a warning after 30 s
 	if err := command(ctx, os.Args[1:], stateDir); err != nil {
 		fmt.Fprintf(os.Stderr, "local: %v\n", err)
 		return 1
@@ -48,6 +48,6 @@ func command(ctx context.Context, args []string, stateDir string) error {
 	case slices.Equal(args, []string{"rows"}):
 		return printRows(ctx, os.Stdout, os.Getenv("DATABASE_URL"))
 	default:
-		return fmt.Errorf("the arguments are %q: want none, to run everything, or rows", args)
+		return fmt.Errorf("invalid arguments %q: want none (to run everything) or rows", args)
 	}
 }

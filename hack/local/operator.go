@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// stopTimeout is how long the operator may take to end in order. It needs milliseconds.
+// stopTimeout is how long the operator may take to shut down. It needs milliseconds.
 const stopTimeout = 10 * time.Second
 
-// operator is the operator's process.
+// operator describes the operator's process.
 type operator struct {
 	binary  string
 	args    []string
@@ -50,17 +50,17 @@ func (s *sandbox) operator(output io.Writer) operator {
 	return o
 }
 
-// receiver reports whether the operator can take webhooks: not without the secret that they are signed with.
+// receiver reports whether the operator can receive webhooks. It needs their signing secret.
 func (s *sandbox) receiver() bool { return s.clerk != nil || s.settings.webhookSecret != "" }
 
-// run runs the operator until ctx ends. That it ends by itself is an error.
+// run runs the operator until ctx ends. It returns an error when the operator exits earlier.
 func (o operator) run(ctx context.Context) error {
-	// The kernel ends the process together with the thread that started it, see diesWithParent.
+	// The kernel ends the process together with the thread that started it, see killWithParent.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, o.binary, o.args...) //nolint:gosec // G204: built by this program
 	cmd.Env, cmd.Stdout, cmd.Stderr = o.environ, o.output, o.output
-	cmd.SysProcAttr = diesWithParent()
+	cmd.SysProcAttr = killWithParent()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
 	err := cmd.Run()
@@ -70,10 +70,10 @@ func (o operator) run(ctx context.Context) error {
 	if err == nil {
 		err = errors.New("exit status 0")
 	}
-	return fmt.Errorf("the operator ended by itself (%w). The end of its log, %s:\n%s", err, o.logPath, o.lastLines())
+	return fmt.Errorf("the operator exited (%w). The end of its log, %s:\n%s", err, o.logPath, o.lastLines())
 }
 
-// lastLines shows why it ended.
+// lastLines returns the end of the log, which has the reason for the exit.
 func (o operator) lastLines() string {
 	log, err := os.ReadFile(o.logPath)
 	if err != nil {

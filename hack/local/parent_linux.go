@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// diesWithParent lets a process not outlive this one, not even its kill -9. It is in a process group of its own, so that
-// Ctrl-C reaches it only through this program.
-func diesWithParent() *syscall.SysProcAttr {
+// killWithParent makes the kernel kill a child when this process ends, even by kill -9. The child gets its own process
+// group, so that Ctrl-C reaches it only through this program.
+func killWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

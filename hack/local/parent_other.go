@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// diesWithParent does what there is for it outside Linux: in the process group of this program, the process ends with it
-// at Ctrl-C. It outlives a kill -9 until it next writes to its log, a pipe that nobody reads then.
-func diesWithParent() *syscall.SysProcAttr { return nil }
+// killWithParent has no equivalent outside Linux. A child in the process group of this program ends with it at Ctrl-C.
+// After a kill -9 it lives until its next write to its log, a pipe without a reader by then.
+func killWithParent() *syscall.SysProcAttr { return nil }

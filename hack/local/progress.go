@@ -14,37 +14,37 @@ import (
 
 const (
 	progressInterval = 250 * time.Millisecond
-	// stallTimeout is how long an import may stand still before the script is shown without its end.
+	// stallTimeout is how long an import may make no progress before the script is printed without waiting for its end.
 	stallTimeout = time.Minute
 )
 
-// progress is how far the operator's first sweep is.
+// progress is the progress of the operator's first sweep.
 type progress struct {
-	seen, expected int // users, in Clerk
-	made, rows     int // FitUsers and rows, new
-	waiting        int // users who are in the queue or being worked on
-	over, failed   bool
+	read, expected int // users in Clerk
+	created, rows  int // new FitUsers, new rows
+	queued         int // users that are in the queue or being reconciled
+	swept, failed  bool
 }
 
-// settled reports whether nothing is left to be done of what the sweep has found. It compares no numbers of users: some
-// have no e-mail address and get no row, and a table that was there before has rows already.
-func (p progress) settled() bool { return p.over && p.waiting == 0 }
+// done reports whether the sweep has ended and all users that it found are reconciled. It does not compare numbers of
+// users: some have no e-mail address and get no row, and an older table already has rows.
+func (p progress) done() bool { return p.swept && p.queued == 0 }
 
-// conclusion is how the import ended, for people.
-func (p progress) conclusion() string {
-	const soFar = "%d of %d users seen, %d FitUsers made, %d rows written"
-	text := fmt.Sprintf(soFar, p.seen, p.expected, p.made, p.rows)
+// summary describes how the import ended.
+func (p progress) summary() string {
+	const counts = "%d of %d users read, %d FitUsers created, %d rows inserted"
+	text := fmt.Sprintf(counts, p.read, p.expected, p.created, p.rows)
 	switch {
 	case p.failed:
-		return "the sweep failed and will be tried again (" + text + "); the operator's log says why"
-	case !p.settled():
-		return fmt.Sprintf("no progress for %s (%s); the operator's log says more", stallTimeout, text)
+		return "the sweep failed and will be retried (" + text + "); the operator's log has the cause"
+	case !p.done():
+		return fmt.Sprintf("no progress for %s (%s); see the operator's log", stallTimeout, text)
 	default:
 		return "imported: " + text
 	}
 }
 
-// readProgress makes progress of the operator's metrics. Those that are not there yet count 0.
+// readProgress reads the progress from the operator's metrics. An absent metric counts 0.
 func readProgress(metrics []byte) (progress, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(metrics))
@@ -53,17 +53,17 @@ func readProgress(metrics []byte) (progress, error) {
 	}
 	sum := func(name string, labels ...string) int { return sumOf(families[name], labels) }
 	return progress{
-		seen:     sum("fituser_sweep_users_seen"),
+		read:     sum("fituser_sweep_users_seen"),
 		expected: sum("fituser_sweep_users_expected"),
-		made:     sum("fituser_drift_repaired_total", "fituser", "missing"),
+		created:  sum("fituser_drift_repaired_total", "fituser", "missing"),
 		rows:     sum("fituser_row_writes_total", "insert"),
-		waiting:  sum("workqueue_depth", "fituser") + sum("controller_runtime_active_workers", "fituser"),
-		over:     sum("fituser_sweep_duration_seconds") > 0,
+		queued:   sum("workqueue_depth", "fituser") + sum("controller_runtime_active_workers", "fituser"),
+		swept:    sum("fituser_sweep_duration_seconds") > 0,
 		failed:   sum("fituser_sweep_failures_total") > 0,
 	}, nil
 }
 
-// sumOf adds up a metric over all that have the label values. Of a histogram it is the number of observations.
+// sumOf adds up the series of a metric that have the label values. A histogram counts its observations.
 func sumOf(family *dto.MetricFamily, labels []string) int {
 	var sum float64
 	for _, metric := range family.GetMetric() {
@@ -77,10 +77,10 @@ func sumOf(family *dto.MetricFamily, labels []string) int {
 	return int(sum)
 }
 
-// followImport shows the first sweep until all whom it has found are dealt with, and returns how far it came: to the
-// end, unless it stands still. That the operator does not answer counts as that: why it ended is for [operator.run] to say.
+// followImport shows the first sweep until all users that it found are reconciled, or until it makes no progress. It
+// returns the last progress. An operator that does not answer makes no progress; [operator.run] returns why it ended.
 func (s *sandbox) followImport(ctx context.Context) (progress, error) {
-	display := s.console.display()
+	display := s.console.newDisplay()
 	defer display.end()
 	var last progress
 	moved := time.Now()
@@ -92,7 +92,7 @@ func (s *sandbox) followImport(ctx context.Context) (progress, error) {
 		switch {
 		case ctx.Err() != nil:
 			return last, ctx.Err()
-		case err == nil && p.settled():
+		case err == nil && p.done():
 			return last, nil
 		case time.Since(moved) > stallTimeout:
 			return last, err

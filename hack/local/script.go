@@ -7,21 +7,21 @@ import (
 	"text/template"
 )
 
-// scriptText is what is printed once everything runs. What follows "Once in that terminal" is a shell script: every
-// command in it works when it is pasted, which TestScript proves.
+// scriptText is printed once everything runs. The part after "Once in that terminal" is a shell script; TestScript pastes
+// every command of it.
 //
 //go:embed script.tmpl
 var scriptText string
 
-// script is what the text needs to know.
+// script holds the values in the text.
 type script struct {
 	Tools, Kubeconfig, Log, Table, MetricsURL string
-	// Receiver is false where webhooks are not taken.
+	// Receiver is false when the operator receives no webhooks.
 	Receiver                   bool
 	WebhookAddress, WebhookURL string
-	// Many is true where there are more users than anybody wants to see in a list.
+	// Many is true when there are too many users for a list.
 	Many bool
-	// ClerkURL and SecretKey are the stand-in's, empty where there is none.
+	// ClerkURL and SecretKey are the stand-in's; empty without one.
 	ClerkURL, SecretKey string
 }
 
@@ -32,7 +32,7 @@ func (s script) render() (string, error) {
 	}
 	var b strings.Builder
 	if err := t.Execute(&b, s); err != nil {
-		return "", fmt.Errorf("writing the script: %w", err)
+		return "", fmt.Errorf("rendering the script: %w", err)
 	}
 	return b.String(), nil
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the files in testdata anew")
+var update = flag.Bool("update", false, "rewrite the files in testdata")
 
-// What is printed is what a newcomer reads, so it is read here too, as a whole.
-func TestScriptText(t *testing.T) {
+// The printed text is for newcomers, so the golden files are to be read as a whole.
+func TestScript_Text(t *testing.T) {
 	t.Parallel()
 	local := script{
 		Tools: "/src/the operator/.local/bin", Kubeconfig: "/src/the operator/.local/kubeconfig",
@@ -23,12 +23,12 @@ func TestScriptText(t *testing.T) {
 	}
 	clerk := local
 	clerk.ClerkURL, clerk.SecretKey = "", ""
-	deaf := clerk
-	deaf.Receiver = false
-	crowded := local
-	crowded.Many = true
+	noWebhooks := clerk
+	noWebhooks.Receiver = false
+	many := local
+	many.Many = true
 	for name, s := range map[string]script{
-		"standin": local, "standin-many": crowded, "clerk": clerk, "clerk-without-webhooks": deaf,
+		"standin": local, "standin-many": many, "clerk": clerk, "clerk-without-webhooks": noWebhooks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

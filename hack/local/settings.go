@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// settings is what the environment says about the outside world. What it does not say is made up here.
+// settings is the environment's. run.go generates what is not set.
 type settings struct {
-	secretKey     string // empty: the stand-in takes Clerk's place
-	webhookSecret string // empty with the real Clerk: no receiver
-	databaseURL   string // empty: a SQLite file in the state directory
-	users         int    // in the stand-in before the operator starts
+	secretKey     string // empty: use the stand-in for Clerk
+	webhookSecret string // empty with the real Clerk: run no receiver
+	databaseURL   string // empty: use a SQLite file in the state directory
+	users         int    // to create in the stand-in before the operator starts
 	environ       []string
 }
 
-// readSettings reads the settings as the operator itself takes them: as NAME, or from the file that NAME_FILE names.
+// readSettings reads the settings as the operator does: from NAME, or from the file named by NAME_FILE.
 func readSettings(getenv func(string) string, environ []string) (settings, error) {
 	s := settings{environ: environ}
 	err := errors.Join(
@@ -27,14 +27,14 @@ func readSettings(getenv func(string) string, environ []string) (settings, error
 		s.readUsers(getenv(usersVariable)),
 	)
 	if err == nil && s.users > 0 && !s.standIn() {
-		err = fmt.Errorf("%s makes users in the stand-in for Clerk, and CLERK_SECRET_KEY is set: unset one of them", usersVariable)
+		err = fmt.Errorf("%s creates users in the stand-in for Clerk, but CLERK_SECRET_KEY is set: unset one of them", usersVariable)
 	}
 	return s, err
 }
 
 const (
 	usersVariable = "FITUSER_LOCAL_USERS"
-	// maxUsers is as many as one operator is made for.
+	// maxUsers is how many users one operator is designed for.
 	maxUsers = 100_000
 )
 
@@ -55,7 +55,7 @@ func readSetting(getenv func(string) string, name string, target *string) error 
 		return fmt.Errorf("%s and %s_FILE are both set: unset one of them", name, name)
 	}
 	if path != "" {
-		content, err := os.ReadFile(path) //nolint:gosec // G304: the path is the caller's own
+		content, err := os.ReadFile(path) //nolint:gosec // G304: the caller chooses the path
 		if err != nil {
 			return fmt.Errorf("%s_FILE: %w", name, err)
 		}
@@ -65,13 +65,14 @@ func readSetting(getenv func(string) string, name string, target *string) error 
 	return nil
 }
 
-// standIn reports whether the stand-in takes Clerk's place.
+// standIn reports whether the stand-in is used instead of Clerk.
 func (s settings) standIn() bool { return s.secretKey == "" }
 
 // variable is one of the operator's settings. An empty value leaves it unset.
 type variable struct{ name, value string }
 
-// with is the caller's environment with the operator's settings in it, in neither of their two forms twice.
+// with returns the caller's environment with the operator's settings. It removes the caller's settings in both forms,
+// NAME and NAME_FILE, because the operator rejects a setting that has both.
 func (s settings) with(variables ...variable) []string {
 	var environ []string
 	for _, entry := range s.environ {

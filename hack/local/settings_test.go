@@ -20,21 +20,21 @@ func TestReadSettings(t *testing.T) {
 		want    settings
 		wantErr string
 	}{
-		"nothing is needed": {},
+		"nothing set": {},
 		"values": {
 			environ: map[string]string{"CLERK_SECRET_KEY": "a", "CLERK_WEBHOOK_SECRET": "b", "DATABASE_URL": "c"},
 			want:    settings{secretKey: "a", webhookSecret: "b", databaseURL: "c"},
 		},
-		"files":     {environ: map[string]string{"DATABASE_URL_FILE": file}, want: settings{databaseURL: "from a file"}},
-		"users":     {environ: map[string]string{"FITUSER_LOCAL_USERS": "5000"}, want: settings{users: 5000}},
-		"too many":  {environ: map[string]string{"FITUSER_LOCAL_USERS": "100001"}, wantErr: "at most 100000"},
-		"less":      {environ: map[string]string{"FITUSER_LOCAL_USERS": "-1"}, wantErr: `FITUSER_LOCAL_USERS is "-1"`},
-		"no number": {environ: map[string]string{"FITUSER_LOCAL_USERS": "many"}, wantErr: `FITUSER_LOCAL_USERS is "many"`},
-		"made up and real": {
+		"files":        {environ: map[string]string{"DATABASE_URL_FILE": file}, want: settings{databaseURL: "from a file"}},
+		"users":        {environ: map[string]string{"FITUSER_LOCAL_USERS": "5000"}, want: settings{users: 5000}},
+		"too many":     {environ: map[string]string{"FITUSER_LOCAL_USERS": "100001"}, wantErr: "at most 100000"},
+		"negative":     {environ: map[string]string{"FITUSER_LOCAL_USERS": "-1"}, wantErr: `FITUSER_LOCAL_USERS is "-1"`},
+		"not a number": {environ: map[string]string{"FITUSER_LOCAL_USERS": "many"}, wantErr: `FITUSER_LOCAL_USERS is "many"`},
+		"stand-in users with the real Clerk": {
 			environ: map[string]string{"FITUSER_LOCAL_USERS": "5", "CLERK_SECRET_KEY": "a"}, wantErr: "unset one of them",
 		},
-		"both":      {environ: map[string]string{"DATABASE_URL_FILE": file, "DATABASE_URL": "c"}, wantErr: "both set"},
-		"a missing": {environ: map[string]string{"CLERK_SECRET_KEY_FILE": file + "s"}, wantErr: "CLERK_SECRET_KEY_FILE"},
+		"both forms":   {environ: map[string]string{"DATABASE_URL_FILE": file, "DATABASE_URL": "c"}, wantErr: "both set"},
+		"missing file": {environ: map[string]string{"CLERK_SECRET_KEY_FILE": file + "s"}, wantErr: "CLERK_SECRET_KEY_FILE"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -53,8 +53,8 @@ func TestReadSettings(t *testing.T) {
 	}
 }
 
-// The operator refuses a setting in both forms, and takes the one it finds: the caller's own must not be among them.
-func TestEnvironmentOfTheOperator(t *testing.T) {
+// The operator rejects a setting in both forms, and uses the form that it finds. So the caller's must be removed.
+func TestSettings_WithRemovesCallersSettings(t *testing.T) {
 	t.Parallel()
 	s := settings{environ: []string{"HOME=/home/a=b", "CLERK_SECRET_KEY_FILE=/key", "CLERK_INSTANCE_ID=ins_theirs", "CLERK_SECRET=x"}}
 	got := s.with(variable{"CLERK_SECRET_KEY", "ours"}, variable{"CLERK_INSTANCE_ID", ""})

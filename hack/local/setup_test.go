@@ -16,15 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
-// childVariable makes the test binary the program itself, with the state directory that it names. So does a command.
+// childVariable makes the test binary run the program, with the state directory that it names. A command does so too.
 const childVariable = "FITUSER_LOCAL_TEST_STATE"
 
 func TestMain(m *testing.M) {
 	state := os.Getenv(childVariable)
-	isCommand := len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") // such as rows, which a run leaves for people
+	isCommand := len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") // such as rows, which a run writes into its state directory
 	if state != "" || isCommand {
 		os.Exit(program(state))
 	}
@@ -40,20 +39,20 @@ func self(t *testing.T) string {
 	return path
 }
 
-// plainEnvironment is the caller's without what the program reads.
+// plainEnvironment returns the caller's environment without the variables that the program reads.
 func plainEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "CLERK_") || strings.HasPrefix(entry, "DATABASE_URL") || strings.HasPrefix(entry, "FITUSER_")
 	})
 }
 
-// session is the program, running in a process of its own.
+// session is the program, running in its own process.
 type session struct {
 	*testing.T
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	marker string // in the environment of the process and all its descendants
-	script string // what was printed until the last line of the script
+	script string // the output up to the last line of the script
 	rest   chan string
 }
 
@@ -61,7 +60,7 @@ type session struct {
 func start(t *testing.T, state string, environ ...string) *session {
 	t.Helper()
 	s := &session{T: t, marker: "FITUSER_LOCAL_TEST_MARKER=" + rand.Text(), rest: make(chan string, 1)}
-	s.cmd = exec.CommandContext(t.Context(), self(t)) // killed where the test does not come to its end
+	s.cmd = exec.CommandContext(t.Context(), self(t)) // killed when the test ends early
 	s.cmd.Env = slices.Concat(plainEnvironment(), environ, []string{childVariable + "=" + state, s.marker})
 	s.cmd.Stderr = &s.stderr
 	stdout, err := s.cmd.StdoutPipe()
@@ -76,7 +75,7 @@ func start(t *testing.T, state string, environ ...string) *session {
 		line, err := lines.ReadString('\n')
 		s.script += line
 		if err != nil {
-			t.Fatalf("the program ended early (%v):\n%s\n%s", s.cmd.Wait(), s.script, s.stderr.String())
+			t.Fatalf("the program exited early (%v):\n%s\n%s", s.cmd.Wait(), s.script, s.stderr.String())
 		}
 	}
 	go func() {
@@ -86,7 +85,7 @@ func start(t *testing.T, state string, environ ...string) *session {
 	return s
 }
 
-// blocks are the commands as printed, from one headline to the next.
+// blocks returns the printed commands, one block per headline.
 func (s *session) blocks() []string {
 	_, script, _ := strings.Cut(s.script, "\n# ")
 	script, _, _ = strings.Cut(script, "\nCtrl-C stops everything")
@@ -97,7 +96,7 @@ func (s *session) blocks() []string {
 	return blocks
 }
 
-// addresses are all that are printed.
+// addresses returns all printed addresses.
 func (s *session) addresses() []string {
 	return regexp.MustCompile(`127\.0\.0\.1:[0-9]+`).FindAllString(s.script, -1)
 }
@@ -114,15 +113,15 @@ func (s *session) end(signal os.Signal) (code int, output string) {
 // wait returns the exit code and what was printed below the script.
 func (s *session) wait() (code int, output string) {
 	output = <-s.rest
-	_ = s.cmd.Wait() // the state says how it ended
+	_ = s.cmd.Wait() // ProcessState has the exit code
 	return s.cmd.ProcessState.ExitCode(), output
 }
 
-// processes are the program's processes, and its descendants', that run an executable of that name ("": any).
+// processes returns the pids of the program and its descendants that run an executable of that name ("": any).
 func (s *session) processes(name string) []int {
 	s.Helper()
 	if runtime.GOOS != "linux" {
-		s.Skip("which processes there are is read from /proc")
+		s.Skip("needs /proc")
 	}
 	environs, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
@@ -132,7 +131,7 @@ func (s *session) processes(name string) []int {
 	for _, path := range environs {
 		environ, err := os.ReadFile(path)
 		if err != nil || !bytes.Contains(environ, []byte(s.marker)) {
-			continue // another's, or already gone
+			continue // of another session, or ended
 		}
 		executable, _ := os.Readlink(filepath.Join(filepath.Dir(path), "exe"))
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
@@ -152,29 +151,15 @@ func dial(ctx context.Context, address string) error {
 	return connection.Close()
 }
 
-// eventually waits for what the kernel does in its own time.
-func eventually(t *testing.T, met func() bool) {
-	t.Helper()
-	limit := time.After(time.Minute)
-	for tick := time.Tick(10 * time.Millisecond); !met(); {
-		select {
-		case <-tick:
-		case <-limit:
-			t.Fatal("not so after a minute")
-		}
-	}
-}
-
-// terminal is a shell like the one that a newcomer pastes into: it keeps variables and functions, and ends at the first
-// command that fails.
+// terminal is a shell like a newcomer's: it keeps variables and functions. It exits at the first command that fails.
 type terminal struct {
 	*testing.T
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// open starts a shell with nothing on its PATH but what every machine has, and curl.
-func open(t *testing.T) *terminal {
+// openTerminal starts a shell whose PATH has only common tools and curl.
+func openTerminal(t *testing.T) *terminal {
 	t.Helper()
 	tools := t.TempDir()
 	for _, name := range []string{"sh", "curl", "env", "grep", "sed", "tail"} {

@@ -13,7 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// standIn is the stand-in for Clerk, listening, with its webhook endpoint.
+// standIn is the stand-in for Clerk, with its listener and its webhook sender.
 type standIn struct {
 	server        *clerktest.Server
 	sender        *clerktest.Sender
@@ -21,32 +21,32 @@ type standIn struct {
 	listener      net.Listener
 }
 
-// people are who signs up just before the script begins. Their ids are the same in every run, so that a database which
-// DATABASE_URL names, and which outlives the run, knows them again.
-func people() []clerktest.Person {
+// sampleUsers are the users that sign up before the script is printed. Their ids are the same in every run: a database
+// from DATABASE_URL outlives the run and then has their rows.
+func sampleUsers() []clerktest.Person {
 	return []clerktest.Person{
 		{
 			ID: "user_2localAda", Email: "ada@example.com", FirstName: "Ada", LastName: "Okafor", Phone: "+15550100",
-			PublicMetadata: clerktest.Metadata{"role": "admin"}, // as given in Clerk's dashboard
+			PublicMetadata: clerktest.Metadata{"role": "admin"}, // as set in Clerk's dashboard
 		},
 		{ID: "user_2localBen", Email: "ben@example.com", FirstName: "Ben", LastName: "Larsen"},
 		{ID: "user_2localChloe", Email: "chloe@example.com", FirstName: "Chloé", LastName: "Martin"},
 	}
 }
 
-// crowd is n users who were there before the first webhook was.
-func crowd(n int) []clerktest.Person {
-	people := make([]clerktest.Person, n)
-	for i := range people {
-		people[i] = clerktest.Person{
+// existingUsers returns n users that exist before the first webhook.
+func existingUsers(n int) []clerktest.Person {
+	users := make([]clerktest.Person, n)
+	for i := range users {
+		users[i] = clerktest.Person{
 			ID: fmt.Sprintf("user_2local%06d", i+1), Email: fmt.Sprintf("user%06d@example.com", i+1),
 			FirstName: "User", LastName: fmt.Sprintf("Number %d", i+1),
 		}
 	}
-	return people
+	return users
 }
 
-// newStandIn makes a stand-in that already has some users, of whom no webhook tells.
+// newStandIn returns a stand-in with users that were created without a webhook.
 func newStandIn(ctx context.Context, webhookURL string, users []clerktest.Person, c *console) (*standIn, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
@@ -59,7 +59,7 @@ func newStandIn(ctx context.Context, webhookURL string, users []clerktest.Person
 		URL: webhookURL, Secrets: []string{s.webhookSecret}, OnAttempt: func(a clerktest.Attempt) { c.webhook(a) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the webhook sender: %w", err)
+		return nil, fmt.Errorf("creating the webhook sender: %w", err)
 	}
 	s.signUp(users)
 	s.server.Attach(s.sender)
@@ -71,7 +71,7 @@ func (s *standIn) url() string { return "http://" + s.listener.Addr().String() +
 
 func (s *standIn) secretKey() string { return clerktest.DefaultSecretKey }
 
-// signUp returns the ids of the new users.
+// signUp signs people up and returns their ids.
 func (s *standIn) signUp(people []clerktest.Person) []string {
 	ids := make([]string, len(people))
 	for i, person := range people {
@@ -91,5 +91,5 @@ func (s *standIn) serve(ctx context.Context) error {
 	return nil
 }
 
-// close gives the port back where serve never took it over.
+// close releases the port when serve was not called.
 func (s *standIn) close() { _ = s.listener.Close() }

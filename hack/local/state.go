@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// What is in the state directory.
+// The files in the state directory.
 const (
 	kubeconfigFile = "kubeconfig"
 	tableFile      = "users.db"
@@ -19,17 +19,17 @@ const (
 	lockFile       = "lock"
 )
 
-// state is the directory that holds what a run leaves for people and for the commands that it prints.
+// state is the directory with the files of a run: for people, and for the commands that it prints.
 type state struct {
 	dir  string
 	lock *os.File
 }
 
-// claim makes dir this process's own, for as long as it lives, and empties it. The kernel gives the lock back however the
-// process ends.
-func claim(dir string) (*state, error) {
+// lockState locks dir for the lifetime of this process and empties it. The kernel releases the lock however the process
+// ends.
+func lockState(dir string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // G703: only this package's tests name another directory
-		return nil, fmt.Errorf("making the state directory: %w", err)
+		return nil, fmt.Errorf("creating the state directory: %w", err)
 	}
 	s := &state{dir: dir}
 	lock, err := os.OpenFile(s.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
@@ -66,7 +66,7 @@ func (s *state) empty() error {
 	return nil
 }
 
-// release lets the next run have the directory.
+// release unlocks the directory for the next run.
 func (s *state) release() error { return s.lock.Close() }
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
@@ -79,17 +79,17 @@ func (s *state) create(name string) (*os.File, error) {
 	return os.OpenFile(s.path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
-// linkTool puts a program of another directory where the commands printed find it.
+// linkTool links a program from another directory into the PATH of the printed commands.
 func (s *state) linkTool(name, from string) error {
 	return os.Symlink(filepath.Join(from, name), s.path(filepath.Join(toolsDir, name)))
 }
 
-// rowsScript runs this program, in the directory in which it was started: a database URL may hold a relative path.
+// rowsScript runs this program in the directory where it was started: a database URL may hold a relative path.
 const rowsScript = `#!/bin/sh
 cd %s && DATABASE_URL=%s exec %s rows
 `
 
-// writeRows makes the command that prints the table. It knows the database's URL, so that nobody has to paste a password.
+// writeRows writes the command that prints the table. It contains the database URL, so that nobody has to paste a password.
 func (s *state) writeRows(databaseURL string) error {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *state) writeRows(databaseURL string) error {
 	return s.writeTool("rows", fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(self)))
 }
 
-// writeManager makes the command by which the operator is asked how things are, with the settings in its environment.
+// writeManager writes the command manager, which runs the operator's binary with the operator's settings.
 func (s *state) writeManager(o operator) error {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -121,10 +121,10 @@ func (s *state) writeManager(o operator) error {
 }
 
 func (s *state) writeTool(name, script string) error {
-	return os.WriteFile(s.path(filepath.Join(toolsDir, name)), []byte(script), 0o700) //nolint:gosec // G306: it is a program
+	return os.WriteFile(s.path(filepath.Join(toolsDir, name)), []byte(script), 0o700) //nolint:gosec // G306: it must be executable
 }
 
-// shellQuote makes one word of any text, for sh, bash and zsh.
+// shellQuote quotes any text as one argument for sh, bash and zsh.
 func shellQuote(text string) string {
 	if regexp.MustCompile(`^[0-9A-Za-z@%+:,./_-]+$`).MatchString(text) {
 		return text

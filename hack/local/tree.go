@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// tree is the directory of the source tree.
+// tree is the root directory of the source tree.
 type tree string
 
-var errNoTree = errors.New("this is not the operator's source tree: run make run there")
+var errNoTree = errors.New("the working directory is not in the operator's source tree: run make run there")
 
-// findTree finds the source tree from anywhere in it.
+// findTree finds the source tree from any directory in it.
 func findTree(ctx context.Context) (tree, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
@@ -30,12 +30,12 @@ func findTree(ctx context.Context) (tree, error) {
 
 func (t tree) path(name string) string { return filepath.Join(string(t), name) }
 
-// manager is the operator's binary.
+// manager returns the path of the operator's binary.
 func (t tree) manager() string { return t.path("bin/manager") }
 
-// build makes it, with the flags of `make build`, so that neither has to link what the other has just linked.
+// build builds the binary with the flags of `make build`, so that the two share the build cache.
 func (t tree) build(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", t.manager(), "./cmd") //nolint:gosec // G204: our own tree
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", t.manager(), "./cmd") //nolint:gosec // G204: constant arguments
 	cmd.Dir = string(t)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr

@@ -13,7 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-// users reads the FitUsers.
+// users reads FitUsers.
 type users struct{ client client.Client }
 
 func newUsers(config *rest.Config) (users, error) {
@@ -23,12 +23,12 @@ func newUsers(config *rest.Config) (users, error) {
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
-		return users{}, fmt.Errorf("making a client: %w", err)
+		return users{}, fmt.Errorf("creating a client: %w", err)
 	}
 	return users{c}, nil
 }
 
-// checkReady says which of the Clerk ids has no FitUser that is Ready, and why.
+// checkReady returns an error for each Clerk id without a FitUser that is Ready, with the reason.
 func (u users) checkReady(ctx context.Context, ids []string) error {
 	var list v1alpha1.FitUserList
 	if err := u.client.List(ctx, &list, client.InNamespace("default")); err != nil {

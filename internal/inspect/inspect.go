@@ -1,6 +1,9 @@
-// Package inspect answers a person's questions at a terminal: what is so in the three places ([Places.Status]), why a
-// user is as they are ([Places.Why]), and what a sweep would change ([Places.Plan]). It reads, and changes nothing. What
-// the operator would do is not decided here but by [preview.Preview].
+// Package inspect answers questions at a terminal: what is the state of Clerk, the FitUsers and the table
+// ([Inspector.Status]), why is one user in that state ([Inspector.Why]), and what would a sweep change
+// ([Inspector.Plan]). It only reads. What the operator would write is decided by [preview.Preview], not here.
+//
+// Read inspect.go first, then status.go, why.go and plan.go, one question each. The files *_text.go and text.go print
+// the answers. The JSON keys of the answers are a contract with other programs: docs/questions.md lists them.
 package inspect
 
 import (
@@ -26,18 +29,18 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Places are the three places, as the operator with these settings sees them.
-type Places struct {
-	// Cluster reads FitUsers and the operator's own objects from the API server itself.
+// Inspector reads the cluster, Clerk and the table with the operator's settings.
+type Inspector struct {
+	// Cluster reads FitUsers and the operator's own objects from the API server, without a cache.
 	Cluster   client.Client
 	Namespace string
-	// Clerk and Table are nil where they cannot be asked; Unasked then says why, a line for each setting.
+	// Clerk and Table are nil when their settings are missing. Unavailable then has one line per missing setting.
 	Clerk clerk.Directory
 	// Table was opened with [store.Options.DryRun].
-	Table   *store.DB
-	Unasked error
+	Table       *store.DB
+	Unavailable error
 
-	// SecretKey gives the key whose instance is checked, and InstanceID is CLERK_INSTANCE_ID.
+	// SecretKey returns the key whose instance is checked. InstanceID is CLERK_INSTANCE_ID.
 	SecretKey  func() string
 	InstanceID string
 
@@ -47,18 +50,18 @@ type Places struct {
 	Clock        clock.PassiveClock
 }
 
-// errUnasked is the answer where Clerk or the table is needed and cannot be asked.
-func (p *Places) errUnasked() error {
-	if p.Clerk != nil && p.Table != nil {
+// checkAvailable returns an error when Clerk or the table has no settings.
+func (i *Inspector) checkAvailable() error {
+	if i.Clerk != nil && i.Table != nil {
 		return nil
 	}
-	return fmt.Errorf("clerk and the table cannot be asked: %s. Run this where the controller's settings are, such as in "+
-		"kubectl -n %s exec deploy/fituser-controller -- /manager", strings.Join(p.unasked(), "; "), p.Namespace)
+	return fmt.Errorf("this command reads Clerk and the table: %s. Run it with the controller's settings, for example "+
+		"kubectl -n %s exec deploy/fituser-controller -- /manager", strings.Join(i.unavailable(), "; "), i.Namespace)
 }
 
-// unasked are the reasons why Clerk and the table cannot be asked, without the advice for whoever starts an operator.
-func (p *Places) unasked() (reasons []string) {
-	for line := range strings.Lines(p.Unasked.Error()) {
+// unavailable returns why Clerk and the table cannot be read, without the advice for starting an operator.
+func (i *Inspector) unavailable() (reasons []string) {
+	for line := range strings.Lines(i.Unavailable.Error()) {
 		reason := strings.TrimSpace(line)
 		if setting, _, missing := strings.Cut(reason, " is not set: "); missing {
 			reason = setting + " is not set"
@@ -68,32 +71,35 @@ func (p *Places) unasked() (reasons []string) {
 	return reasons
 }
 
-// newPreview returns a preview that reads FitUsers from reader; users returns how many there are.
-func (p *Places) newPreview(reader client.Client, users func() int) *preview.Preview {
-	operatorState := &state.Store{Client: p.Cluster, Namespace: p.Namespace}
+// newPreview returns a preview that reads FitUsers from reader. users returns how many there are.
+func (i *Inspector) newPreview(reader client.Client, users func() int) *preview.Preview {
 	return preview.New(
 		fituser.Config{
-			Client: reader, Live: p.Cluster, Namespace: p.Namespace, Clerk: p.Clerk, Store: p.Table, Profile: p.Profile,
-			Clock: p.Clock, LagTolerance: fituser.DefaultLagTolerance,
+			Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: i.Clerk, Store: i.Table, Profile: i.Profile,
+			Clock: i.Clock, LagTolerance: fituser.DefaultLagTolerance,
 		},
-		instance.Config{State: operatorState, Clerk: p.Clerk, Key: p.SecretKey, Expected: p.InstanceID, Clock: p.Clock},
-		budget.Config{Max: p.MaxDeletions, Period: p.SyncPeriod, Users: users, Clock: p.Clock},
+		instance.Config{State: i.state(), Clerk: i.Clerk, Key: i.SecretKey, Expected: i.InstanceID, Clock: i.Clock},
+		budget.Config{Max: i.MaxDeletions, Period: i.SyncPeriod, Users: users, Clock: i.Clock},
 	)
 }
 
-// pageSize is how many FitUsers are read at a time.
+func (i *Inspector) state() *state.Store {
+	return &state.Store{Client: i.Cluster, Namespace: i.Namespace}
+}
+
+// pageSize is how many FitUsers one request reads.
 const pageSize = 500
 
-// eachFitUser reads all FitUsers, page by page.
-func (p *Places) eachFitUser(ctx context.Context, see func(*v1alpha1.FitUser)) error {
-	options := &client.ListOptions{Namespace: p.Namespace, Limit: pageSize}
+// eachFitUser calls visit with every FitUser, read page by page.
+func (i *Inspector) eachFitUser(ctx context.Context, visit func(*v1alpha1.FitUser)) error {
+	options := &client.ListOptions{Namespace: i.Namespace, Limit: pageSize}
 	for {
 		var page v1alpha1.FitUserList
-		if err := p.Cluster.List(ctx, &page, options); err != nil {
+		if err := i.Cluster.List(ctx, &page, options); err != nil {
 			return fmt.Errorf("listing FitUsers: %w", err)
 		}
-		for i := range page.Items {
-			see(&page.Items[i])
+		for n := range page.Items {
+			visit(&page.Items[n])
 		}
 		if options.Continue = page.Continue; options.Continue == "" {
 			return nil
@@ -101,23 +107,23 @@ func (p *Places) eachFitUser(ctx context.Context, see func(*v1alpha1.FitUser)) e
 	}
 }
 
-// find finds the user whom a person names by Clerk's id, by a FitUser's name, or by an e-mail address: a FitUser may show it,
-// and where --status-profile hides it, Clerk knows it.
-func (p *Places) find(ctx context.Context, who string) (user.ID, error) {
-	if id, err := user.ParseID(who); err == nil {
+// find returns the user with a Clerk id, a FitUser's name, or an e-mail address. An address is looked up in the FitUsers
+// and, where --status-profile hides it there, in Clerk.
+func (i *Inspector) find(ctx context.Context, name string) (user.ID, error) {
+	if id, err := user.ParseID(name); err == nil {
 		return id, nil
 	}
 	var found []user.ID
-	if err := p.eachFitUser(ctx, func(u *v1alpha1.FitUser) {
-		if u.Name == who || u.Status.Profile != nil && strings.EqualFold(u.Status.Profile.Email, who) {
+	if err := i.eachFitUser(ctx, func(u *v1alpha1.FitUser) {
+		if u.Name == name || u.Status.Profile != nil && strings.EqualFold(u.Status.Profile.Email, name) {
 			found = append(found, user.ID(u.Spec.ClerkUserID))
 		}
 	}); err != nil {
 		return "", err
 	}
-	if len(found) == 0 && strings.Contains(who, "@") {
+	if len(found) == 0 && strings.Contains(name, "@") {
 		var err error
-		if found, err = p.Clerk.ByEmail(ctx, who); err != nil {
+		if found, err = i.Clerk.ByEmail(ctx, name); err != nil {
 			return "", err
 		}
 	}
@@ -125,13 +131,13 @@ func (p *Places) find(ctx context.Context, who string) (user.ID, error) {
 	found = slices.Compact(found)
 	switch {
 	case len(found) == 0:
-		return "", errors.New("nobody is found: name a user by Clerk's id (user_…), by the FitUser's name, or by an e-mail " +
-			"address that Clerk has")
+		return "", errors.New("no user found: name one by Clerk id (user_…), by FitUser name, or by an e-mail address " +
+			"that Clerk has")
 	case len(found) > 1:
-		return "", fmt.Errorf("more than one user fits, name one by the id: %v", found)
+		return "", fmt.Errorf("several users match, name one by Clerk id: %v", found)
 	}
 	return found[0], nil
 }
 
-// unlimited is for requests that another budget bounds.
+// unlimited returns a limiter for requests that Clerk's own limiter bounds.
 func unlimited() *rate.Limiter { return rate.NewLimiter(rate.Inf, 1) }

@@ -20,96 +20,106 @@ import (
 type Plan struct {
 	sweep.Report
 
-	Outlooks []preview.User `json:"outlooks"`
+	// Previews has one entry per user that would change.
+	Previews []preview.User `json:"previews"`
 	// Writes counts the changes by place and action, such as "table update".
 	Writes map[string]int `json:"writes"`
-	// Undecided are the users of whom it cannot be said yet, with the reason.
+	// Undecided maps users whose preview is not known yet to the reason.
 	Undecided map[string]string `json:"undecided"`
 }
 
-// Plan makes a sweep that changes nothing. FitUsers are read from cache, which has the index of [fitusers.AddIndex].
-func (p *Places) Plan(ctx context.Context, cache client.Reader, cached client.Client) (Plan, error) {
-	if err := p.errUnasked(); err != nil {
+// Plan runs a sweep that writes nothing. It reads FitUsers from cache, which has the index of [fitusers.AddIndex].
+func (i *Inspector) Plan(ctx context.Context, cache client.Reader, cached client.Client) (Plan, error) {
+	if err := i.checkAvailable(); err != nil {
 		return Plan{}, err
 	}
-	would := p.newPreview(cached, func() int { return fitusers.Count(ctx, cache, p.Namespace) })
-	report, outlooks, err := would.Sweep(ctx, sweep.Config{Cache: cache, Pages: unlimited(), Clock: p.Clock})
+	would := i.newPreview(cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
+	report, previews, err := would.Sweep(ctx, sweep.Config{Cache: cache, Pages: unlimited(), Clock: i.Clock})
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Report: report, Outlooks: []preview.User{}, Writes: map[string]int{}, Undecided: map[string]string{}}
-	for _, o := range outlooks {
-		switch {
-		case o.Err != nil:
-			plan.Undecided[string(o.User)] = o.Err.Error()
-		case len(o.Changes) == 0:
-			plan.Undecided[string(o.User)] = fmt.Sprintf("%s; it looks again after %s", cmp.Or(o.Waits, "it waits"), o.RequeueAfter.Round(time.Millisecond))
-		}
-		if len(o.Changes) > 0 {
-			plan.Outlooks = append(plan.Outlooks, o)
-		}
-		for _, change := range o.Changes {
-			plan.Writes[change.Place+" "+change.Action]++
-		}
+	plan := Plan{Report: report, Previews: []preview.User{}, Writes: map[string]int{}, Undecided: map[string]string{}}
+	for _, u := range previews {
+		plan.add(u)
 	}
 	return plan, nil
 }
 
-// Text writes the plan for a person; of the users at most limit.
-func (plan Plan) Text(w io.Writer, limit int) error {
+func (p *Plan) add(u preview.User) {
+	switch {
+	case u.Err != nil:
+		p.Undecided[string(u.User)] = u.Err.Error()
+	case len(u.Changes) == 0:
+		p.Undecided[string(u.User)] = waiting(u)
+	}
+	if len(u.Changes) > 0 {
+		p.Previews = append(p.Previews, u)
+	}
+	for _, change := range u.Changes {
+		p.Writes[change.Place+" "+change.Action]++
+	}
+}
+
+// waiting describes a preview that has no change yet and is repeated later.
+func waiting(u preview.User) string {
+	return fmt.Sprintf("%s; next attempt in %s", cmp.Or(u.Waits, "Waiting"), u.RequeueAfter.Round(time.Millisecond))
+}
+
+// Text prints the plan, with at most limit users.
+func (p Plan) Text(w io.Writer, limit int) error {
 	t := newTable(w)
-	for _, o := range plan.Outlooks[:min(limit, len(plan.Outlooks))] {
-		for i, sentence := range sentences(o.Changes) {
-			name := string(o.User)
-			if i > 0 {
+	for _, u := range p.Previews[:min(limit, len(p.Previews))] {
+		for n, sentence := range sentences(u.Changes) {
+			name := string(u.User)
+			if n > 0 {
 				name = ""
 			}
 			t.row(name, sentence)
 		}
-		if o.Reason != "" && o.Reason != "Synced" {
-			t.row("", "and it would say "+o.Reason+": "+o.Message)
+		if u.Reason != "" && u.Reason != "Synced" {
+			t.row("", "then report "+u.Reason+": "+u.Message)
 		}
 	}
-	if more := len(plan.Outlooks) - limit; more > 0 {
-		t.line("… and %d users more (--all shows them)", more)
+	if more := len(p.Previews) - limit; more > 0 {
+		t.line("… and %d more users (--all lists them)", more)
 	}
-	for _, id := range slices.Sorted(maps.Keys(plan.Undecided)) {
-		t.row(id, "not known yet: "+plan.Undecided[id])
+	for _, id := range slices.Sorted(maps.Keys(p.Undecided)) {
+		t.row(id, "undecided: "+p.Undecided[id])
 	}
-	if len(plan.Outlooks)+len(plan.Undecided) > 0 {
+	if len(p.Previews)+len(p.Undecided) > 0 {
 		t.line("")
 	}
-	plan.conclude(t)
+	p.summarize(t)
 	return t.flush()
 }
 
-// conclude sums up what the sweep would find, and what would be written.
-func (plan Plan) conclude(t *table) {
-	t.line("Clerk lists %d users%s.", plan.Users, plan.wholeness())
-	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, rows of nobody %d (never touched).",
-		plan.New, plan.Differing, plan.Missing, plan.OrphanedRows)
-	if plan.Deferred > 0 {
-		t.line("Held back, because more would go than --max-deletions allows: %d.", plan.Deferred)
+// summarize prints what the sweep would find, and what would be written.
+func (p Plan) summarize(t *table) {
+	t.line("Clerk lists %d users%s.", p.Users, p.incomplete())
+	t.line("Without a FitUser %d, differing %d, newly missing in Clerk %d, orphaned rows %d (never changed).",
+		p.New, p.Differing, p.Missing, p.OrphanedRows)
+	if p.Deferred > 0 {
+		t.line("Deletions deferred by --max-deletions: %d. To allow them in this period, see docs/sweep.md.", p.Deferred)
 	}
-	if waiting := plan.waiting(); waiting > 0 {
-		t.line("Nothing would be written for %d of those: manager status says what they wait for.", waiting)
+	if unwritten := p.unwritten(); unwritten > 0 {
+		t.line("Nothing would be written for %d of these users: manager status shows the reasons.", unwritten)
 	}
 	switch {
-	case len(plan.Writes) > 0:
-		t.line("The operator would %s. Nothing was written now.", counted(plan.Writes))
-	case plan.New+plan.Differing+plan.Missing == 0:
-		t.line("Everything agrees: nothing would be written.")
+	case len(p.Writes) > 0:
+		t.line("The operator would %s. This command wrote nothing.", counted(p.Writes))
+	case p.New+p.Differing+p.Missing == 0:
+		t.line("All users are in sync: nothing would be written.")
 	}
 }
 
-// waiting is how many users do not agree, and have nothing written for them: they wait for a person or for another user.
-func (plan Plan) waiting() int {
-	return max(0, plan.New+plan.Differing+plan.Missing-plan.Deferred-len(plan.Outlooks)-len(plan.Undecided))
+// unwritten returns how many users differ and wait for a person or for another user, so that nothing is written for them.
+func (p Plan) unwritten() int {
+	return max(0, p.New+p.Differing+p.Missing-p.Deferred-len(p.Previews)-len(p.Undecided))
 }
 
-func (plan Plan) wholeness() string {
-	if plan.Complete {
+func (p Plan) incomplete() string {
+	if p.Complete {
 		return ""
 	}
-	return fmt.Sprintf(", but says to have %d: nobody would be taken for gone", plan.Expected)
+	return fmt.Sprintf(", but reports a total of %d: no user would be treated as deleted", p.Expected)
 }

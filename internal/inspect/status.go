@@ -6,170 +6,195 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/leader"
-	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Status is the whole picture.
+// Status summarizes the whole installation.
 type Status struct {
 	Namespace string `json:"namespace"`
-	// Instance is the Clerk instance that this namespace was made for; empty before the first key was checked.
+	// Instance is the Clerk instance of this namespace; empty before the first key was checked.
 	Instance string  `json:"instance,omitempty"`
 	Leader   *Leader `json:"leader,omitempty"`
 
-	// FitUsers counts them all, Ready those whose three places agree, ByHand those that a person made, Leaving those
-	// being deleted.
-	FitUsers  int `json:"fitUsers"`
-	Ready     int `json:"ready"`
-	ByHand    int `json:"byHand"`
-	Suspended int `json:"suspended"`
-	Leaving   int `json:"leaving"`
-	// Roles counts FitUsers by the role in force, Given those roles that a manifest gives.
-	Roles map[string]int `json:"roles"`
-	Given map[string]int `json:"given"`
-	// Troubles are the reasons why FitUsers are not ready, the most frequent first.
-	Troubles []Trouble `json:"troubles"`
+	// FitUsers is the total. Ready ones are in sync with Clerk and their row.
+	FitUsers    int `json:"fitUsers"`
+	Ready       int `json:"ready"`
+	UserManaged int `json:"userManaged"`
+	Suspended   int `json:"suspended"`
+	Terminating int `json:"terminating"`
+	// Roles counts FitUsers by role, Granted only the roles that a manifest sets.
+	Roles   map[string]int `json:"roles"`
+	Granted map[string]int `json:"granted"`
+	// NotReady groups the FitUsers that are not ready by reason, the largest group first.
+	NotReady []NotReadyGroup `json:"notReady"`
 
-	Clerk     Side      `json:"clerk"`
-	Table     Side      `json:"table"`
+	Clerk     Backend   `json:"clerk"`
+	Table     Backend   `json:"table"`
 	Deletions Deletions `json:"deletions"`
 }
 
-// Leader is the process that works.
+// Leader is the process that holds the lease.
 type Leader struct {
 	Holder  string    `json:"holder"`
 	Renewed time.Time `json:"renewed"`
 }
 
-// Trouble is a reason for which FitUsers are not ready.
-type Trouble struct {
+// NotReadyGroup holds the FitUsers that are not ready for one reason.
+type NotReadyGroup struct {
 	Reason string `json:"reason"`
 	Users  int    `json:"users"`
-	// Stalled counts those that need a person.
+	// Stalled counts those that wait for a person.
 	Stalled int `json:"stalled"`
-	// Since is when the first of them got into it; Example is its FitUser, Message what that says.
+	// Since is when the group's first FitUser became not ready. Example is its name, Message its Ready message.
 	Since   time.Time `json:"since"`
 	Example string    `json:"example"`
 	Message string    `json:"message"`
 }
 
-// Side is Clerk or the table.
-type Side struct {
-	// Users is how many users or rows there are.
+// Backend is the state of Clerk or of the table.
+type Backend struct {
+	// Users is the number of users or rows.
 	Users int `json:"users"`
-	// Seconds is how long the answer took.
+	// Seconds is how long counting them took.
 	Seconds float64 `json:"seconds"`
-	// Problem is why there is none; empty when there is.
+	// Problem is why they could not be counted; empty when they were.
 	Problem string `json:"problem,omitempty"`
 }
 
-// Deletions is the bound on deletions, as the ConfigMap has it.
+// Deletions is the state of the deletion budget.
 type Deletions struct {
-	PeriodStart string `json:"periodStart,omitempty"`
-	Granted     int    `json:"granted"`
-	// HeldBack is how many are held back, Users names the first of them.
-	HeldBack int      `json:"heldBack"`
+	// PeriodStart is when the current period began; Granted is how many deletions were granted since.
+	PeriodStart time.Time `json:"periodStart,omitzero"`
+	Granted     int       `json:"granted"`
+	// Deferred is how many deletions are deferred. Users has the Clerk ids of the first FitUsers whose Ready reason is
+	// DeletionDeferred.
+	Deferred int      `json:"deferred"`
 	Users    []string `json:"users"`
-	// Allowed is true when a person has lifted the limit for this period.
-	Allowed bool `json:"allowed,omitempty"`
+	// Override is true when a person has lifted the limit for this period.
+	Override bool `json:"override,omitempty"`
 }
 
-// Status looks at everything once. A place that does not answer is no error: that is what is said of it.
-func (p *Places) Status(ctx context.Context) (Status, error) {
-	s := Status{Namespace: p.Namespace, Roles: map[string]int{}, Given: map[string]int{}, Troubles: []Trouble{}}
-	troubles := map[string]*Trouble{}
-	err := p.eachFitUser(ctx, func(u *v1alpha1.FitUser) { s.count(u, troubles) })
+// maxDeferredUsers is how many deferred users are named.
+const maxDeferredUsers = 10
+
+// noStatusReason groups the FitUsers without a Ready condition. The API has no reason for them.
+const noStatusReason = "NotReconciled"
+
+// Status reads everything once. A failure of Clerk or of the table is part of the result, not an error.
+func (i *Inspector) Status(ctx context.Context) (Status, error) {
+	s := Status{
+		Namespace: i.Namespace, Roles: map[string]int{}, Granted: map[string]int{}, NotReady: []NotReadyGroup{},
+		Deletions: Deletions{Users: []string{}},
+	}
+	groups := map[string]*NotReadyGroup{}
+	err := i.eachFitUser(ctx, func(u *v1alpha1.FitUser) {
+		s.count(u)
+		s.countNotReady(u, groups)
+	})
 	if err != nil {
 		return Status{}, err
 	}
-	for _, trouble := range troubles {
-		s.Troubles = append(s.Troubles, *trouble)
+	for _, group := range groups {
+		s.NotReady = append(s.NotReady, *group)
 	}
-	slices.SortFunc(s.Troubles, func(a, b Trouble) int { return cmp.Or(b.Users-a.Users, strings.Compare(a.Reason, b.Reason)) })
-	if err := errors.Join(p.readNotes(ctx, &s), p.readLease(ctx, &s)); err != nil {
+	slices.SortFunc(s.NotReady, func(a, b NotReadyGroup) int {
+		return cmp.Or(b.Users-a.Users, strings.Compare(a.Reason, b.Reason))
+	})
+	if err := errors.Join(i.readState(ctx, &s), i.readLease(ctx, &s)); err != nil {
 		return Status{}, err
 	}
-	s.Clerk = p.side(p.Clerk != nil, "CLERK_", func() (int, error) { return p.Clerk.Count(ctx) })
-	s.Table = p.side(p.Table != nil, "DATABASE_", func() (int, error) { return p.countRows(ctx) })
+	s.Clerk = i.backend(i.Clerk != nil, "CLERK_", func() (int, error) { return i.Clerk.Count(ctx) })
+	s.Table = i.backend(i.Table != nil, "DATABASE_", func() (int, error) { return i.countRows(ctx) })
 	return s, nil
 }
 
-func (s *Status) count(u *v1alpha1.FitUser, troubles map[string]*Trouble) {
+func (s *Status) count(u *v1alpha1.FitUser) {
 	s.FitUsers++
 	if !u.ManagedByOperator() {
-		s.ByHand++
+		s.UserManaged++
 	}
 	if u.Spec.Suspend {
 		s.Suspended++
 	}
-	if !u.DeletionTimestamp.IsZero() {
-		s.Leaving++
+	if fitusers.IsTerminating(u) {
+		s.Terminating++
 	}
 	s.Roles[cmp.Or(string(u.Status.Role), "none")]++
 	if u.Status.RoleSource == v1alpha1.RoleSource(user.FromManifest) {
-		s.Given[string(u.Status.Role)]++
+		s.Granted[string(u.Status.Role)]++
 	}
-	ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
-	switch {
-	case ready == nil:
-		ready = &metav1.Condition{
-			Reason: "NotLookedAt", Message: "the operator has not looked at it yet: is a controller running?",
-			LastTransitionTime: u.CreationTimestamp,
-		}
-	case ready.Status == metav1.ConditionTrue:
+}
+
+// countNotReady adds u to the group of its reason unless u is ready.
+func (s *Status) countNotReady(u *v1alpha1.FitUser, groups map[string]*NotReadyGroup) {
+	ready := readyCondition(u)
+	if ready.Status == metav1.ConditionTrue {
 		s.Ready++
 		return
 	}
-	t := troubles[ready.Reason]
-	if t == nil {
-		t = &Trouble{Reason: ready.Reason}
-		troubles[ready.Reason] = t
+	if ready.Reason == v1alpha1.ReasonDeletionDeferred {
+		s.Deletions.add(u)
 	}
-	t.Users++
+	group := groups[ready.Reason]
+	if group == nil {
+		group = &NotReadyGroup{Reason: ready.Reason}
+		groups[ready.Reason] = group
+	}
+	group.Users++
 	if meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionStalled) {
-		t.Stalled++
+		group.Stalled++
 	}
-	if t.Since.IsZero() || ready.LastTransitionTime.Time.Before(t.Since) {
-		t.Since, t.Example, t.Message = ready.LastTransitionTime.Time, u.Name, ready.Message
+	if group.Since.IsZero() || ready.LastTransitionTime.Time.Before(group.Since) {
+		group.Since, group.Example, group.Message = ready.LastTransitionTime.Time, u.Name, ready.Message
 	}
 }
 
-func (p *Places) readNotes(ctx context.Context, s *Status) error {
-	var notes corev1.ConfigMap
-	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: state.ConfigMapName}, &notes)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading ConfigMap %s: %w", state.ConfigMapName, err)
+// readyCondition returns the Ready condition of u. One that was never reconciled gets a condition with a reason of its own.
+func readyCondition(u *v1alpha1.FitUser) metav1.Condition {
+	if ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+		return *ready
 	}
-	s.Instance = notes.Data[state.InstanceKey]
-	s.Deletions = deletionsOf(&notes)
+	return metav1.Condition{
+		Reason: noStatusReason, Message: "no status yet: check that a controller runs",
+		LastTransitionTime: u.CreationTimestamp,
+	}
+}
+
+func (d *Deletions) add(u *v1alpha1.FitUser) {
+	d.Deferred++
+	if len(d.Users) < maxDeferredUsers {
+		d.Users = append(d.Users, u.Spec.ClerkUserID)
+	}
+}
+
+// readState reads the operator state. Its number of deferred deletions includes users that no sweep has named to the
+// reconciler yet, so that their FitUsers do not report it.
+func (i *Inspector) readState(ctx context.Context, s *Status) error {
+	persisted, err := i.state().Read(ctx)
+	if err != nil {
+		return err
+	}
+	s.Instance = persisted.InstanceID
+	s.Deletions.PeriodStart, s.Deletions.Granted = persisted.Deletions.PeriodStart, persisted.Deletions.Granted
+	s.Deletions.Override = persisted.OverrideRequested
+	s.Deletions.Deferred = max(s.Deletions.Deferred, persisted.Deletions.Deferred)
 	return nil
 }
 
-func deletionsOf(notes *corev1.ConfigMap) Deletions {
-	d := Deletions{
-		PeriodStart: notes.Data[state.PeriodKey], Users: []string{},
-		Allowed: notes.Annotations[state.AnnotationAllowDeletions] == "true",
-	}
-	d.Granted, _ = strconv.Atoi(notes.Data[state.GrantedKey]) // nothing noted counts as none
-	d.HeldBack, _ = strconv.Atoi(notes.Data[state.DeferredKey])
-	return d
-}
-
-func (p *Places) readLease(ctx context.Context, s *Status) error {
+func (i *Inspector) readLease(ctx context.Context, s *Status) error {
 	var lease coordinationv1.Lease
-	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: leader.LeaseName}, &lease)
+	err := i.Cluster.Get(ctx, client.ObjectKey{Namespace: i.Namespace, Name: leader.LeaseName}, &lease)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading Lease %s: %w", leader.LeaseName, err)
 	}
@@ -179,28 +204,29 @@ func (p *Places) readLease(ctx context.Context, s *Status) error {
 	return nil
 }
 
-// side counts what a place holds. One that cannot be asked says what is wrong with its own settings, or else with others.
-func (p *Places) side(asked bool, settings string, count func() (int, error)) Side {
-	if !asked {
-		reasons := p.unasked()
-		own := slices.IndexFunc(reasons, func(reason string) bool { return strings.HasPrefix(reason, settings) })
-		return Side{Problem: "not asked: " + reasons[max(0, own)]}
+// backend counts what Clerk or the table holds. When it is unavailable, the problem is the first reason that concerns its
+// own settings (those with the prefix), else the first reason of all.
+func (i *Inspector) backend(available bool, prefix string, count func() (int, error)) Backend {
+	if !available {
+		reasons := i.unavailable()
+		own := slices.IndexFunc(reasons, func(reason string) bool { return strings.HasPrefix(reason, prefix) })
+		return Backend{Problem: "not read: " + reasons[max(0, own)]}
 	}
-	start := p.Clock.Now()
+	start := i.Clock.Now()
 	users, err := count()
-	side := Side{Users: users, Seconds: p.Clock.Since(start).Seconds()}
+	backend := Backend{Users: users, Seconds: i.Clock.Since(start).Seconds()}
 	if err != nil {
-		side.Problem = err.Error()
+		backend.Problem = err.Error()
 	}
-	return side
+	return backend
 }
 
-// rowsPage is how many rows are read at a time.
+// rowsPage is how many rows one query reads.
 const rowsPage = 1000
 
-func (p *Places) countRows(ctx context.Context) (n int, err error) {
+func (i *Inspector) countRows(ctx context.Context) (n int, err error) {
 	for after := user.ID(""); ; {
-		rows, err := p.Table.Scan(ctx, after, rowsPage)
+		rows, err := i.Table.Scan(ctx, after, rowsPage)
 		if err != nil {
 			return n, err
 		}

@@ -12,62 +12,74 @@ import (
 	"github.com/fitai/fituser-operator/internal/state"
 )
 
-// Text writes the picture for a person.
+// Text prints the status.
 func (s Status) Text(w io.Writer, now time.Time) error {
 	t := newTable(w)
 	t.row("NAMESPACE", s.Namespace)
-	t.row("CLERK INSTANCE", cmp.Or(s.Instance, "not known yet: no secret key was checked so far"))
+	t.row("CLERK INSTANCE", cmp.Or(s.Instance, "not recorded yet: no secret key was checked so far"))
 	leader := "no Lease: a single process without --leader-elect needs none"
 	if s.Leader != nil {
-		leader = fmt.Sprintf("%s, heard %s ago", s.Leader.Holder, age(now, s.Leader.Renewed))
+		leader = fmt.Sprintf("%s, renewed %s ago", s.Leader.Holder, age(now, s.Leader.Renewed))
 	}
 	t.row("LEADER", leader)
 	t.row("CLERK", s.Clerk.text("users"))
 	t.row("TABLE", s.Table.text("rows"))
-	t.row("FITUSERS", fmt.Sprintf("%d, of which %d ready; %d made by people, %d suspended, %d being deleted",
-		s.FitUsers, s.Ready, s.ByHand, s.Suspended, s.Leaving))
+	t.row("FITUSERS", fmt.Sprintf("%d: %d ready; %d user-managed, %d suspended, %d terminating",
+		s.FitUsers, s.Ready, s.UserManaged, s.Suspended, s.Terminating))
 	t.row("ROLES", list(s.Roles))
-	t.row("GIVEN BY GIT", list(s.Given))
+	t.row("GRANTED ROLES", list(s.Granted))
 	t.row("DELETIONS", s.Deletions.text())
 	t.line("")
-	if len(s.Troubles) == 0 {
+	if len(s.NotReady) == 0 {
 		t.line("All FitUsers are ready.")
 		return t.flush()
 	}
-	t.row("NOT READY", "USERS", "STALLED", "SINCE", "FOR EXAMPLE", "WHICH SAYS")
-	for _, trouble := range s.Troubles {
-		t.row(trouble.Reason, fmt.Sprint(trouble.Users), fmt.Sprint(trouble.Stalled), age(now, trouble.Since), trouble.Example, trouble.Message)
+	t.row("NOT READY", "USERS", "STALLED", "SINCE", "EXAMPLE", "MESSAGE")
+	for _, group := range s.NotReady {
+		t.row(group.Reason, fmt.Sprint(group.Users), fmt.Sprint(group.Stalled), age(now, group.Since), group.Example, group.Message)
 	}
 	t.line("")
-	t.line("Stalled ones wait for a person; docs/conditions.md says what to do. One user in detail: manager why %s", s.example())
+	t.line("Stalled FitUsers wait for a person: docs/conditions.md lists what to do. Details of one user: manager why %s", s.example())
 	return t.flush()
 }
 
-// example is a FitUser that waits for a person, or one that is not ready for another reason.
+// example returns the name of a FitUser that waits for a person, or else of any that is not ready.
 func (s Status) example() string {
-	stalled := slices.IndexFunc(s.Troubles, func(t Trouble) bool { return t.Stalled > 0 })
-	return s.Troubles[max(0, stalled)].Example
+	stalled := slices.IndexFunc(s.NotReady, func(g NotReadyGroup) bool { return g.Stalled > 0 })
+	return s.NotReady[max(0, stalled)].Example
 }
 
-func (s Side) text(things string) string {
-	if s.Problem != "" {
-		return s.Problem
+func (b Backend) text(things string) string {
+	if b.Problem != "" {
+		return b.Problem
 	}
-	return fmt.Sprintf("%d %s, counted in %s", s.Users, things, time.Duration(s.Seconds*float64(time.Second)).Round(time.Millisecond))
+	return fmt.Sprintf("%d %s, counted in %s", b.Users, things, time.Duration(b.Seconds*float64(time.Second)).Round(time.Millisecond))
 }
 
 func (d Deletions) text() string {
 	switch {
-	case d.HeldBack > 0:
-		return fmt.Sprintf("HELD BACK %d, such as %s. If that is right: kubectl annotate configmap %s %s=true", d.HeldBack,
-			strings.Join(d.Users[:min(len(d.Users), 3)], ", "), state.ConfigMapName, state.AnnotationAllowDeletions)
-	case d.Allowed:
-		return "not limited in this period: a person said so"
-	case d.PeriodStart != "":
-		return fmt.Sprintf("none held back; %d granted in the period that began at %s", d.Granted, d.PeriodStart)
+	case d.Deferred > 0:
+		return fmt.Sprintf("%d DEFERRED%s. To allow them in this period: kubectl annotate configmap %s %s=true", d.Deferred,
+			d.names(), state.ConfigMapName, state.AnnotationAllowDeletions)
+	case d.Override:
+		return "not limited in this period: the limit is overridden by annotation"
+	case !d.PeriodStart.IsZero():
+		return fmt.Sprintf("none deferred; %d granted in the period that began at %s", d.Granted, d.PeriodStart.Format(time.RFC3339))
 	default:
-		return "none held back"
+		return "none deferred"
 	}
+}
+
+// names lists the deferred users that are known.
+func (d Deletions) names() string {
+	if len(d.Users) == 0 {
+		return ""
+	}
+	names := ": " + strings.Join(d.Users, ", ")
+	if more := d.Deferred - len(d.Users); more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return names
 }
 
 func list(counts map[string]int) string {
@@ -75,8 +87,8 @@ func list(counts map[string]int) string {
 		return "none"
 	}
 	parts := make([]string, 0, len(counts))
-	for _, what := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%s %d", what, counts[what]))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
 	}
 	return strings.Join(parts, ", ")
 }

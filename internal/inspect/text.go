@@ -13,7 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/controllers/preview"
 )
 
-// table makes a text of columns and lines.
+// table formats aligned columns and plain lines.
 type table struct {
 	out     io.Writer
 	text    bytes.Buffer
@@ -26,21 +26,21 @@ func newTable(out io.Writer) *table {
 	return t
 }
 
-// row adds a row of cells. Control characters in what people typed must not reach the terminal.
+// row adds a row of cells. It replaces control characters: values that people typed must not control the terminal.
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
 		cells[i] = printable(cell)
 	}
-	_, _ = io.WriteString(t.columns, strings.Join(cells, "\t")+"\n") // into memory
+	_, _ = io.WriteString(t.columns, strings.Join(cells, "\t")+"\n") // writes to memory
 }
 
-// line adds a line that is no part of the columns.
+// line adds a line outside the columns.
 func (t *table) line(format string, args ...any) {
 	_ = t.columns.Flush()
 	t.text.WriteString(printable(fmt.Sprintf(format, args...)) + "\n")
 }
 
-// flush writes it all, without the blanks that empty cells leave at the end of lines.
+// flush writes everything, without the blanks that empty cells leave at the ends of lines.
 func (t *table) flush() error {
 	_ = t.columns.Flush()
 	for line := range strings.Lines(t.text.String()) {
@@ -62,13 +62,13 @@ func printable(text string) string {
 
 func age(now, then time.Time) string { return duration.HumanDuration(max(0, now.Sub(then))) }
 
-// sentences say what changes do, in the order in which they happen.
+// sentences describes changes in the order in which they happen.
 func sentences(changes []preview.Change) []string {
-	said := make([]string, len(changes))
+	described := make([]string, len(changes))
 	for i, c := range changes {
-		said[i] = sentence(c)
+		described[i] = sentence(c)
 	}
-	return said
+	return described
 }
 
 func sentence(c preview.Change) string {
@@ -78,13 +78,13 @@ func sentence(c preview.Change) string {
 	case "clerk revoke":
 		return fmt.Sprintf("revoke the role %s in Clerk", c.Role)
 	case "clerk remove_marker":
-		return "remove the marker in Clerk: somebody has set another role since"
+		return "remove the marker in Clerk: the role was changed there since"
 	case "fituser create":
 		return "create FitUser " + c.Name
 	case "fituser delete":
 		return "delete FitUser " + c.Name
 	case "fituser status":
-		return fmt.Sprintf("write the status of FitUser %s (%s)", c.Name, strings.Join(c.Fields, ", "))
+		return fmt.Sprintf("update the status of FitUser %s (%s)", c.Name, strings.Join(c.Fields, ", "))
 	case "table create":
 		return "insert the row"
 	case "table delete":
@@ -94,21 +94,21 @@ func sentence(c preview.Change) string {
 	}
 }
 
-// counted says how many changes of each kind there are, such as "make 2 FitUsers, insert 1 row".
+// counted lists how many changes of each kind there are, such as "create 2 FitUsers, insert 1 row".
 func counted(counts map[string]int) string {
 	var parts []string
-	for _, kind := range []struct{ what, verb, thing, rest string }{
+	for _, kind := range []struct{ key, verb, thing, rest string }{
 		{"clerk grant", "grant", "role", " in Clerk"},
 		{"clerk revoke", "revoke", "role", " in Clerk"},
 		{"clerk remove_marker", "remove", "marker", " in Clerk"},
 		{"fituser create", "create", "FitUser", ""},
 		{"fituser delete", "delete", "FitUser", ""},
-		{"fituser status", "write the status of", "FitUser", ""},
+		{"fituser status", "update the status of", "FitUser", ""},
 		{"table create", "insert", "row", ""},
 		{"table update", "update", "row", ""},
 		{"table delete", "delete", "row", ""},
 	} {
-		number, things := counts[kind.what], kind.thing
+		number, things := counts[kind.key], kind.thing
 		if number == 0 {
 			continue
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// compare lays the facts side by side.
-func (w *Why) compare(mode fituser.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+// compare fills the fields. Any of active, account and row may be nil.
+func (w *Why) compare(mode fituser.ProfileMode, active *v1alpha1.FitUser, account *user.User, row *user.Row) {
 	var inClerk, inRow, inStatus user.Row
 	if account != nil {
 		inClerk = profileRow(mode.Profile(account))
@@ -20,12 +20,12 @@ func (w *Why) compare(mode fituser.ProfileMode, serving *v1alpha1.FitUser, accou
 		shown := row.User()
 		inRow = profileRow(mode.Profile(&shown))
 	}
-	if serving != nil {
-		inStatus = profileRow(serving.Status.Profile)
+	if active != nil {
+		inStatus = profileRow(active.Status.Profile)
 	}
-	var wrong []user.Column
+	var drifted []user.Column
 	if account != nil && row != nil {
-		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
+		drifted = user.DesiredRow(*account, row.Role).Diff(*row)
 	}
 	for _, column := range user.Columns() {
 		if column == user.ColumnRole {
@@ -35,15 +35,15 @@ func (w *Why) compare(mode fituser.ProfileMode, serving *v1alpha1.FitUser, accou
 			Name: string(column), Owner: "Clerk",
 			Clerk: column.Of(&inClerk), FitUser: column.Of(&inStatus), Row: column.Of(&inRow),
 		}
-		if account != nil && serving != nil && field.Clerk != field.FitUser {
+		if account != nil && active != nil && field.Clerk != field.FitUser {
 			field.Differs = append(field.Differs, fituser.PlaceFitUser)
 		}
-		if slices.Contains(wrong, column) {
+		if slices.Contains(drifted, column) {
 			field.Differs = append(field.Differs, fituser.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
-	w.Fields = append(w.Fields, roleField(serving, account, row))
+	w.Fields = append(w.Fields, roleField(active, account, row))
 }
 
 // profileRow returns the columns that a profile shows. A column that profiles do not contain is empty: its values are
@@ -55,15 +55,14 @@ func profileRow(p *v1alpha1.Profile) user.Row {
 	return user.Row{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Phone: p.Phone}
 }
 
-// roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
-// holds it.
-func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
+// roleField returns the role: in Clerk with its marker, in the status together with spec.role, and in the row.
+func roleField(active *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
 	f := Field{Name: "role", Owner: "default"}
-	var demanded user.Role
-	if serving != nil {
-		demanded, f.FitUser = user.Role(serving.Spec.Role), roleOf(serving)
+	var desired user.Role
+	if active != nil {
+		desired, f.FitUser = user.Role(active.Spec.Role), roleOf(active)
 	}
-	if demanded != "" {
+	if desired != "" {
 		f.Owner = "manifest"
 	}
 	if row != nil {
@@ -74,16 +73,16 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	}
 	f.Clerk = account.Role
 	if account.HasMarker {
-		f.Clerk = strings.TrimSpace(account.Role + " (given as " + account.MarkerRole + ")")
+		f.Clerk = strings.TrimSpace(account.Role + " (granted as " + account.MarkerRole + ")")
 	}
-	plan := account.RoleFacts(demanded).Plan()
+	plan := account.RoleFacts(desired).Plan()
 	f.Owner = map[user.RoleSource]string{
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
 	if plan.Change != user.NoRoleChange {
 		f.Differs = append(f.Differs, fituser.PlaceClerk)
 	}
-	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
+	if active != nil && string(active.Status.Role) != string(plan.Role) {
 		f.Differs = append(f.Differs, fituser.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
@@ -92,11 +91,11 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 	return f
 }
 
-// roleOf is the role that a FitUser says is in force, and the one that it demands where that is another.
+// roleOf returns the role in the status of u, and spec.role where that differs.
 func roleOf(u *v1alpha1.FitUser) string {
-	inForce := string(u.Status.Role)
+	role := string(u.Status.Role)
 	if u.Spec.Role == "" || u.Spec.Role == u.Status.Role {
-		return inForce
+		return role
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s (demands %s)", inForce, u.Spec.Role))
+	return strings.TrimSpace(fmt.Sprintf("%s (spec.role %s)", role, u.Spec.Role))
 }

@@ -9,26 +9,26 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-// Text writes the answer for a person.
+// Text prints the explanation.
 func (w Why) Text(out io.Writer, now time.Time) error {
 	t := newTable(out)
-	w.writeWho(t, now)
+	w.writeUser(t, now)
 	t.line("")
 	t.row("FIELD", "OWNER", "CLERK", "FITUSER", "ROW", "DIFFERS")
 	for _, f := range w.Fields {
 		t.row(f.Name, f.Owner, f.Clerk, f.FitUser, f.Row, strings.Join(f.Differs, ", "))
 	}
-	for _, missing := range []string{w.Clerk, w.Table} {
-		if missing != "" {
-			t.line("%s", missing)
+	for _, problem := range []string{w.Clerk, w.Table} {
+		if problem != "" {
+			t.line("%s", problem)
 		}
 	}
 	t.line("")
-	w.writeOutlook(t)
+	w.writePreview(t)
 	return t.flush()
 }
 
-func (w Why) writeWho(t *table, now time.Time) {
+func (w Why) writeUser(t *table, now time.Time) {
 	t.row("USER", string(w.User))
 	for _, u := range w.FitUsers {
 		t.row("FITUSER", u.text(now))
@@ -37,35 +37,36 @@ func (w Why) writeWho(t *table, now time.Time) {
 		t.row("FITUSER", "none")
 	}
 	if w.Event != nil {
-		state := "not dealt with yet"
-		if w.Event.Done {
-			state = "dealt with"
+		state := "not handled yet"
+		if w.Event.Handled {
+			state = "handled"
 		}
-		t.row("EVENT", fmt.Sprintf("%s, %s ago, %s (%s)", w.Event.Type, age(now, w.Event.At), state, w.Event.Message))
+		t.row("EVENT", fmt.Sprintf("%s, %s ago, %s (%s)", w.Event.Type, age(now, w.Event.At), state, w.Event.MessageID))
 	}
 }
 
-func (w Why) writeOutlook(t *table) {
-	if len(w.Outlook.Changes) == 0 {
+func (w Why) writePreview(t *table) {
+	if len(w.Preview.Changes) == 0 {
 		t.line("%s", w.When)
 		return
 	}
-	t.line("What the operator would do:")
-	for _, sentence := range sentences(w.Outlook.Changes) {
+	t.line("The operator would:")
+	for _, sentence := range sentences(w.Preview.Changes) {
 		t.line("  %s", sentence)
 	}
-	if w.Outlook.Reason != "" {
-		t.line("  and say %s: %s", w.Outlook.Reason, w.Outlook.Message)
+	if w.Preview.Reason != "" {
+		t.line("  report %s: %s", w.Preview.Reason, w.Preview.Message)
 	}
 	t.line("%s", w.When)
-	if serving := w.serving(); serving != "" {
-		t.line(`Now: kubectl annotate fituser %s %s="$(date +%%s)" --overwrite`, serving, v1alpha1.AnnotationReconcile)
+	if active := w.active(); active != "" {
+		t.line(`To do it now: kubectl annotate fituser %s %s="$(date +%%s)" --overwrite`, active, v1alpha1.AnnotationReconcile)
 	}
 }
 
-func (w Why) serving() string {
+// active returns the name of the active FitUser, or "".
+func (w Why) active() string {
 	for _, u := range w.FitUsers {
-		if u.Serves {
+		if u.Active {
 			return u.Name
 		}
 	}
@@ -73,16 +74,12 @@ func (w Why) serving() string {
 }
 
 func (u FitUser) text(now time.Time) string {
-	made := "made by the operator"
-	if u.MadeBy == "person" {
-		made = "made by a person"
-	}
-	state := "not looked at yet"
+	state := "not reconciled yet"
 	if u.Reason != "" {
 		state = fmt.Sprintf("Ready %s for %s, %s: %s", u.Ready, age(now, u.Since), u.Reason, u.Message)
 	}
-	if u.Leaving {
-		state = "being deleted; " + state
+	if u.Terminating {
+		state = "terminating; " + state
 	}
-	return fmt.Sprintf("%s (%s), %s", u.Name, made, state)
+	return fmt.Sprintf("%s (%s-managed), %s", u.Name, u.ManagedBy, state)
 }

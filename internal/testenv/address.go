@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// Ports for processes that are yet to start, or to start again. They are below the ones that systems give to outgoing
-// connections (Linux from 32768, others from 49152), of which tests make so many that one would take the port meanwhile.
+// Ports for processes that start later or restart. They are below the ephemeral ports (Linux from 32768, others from
+// 49152): tests open so many outgoing connections that one would take such a port meanwhile.
 const (
 	firstPort = 10_000
 	lastPort  = 32_767
 	portTries = 100
 )
 
-// FreeAddress is an address of this machine at which nobody listens, for a process that the test is about to start.
+// FreeAddress returns a loopback address without a listener, for a process that the test starts next.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	port, err := freePort()
@@ -40,7 +40,7 @@ func freePort() (int, error) {
 		}
 		return port, listener.Close()
 	}
-	return 0, fmt.Errorf("looking for a free port: %d of those between %d and %d are taken", portTries, firstPort, lastPort)
+	return 0, fmt.Errorf("looking for a free port: %d tries between %d and %d found only taken ones", portTries, firstPort, lastPort)
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// assetsScript knows where the binaries are and makes them where they are missing; it belongs to the module's root.
+// assetsScript prints where the binaries are, and builds them when they are missing. Its path is relative to the
+// module's root.
 const assetsScript = "hack/controlplane.sh"
 
-// moduleRoot is the nearest directory upwards that has the script: tests run in their package's directory.
+// moduleRoot returns the nearest parent directory with the script: tests run in their package's directory.
 func moduleRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
@@ -32,8 +33,8 @@ func moduleRoot() (string, error) {
 
 func resolveAssets(ctx context.Context, root string) (string, error) {
 	script := exec.CommandContext(ctx, filepath.Join(root, assetsScript))
-	script.Stderr = os.Stderr          // progress, and the reason for a failure
-	script.WaitDelay = 5 * time.Second // a compiler that it left behind holds its output open
+	script.Stderr = os.Stderr          // has progress and the cause of a failure
+	script.WaitDelay = 5 * time.Second // a compiler that outlives the script holds its output open
 	out, err := script.Output()
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)

@@ -16,14 +16,14 @@ const (
 	auditPolicyFile = "audit-policy.yaml"
 	auditLogFile    = "audit.log"
 	apiServer       = "kube-apiserver"
-	// logTail is how many bytes of a process's log an error shows.
+	// logTail is how many bytes of a process's log an error contains.
 	logTail = 2 << 10
 )
 
 //go:embed audit-policy.yaml
 var auditPolicy []byte
 
-// configure prepares e.dir and tells envtest to keep everything in it.
+// configure prepares e.dir, and configures envtest to keep everything in it.
 func (e *Environment) configure(crdDir string) error {
 	policy := filepath.Join(e.dir, auditPolicyFile)
 	if err := os.WriteFile(policy, auditPolicy, 0o600); err != nil {
@@ -45,7 +45,7 @@ func (e *Environment) configureEtcd() error {
 	if err != nil {
 		return err
 	}
-	// envtest adds --unsafe-no-fsync: nothing here outlives the process.
+	// envtest adds --unsafe-no-fsync: no data here outlives the process.
 	e.envtest.ControlPlane.Etcd = &envtest.Etcd{Path: path, DataDir: filepath.Join(e.dir, "etcd-data"), Out: log, Err: log}
 	return nil
 }
@@ -57,9 +57,9 @@ func (e *Environment) configureAPIServer(policy string) error {
 	}
 	certs := filepath.Join(e.dir, "certificates")
 	if err := os.Mkdir(certs, 0o700); err != nil {
-		return fmt.Errorf("making a directory for certificates: %w", err)
+		return fmt.Errorf("creating a directory for certificates: %w", err)
 	}
-	port, err := freePort() // envtest would take one that a connection can have while the server is stopped
+	port, err := freePort() // envtest would choose an ephemeral port, which a connection can take while the server is stopped
 	if err != nil {
 		return err
 	}
@@ -69,13 +69,13 @@ func (e *Environment) configureAPIServer(policy string) error {
 	server.Configure().
 		Set("audit-policy-file", policy).
 		Set("audit-log-path", filepath.Join(e.dir, auditLogFile)).
-		Set("audit-log-mode", "blocking"). // a write's line is there before its answer
-		Set("audit-log-maxsize", "1024").  // MiB, about a million writes; then the log starts anew
-		Set("audit-log-maxbackup", "1")    // and one old one stays
+		Set("audit-log-mode", "blocking"). // logs a write before it is answered
+		Set("audit-log-maxsize", "1024").  // MiB, about a million writes; then the log is rotated
+		Set("audit-log-maxbackup", "1")    // keeps one rotated log
 	return nil
 }
 
-// process prepares one process: the path to start it by and the file that takes its output.
+// process prepares a process: it returns the path of its launcher and the file for its output.
 func (e *Environment) process(name string) (path string, log *os.File, err error) {
 	path, err = e.reaper.launcher(name, filepath.Join(e.Assets, name))
 	if err != nil {
@@ -83,7 +83,7 @@ func (e *Environment) process(name string) (path string, log *os.File, err error
 	}
 	log, err = os.Create(e.logFile(name))
 	if err != nil {
-		return "", nil, fmt.Errorf("making the log of %s: %w", name, err)
+		return "", nil, fmt.Errorf("creating the log of %s: %w", name, err)
 	}
 	e.logs = append(e.logs, log)
 	return path, log, nil
@@ -91,14 +91,14 @@ func (e *Environment) process(name string) (path string, log *os.File, err error
 
 func (e *Environment) closeLogs() {
 	for _, log := range e.logs {
-		_ = log.Close() // the processes hold their own ends
+		_ = log.Close() // the processes have their own descriptors
 	}
 	e.logs = nil
 }
 
 func (e *Environment) logFile(name string) string { return filepath.Join(e.dir, name+".log") }
 
-// lastLogLines shows why a start failed: envtest itself only says that it did.
+// lastLogLines returns the ends of the logs, which have the cause of a failed start. envtest's error has none.
 func (e *Environment) lastLogLines() string {
 	var lines strings.Builder
 	for _, name := range []string{"etcd", apiServer} {

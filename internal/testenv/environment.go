@@ -1,11 +1,13 @@
 // Package testenv runs a real control plane, etcd and kube-apiserver, for tests and for the local run.
 //
-// It owns where the binaries come from (hack/controlplane.sh), the processes and their end, and the
-// record of who wrote what ([Environment.Writes]). Starting them, certificates, users and CRDs are
-// controller-runtime's envtest. It holds nothing of what the operator does with the server.
+// It owns where the binaries come from (hack/controlplane.sh), the processes and their end, and the record of
+// who wrote what ([Environment.Writes]). controller-runtime's envtest starts the processes and creates
+// certificates, users and CRDs. The package has no code that is specific to the operator.
 //
-// There is no kube-controller-manager: owner references collect no garbage, a deleted namespace stays
-// Terminating, and a Deployment makes no pods.
+// It runs no kube-controller-manager: nothing is garbage collected, a deleted namespace stays Terminating, and
+// a Deployment gets no pods.
+//
+// Read environment.go first, then shared.go (one control plane per test package), writes.go and outage.go.
 package testenv
 
 import (
@@ -26,10 +28,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// startTimeout bounds each process's start. It takes some 3 s; a busy machine under the race detector takes longer.
+// startTimeout bounds the start of each process. It takes about 3 s; the race detector on a busy machine makes it longer.
 const startTimeout = time.Minute
 
-// Options says what to start.
+// Options configures [Start].
 type Options struct {
 	// CRDDir holds the CustomResourceDefinitions to install, as YAML.
 	// Empty: config/crd/bases of this module (`make manifests` fills it).
@@ -38,23 +40,22 @@ type Options struct {
 
 // Environment is a running control plane.
 type Environment struct {
-	// Config is an administrator's access, with client-side throttling out of the way.
+	// Config gives administrator access without client-side throttling.
 	Config *rest.Config
-	// Kubeconfig is the same access as a kubeconfig file's content.
+	// Kubeconfig gives the same access as the content of a kubeconfig file.
 	Kubeconfig []byte
 	// Assets is the directory with etcd, kube-apiserver and kubectl.
 	Assets string
 
-	dir     string // certificates, data, logs: everything of this run
+	dir     string // has certificates, data and logs of this run
 	envtest *envtest.Environment
 	reaper  *reaper
-	logs    []io.Closer // open only while the processes are being started
+	logs    []io.Closer // open only during the start
 }
 
-// Start starts a control plane with nothing in it but the CRDs and returns once it serves them.
-// Where the binaries are not on this machine yet, they are built first, which takes minutes; the progress is on stderr.
-// An end of ctx ends the start, not the environment: that is for [Environment.Stop]. Should this process die
-// without it, the control plane ends too.
+// Start starts a control plane that contains only the CRDs, and returns once it serves them. Missing binaries
+// are built first, which takes minutes; the progress is on stderr. ctx bounds the start only: [Environment.Stop]
+// ends the environment. When this process dies without calling it, the control plane ends too.
 func Start(ctx context.Context, opts Options) (*Environment, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -64,7 +65,7 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 		opts.CRDDir = filepath.Join(root, "config", "crd", "bases")
 	}
 	if _, err := os.Stat(opts.CRDDir); err != nil {
-		return nil, fmt.Errorf("finding CRDs to install (make manifests makes the project's own): %w", err)
+		return nil, fmt.Errorf("finding CRDs to install (make manifests generates the project's own): %w", err)
 	}
 	assets, err := resolveAssets(ctx, root)
 	if err != nil {
@@ -72,7 +73,7 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	}
 	dir, err := os.MkdirTemp("", "fituser-controlplane-")
 	if err != nil {
-		return nil, fmt.Errorf("making a directory for the control plane: %w", err)
+		return nil, fmt.Errorf("creating a directory for the control plane: %w", err)
 	}
 	reaper, err := newReaper(dir)
 	if err != nil {
@@ -90,7 +91,7 @@ func (e *Environment) start(ctx context.Context, crdDir string) error {
 	if err := e.configure(crdDir); err != nil {
 		return err
 	}
-	// envtest knows no context; without its processes it gives up quickly.
+	// envtest takes no context. It returns soon after its processes are killed.
 	stop := context.AfterFunc(ctx, e.reaper.reap)
 	defer stop()
 	config, err := e.envtest.Start()
@@ -104,37 +105,37 @@ func (e *Environment) start(ctx context.Context, crdDir string) error {
 	return nil
 }
 
-// Stop ends the control plane and removes all that it wrote. It kills: nothing outlives the processes, and on a busy
-// machine an API server that ends in good order takes longer than anybody waits.
+// Stop ends the control plane and removes all its files. It kills the processes: no data has to survive, and a graceful
+// end of the API server takes too long on a busy machine.
 func (e *Environment) Stop() error {
 	e.reaper.reap()
 	if e.envtest == nil {
 		return nil
 	}
-	if err := e.envtest.Stop(); err != nil && !errors.Is(err, syscall.ESRCH) { // that they have ended is no error
+	if err := e.envtest.Stop(); err != nil && !errors.Is(err, syscall.ESRCH) { // processes that have ended are not an error
 		return fmt.Errorf("stopping the control plane: %w", err)
 	}
 	return nil
 }
 
-// As is the administrator's access acting as another user, such as system:serviceaccount:NAMESPACE:NAME,
-// for what RBAC and admission policies decide by user. Without groups of its own it is only authenticated.
+// As returns access that impersonates a user, such as system:serviceaccount:NAMESPACE:NAME. Use it to test RBAC
+// and admission policies. The user is in the given groups and in system:authenticated.
 func (e *Environment) As(user string, groups ...string) *rest.Config {
 	config := rest.CopyConfig(e.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")}
 	return config
 }
 
-// Namespace makes a namespace that no other test has and returns its name. It lives as long as the control plane.
+// Namespace creates a namespace for one test and returns its name. It lives as long as the control plane.
 func (e *Environment) Namespace(tb testing.TB) string {
 	tb.Helper()
 	c, err := client.New(e.Config, client.Options{})
 	if err != nil {
-		tb.Fatalf("making a client: %v", err)
+		tb.Fatalf("creating a client: %v", err)
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	if err := c.Create(tb.Context(), namespace); err != nil {
-		tb.Fatalf("making a namespace: %v", err)
+		tb.Fatalf("creating a namespace: %v", err)
 	}
 	return namespace.Name
 }

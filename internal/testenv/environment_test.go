@@ -30,7 +30,7 @@ var cluster = Shared{Options: Options{CRDDir: widgetCRDs}}
 
 func TestMain(m *testing.M) { cluster.Main(m) }
 
-func TestServesInstalledCRDs(t *testing.T) {
+func TestStart_ServesInstalledCRDs(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	namespace := env.Namespace(t)
@@ -48,7 +48,7 @@ func TestServesInstalledCRDs(t *testing.T) {
 	}
 }
 
-func TestKubeconfigGivesAccess(t *testing.T) {
+func TestStart_KubeconfigGivesAccess(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	config, err := clientcmd.RESTConfigFromKubeConfig(env.Kubeconfig)
@@ -60,15 +60,15 @@ func TestKubeconfigGivesAccess(t *testing.T) {
 	}
 }
 
-func TestNamespacesAreUnique(t *testing.T) {
+func TestNamespace_IsUnique(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	if a, b := env.Namespace(t), env.Namespace(t); a == b {
-		t.Errorf("two calls gave the same namespace %q", a)
+		t.Errorf("two calls returned the same namespace %q", a)
 	}
 }
 
-func TestWritesAreExact(t *testing.T) {
+func TestWrites_AreExact(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	namespace, other := env.Namespace(t), env.Namespace(t)
@@ -83,7 +83,7 @@ func TestWritesAreExact(t *testing.T) {
 	must(t, c.Get(ctx, client.ObjectKeyFromObject(object), object))
 	must(t, c.List(ctx, widgetList(), client.InNamespace(namespace)))
 	if err := c.Create(ctx, widget(namespace, "too-big", 11)); !apierrors.IsInvalid(err) {
-		t.Fatalf("creating a widget that is too big: got %v, want it refused as invalid", err)
+		t.Fatalf("creating a widget that is too big: got %v, want Invalid", err)
 	}
 	must(t, c.Create(ctx, widget(other, "elsewhere", 1)))
 	must(t, c.Patch(ctx, namespaceObject(namespace), client.RawPatch(client.Merge.Type(), []byte(`{"metadata":{"labels":{"a":"b"}}}`))))
@@ -102,7 +102,7 @@ func TestWritesAreExact(t *testing.T) {
 	}
 }
 
-func TestWritesInAllNamespaces(t *testing.T) {
+func TestWrites_InAllNamespaces(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	namespace := env.Namespace(t)
@@ -121,7 +121,7 @@ func TestWritesInAllNamespaces(t *testing.T) {
 	}
 }
 
-func TestAsHasOnlyTheRightsOfThatUser(t *testing.T) {
+func TestAs_HasOnlyPermissionsOfUser(t *testing.T) {
 	t.Parallel()
 	env := cluster.Get(t)
 	namespace := env.Namespace(t)
@@ -130,18 +130,18 @@ func TestAsHasOnlyTheRightsOfThatUser(t *testing.T) {
 
 	must(t, reader.List(t.Context(), widgetList(), client.InNamespace(namespace)))
 	if err := reader.Create(t.Context(), widget(namespace, "a", 1)); !apierrors.IsForbidden(err) {
-		t.Errorf("a reader creating a widget: got %v, want it forbidden", err)
+		t.Errorf("a reader creating a widget: got %v, want Forbidden", err)
 	}
 	got, err := env.Writes(namespace)
 	must(t, err)
 	for _, w := range got {
 		if w.Resource == "widgets" {
-			t.Errorf("a refused request counts as a write: %s", w)
+			t.Errorf("a rejected request counts as a write: %s", w)
 		}
 	}
 }
 
-func TestStopLeavesNothing(t *testing.T) {
+func TestStop_LeavesNothing(t *testing.T) {
 	t.Parallel()
 	env, err := Start(t.Context(), Options{CRDDir: widgetCRDs})
 	must(t, err)
@@ -167,17 +167,17 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestStartObeysItsContext(t *testing.T) {
+func TestStart_ObeysContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cause := errors.New("no longer wanted")
+	cause := errors.New("cancelled by the test")
 	cancel(cause)
 	if _, err := Start(ctx, Options{CRDDir: widgetCRDs}); !errors.Is(err, cause) {
 		t.Errorf("Start = %v, want the cause of the context's end", err)
 	}
 }
 
-func TestStartNamesAMissingCRDDirectory(t *testing.T) {
+func TestStart_NamesMissingCRDDirectory(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "nowhere")
 	_, err := Start(t.Context(), Options{CRDDir: missing})
@@ -249,8 +249,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Tests of outages stop an API server and go on with it.
-func TestAPIServerComesBackWithAllThatItHad(t *testing.T) {
+func TestAPIServer_KeepsDataAcrossOutages(t *testing.T) {
 	t.Parallel()
 	env, err := Start(t.Context(), Options{CRDDir: widgetCRDs})
 	must(t, err)
@@ -260,14 +259,14 @@ func TestAPIServerComesBackWithAllThatItHad(t *testing.T) {
 
 	must(t, env.StopAPIServer())
 	if err := c.Create(t.Context(), widget(namespace, "b", 1)); err == nil {
-		t.Error("a stopped API server took a widget")
+		t.Error("a stopped API server accepted a widget")
 	}
 	must(t, env.StartAPIServer())
 	must(t, env.PauseAPIServer())
 	impatient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := c.Create(impatient, widget(namespace, "c", 1)); err == nil {
-		t.Error("a paused API server took a widget")
+		t.Error("a paused API server accepted a widget")
 	}
 	must(t, env.ResumeAPIServer())
 	got := widget(namespace, "a", 0)

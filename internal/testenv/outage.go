@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// StopAPIServer kills kube-apiserver, as the end of its node does; etcd goes on. Asked politely it would wait a minute for
-// its watchers to leave. Only for an environment that the test has for itself.
+// StopAPIServer kills kube-apiserver, like a failure of its node; etcd keeps running. A graceful end would wait a
+// minute for open watches. Use it only in an environment that no other test shares.
 func (e *Environment) StopAPIServer() error {
 	if err := e.signalAPIServer(syscall.SIGKILL); err != nil {
 		return err
@@ -23,23 +23,23 @@ func (e *Environment) StopAPIServer() error {
 	return nil
 }
 
-// StartAPIServer starts it again after [Environment.StopAPIServer], at the same address and with the same certificates,
-// and returns once it serves.
+// StartAPIServer restarts kube-apiserver after [Environment.StopAPIServer], with the same address and certificates. It
+// returns once the server serves.
 func (e *Environment) StartAPIServer() error {
 	log, err := os.OpenFile(e.logFile(apiServer), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("opening the log of %s: %w", apiServer, err)
 	}
-	defer func() { _ = log.Close() }() // the process holds its own end
+	defer func() { _ = log.Close() }() // the process has its own descriptor
 	server := e.envtest.ControlPlane.APIServer
 	server.Out, server.Err = log, log
 	if err := server.Start(); err != nil {
-		return fmt.Errorf("starting kube-apiserver again: %w\n%s", err, e.lastLogLines())
+		return fmt.Errorf("restarting kube-apiserver: %w\n%s", err, e.lastLogLines())
 	}
 	return nil
 }
 
-// PauseAPIServer freezes kube-apiserver: connections stay open and nothing is answered.
+// PauseAPIServer stops the process of kube-apiserver: connections stay open, and requests get no response.
 func (e *Environment) PauseAPIServer() error { return e.signalAPIServer(syscall.SIGSTOP) }
 
 // ResumeAPIServer ends a pause.

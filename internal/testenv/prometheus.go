@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Prometheus is the path of one of Prometheus' programs, prometheus or promtool. The first call may build them.
+// Prometheus returns the path of a program of Prometheus: prometheus or promtool. The first call may build them.
 func Prometheus(t testing.TB, program string) string {
 	t.Helper()
 	dir, err := prometheusDir()
@@ -25,7 +25,7 @@ var prometheusDir = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	script := exec.Command(filepath.Join(root, "hack", "prometheus.sh"))
-	script.Stderr = os.Stderr // progress, and the reason for a failure
+	script.Stderr = os.Stderr // has progress and the cause of a failure
 	out, err := script.Output()
 	return strings.TrimSpace(string(out)), err
 })

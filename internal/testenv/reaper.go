@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// A reaper ends processes and removes their directory when this process is gone, however it went: Ctrl-C, a panic
-// in a test, its time-out, kill -9. envtest puts the control plane into process groups of its own, so nothing else
-// would end it. It is a shell that waits for the end of a pipe whose other end only this process holds.
+// A reaper kills processes and removes their directory when this process has ended, whether by Ctrl-C, a panic in
+// a test, a time-out or kill -9. envtest puts the control plane into its own process groups, so that nothing else
+// would end it. The reaper is a shell that reads a pipe until its only writer, this process, closes it.
 type reaper struct {
 	dir  string
 	cmd  *exec.Cmd
@@ -28,7 +28,7 @@ for file in "$1"/*.pid; do
 done
 rm -rf "$1"`
 
-// launcherScript starts a program in the shell's own process, so that the process id written is the program's.
+// launcherScript replaces the shell by the program, so that the recorded process id is the program's.
 const launcherScript = `#!/bin/sh
 set -e
 echo $$ >"$0.pid"
@@ -37,10 +37,10 @@ exec '%s' "$@"
 
 func newReaper(dir string) (*reaper, error) {
 	cmd := exec.Command("/bin/sh", "-c", reaperScript, "reaper", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keeps Ctrl-C from the reaper
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("making the reaper's pipe: %w", err)
+		return nil, fmt.Errorf("creating the reaper's pipe: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the reaper: %w", err)
@@ -48,7 +48,7 @@ func newReaper(dir string) (*reaper, error) {
 	return &reaper{dir: dir, cmd: cmd, pipe: pipe}, nil
 }
 
-// launcher makes a script that starts the program under the reaper's eye, and returns its path.
+// launcher writes a script that starts the program and records its process id for the reaper. It returns the path.
 func (r *reaper) launcher(name, program string) (string, error) {
 	quoted := strings.ReplaceAll(program, "'", `'\''`)
 	path := filepath.Join(r.dir, name)
@@ -58,10 +58,10 @@ func (r *reaper) launcher(name, program string) (string, error) {
 	return path, nil
 }
 
-// reap kills what was launched and removes the directory, and returns when that is done.
+// reap kills the launched processes, removes the directory, and returns when that is done.
 func (r *reaper) reap() {
 	r.once.Do(func() {
-		_ = r.pipe.Close() // that of an end of a pipe nobody writes to
-		_ = r.cmd.Wait()   // kill's complaint about a process that ended in time
+		_ = r.pipe.Close() // the pipe was never written to
+		_ = r.cmd.Wait()   // kill reports processes that had ended before
 	})
 }

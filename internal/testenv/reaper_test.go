@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The end of the reaper's pipe is all that it sees of this process; the kernel brings it about however this one ends.
-func TestReaperEndsWhatWasLaunched(t *testing.T) {
+// The kernel closes the reaper's pipe however this process ends, so closing it stands for every end.
+func TestReaper_KillsLaunchedProcesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
 	must(t, os.Mkdir(dir, 0o700))
@@ -26,14 +26,14 @@ func TestReaperEndsWhatWasLaunched(t *testing.T) {
 	must(t, cat.Start())
 	_, err = in.Write([]byte("x"))
 	must(t, err)
-	_, err = io.ReadFull(out, make([]byte, 1)) // it runs
+	_, err = io.ReadFull(out, make([]byte, 1)) // the program runs
 	must(t, err)
 
 	r.reap()
 
 	exit := &exec.ExitError{}
 	if err := cat.Wait(); !errors.As(err, &exit) || exit.Exited() {
-		t.Errorf("what was launched ended with %v, want it killed", err)
+		t.Errorf("the program ended with %v, want it killed", err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", dir, err)

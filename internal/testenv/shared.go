@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// Shared is one control plane for all tests of a package, started when the first of them asks:
+// Shared is one control plane for all tests of a package. The first [Shared.Get] starts it:
 //
 //	var cluster testenv.Shared
 //
@@ -21,7 +21,7 @@ import (
 //		namespace := env.Namespace(t)
 //		…
 //
-// The zero value is ready to use. Tests keep apart by working in namespaces of their own.
+// The zero value is ready to use. Each test uses its own namespaces.
 type Shared struct {
 	Options Options
 
@@ -30,7 +30,8 @@ type Shared struct {
 	err  error
 }
 
-// Main runs the package's tests, with controller-runtime's own log silent, stops the control plane and exits with the tests' code, or 1 if stopping failed.
+// Main runs the package's tests without controller-runtime's log and stops the control plane. It exits with the tests'
+// code, or 1 if stopping failed.
 func (s *Shared) Main(m *testing.M) {
 	log.SetLogger(logr.Discard())
 	code := m.Run()
@@ -43,15 +44,16 @@ func (s *Shared) Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Get returns the running control plane. With -short the test is skipped; when the control plane does not start, it fails.
+// Get returns the running control plane. It skips the test with -short, and fails it when the control plane does not
+// start.
 func (s *Shared) Get(tb testing.TB) *Environment {
 	tb.Helper()
 	if testing.Short() {
-		tb.Skip("needs a control plane, which -short leaves out")
+		tb.Skip("needs a control plane: skipped with -short")
 	}
 	s.once.Do(func() { s.env, s.err = Start(tb.Context(), s.Options) })
 	if s.err != nil {
-		tb.Fatalf("no control plane: %v", s.err)
+		tb.Fatalf("starting the control plane: %v", s.err)
 	}
 	return s.env
 }

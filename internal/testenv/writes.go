@@ -20,7 +20,7 @@ type Write struct {
 	Resource    string // the plural, such as fitusers
 	Subresource string // such as status; empty for the object itself
 	Name        string // empty for a deletecollection
-	User        string // who asked; with [Environment.As], the user acted as
+	User        string // the requester; with [Environment.As], the impersonated user
 }
 
 func (w Write) String() string {
@@ -31,17 +31,17 @@ func (w Write) String() string {
 	return fmt.Sprintf("%s %s %s by %s", w.Verb, resource, w.Name, w.User)
 }
 
-// Writes lists the successful writes to objects in a namespace (metav1.NamespaceAll: in all of them, and to
-// cluster-scoped objects), in the order in which they were answered. Refused requests are not in it; a request
-// that changed nothing is. The namespace object itself belongs to no namespace here.
+// Writes returns the successful writes to objects in a namespace, in the order of their responses.
+// metav1.NamespaceAll selects all namespaces and cluster-scoped objects. Rejected requests are left out; requests
+// that changed nothing are included. Writes to the namespace object itself do not belong to the namespace.
 //
-// It is exact for every request whose answer its client has read. A writer still at work may be one line ahead of it.
+// The result is exact for every request whose client has read the response. A running request may be missing.
 func (e *Environment) Writes(namespace string) ([]Write, error) {
 	log, err := os.Open(filepath.Join(e.dir, auditLogFile))
 	if err != nil {
 		return nil, fmt.Errorf("opening the audit log: %w", err)
 	}
-	defer func() { _ = log.Close() }() // read only: nothing to lose
+	defer func() { _ = log.Close() }() // read-only: closing cannot lose data
 	writes, err := parseWrites(log, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)
@@ -51,12 +51,12 @@ func (e *Environment) Writes(namespace string) ([]Write, error) {
 
 func parseWrites(log io.Reader, namespace string) ([]Write, error) {
 	var writes []Write
-	mention := fmt.Appendf(nil, "%q", namespace) // decoding is slow and the log is shared: skip others' lines unread
+	mention := fmt.Appendf(nil, "%q", namespace) // decoding is slow, so lines of other namespaces are skipped undecoded
 	lines := bufio.NewReader(log)
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return writes, nil // a line without its end is still being written
+			return writes, nil // an unterminated line is still being written
 		}
 		if err != nil {
 			return nil, err
@@ -81,7 +81,7 @@ func isWriteIn(event *auditv1.Event, namespace string) bool {
 	if namespace == metav1.NamespaceAll {
 		return true
 	}
-	// A namespace object's audit events name the namespace itself as the one it is in.
+	// An audit event of a namespace object has that namespace as its namespace.
 	return event.ObjectRef.Namespace == namespace && event.ObjectRef.Resource != "namespaces"
 }
 

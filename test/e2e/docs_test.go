@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// ownHands are parts of the commands that nobody can run for the reader, and why.
-var ownHands = map[string]string{
-	"overlays/production": "it needs an overlay of one's own",
+// skipReasons maps parts of commands that cannot run here to the reason.
+var skipReasons = map[string]string{
+	"overlays/production": "it needs an overlay of the reader",
 	"(your host)":         "it needs a public host",
-	"sk_live_":            "it needs a secret of one's own",
-	"whsec_":              "it needs a secret of one's own",
-	"ca.crt":              "it needs a certificate of one's own",
+	"sk_live_":            "it needs a real secret",
+	"whsec_":              "it needs a real secret",
+	"ca.crt":              "it needs a real certificate",
 	"kind load":           "it needs kind",
 	"--replicas=0":        "it stops the operator",
 }
@@ -27,7 +27,7 @@ var (
 	tableCommand = regexp.MustCompile("(?m)^\\| `(kubectl [^`]*)` \\|")
 )
 
-// documentedCommands runs what docs/ says of a cluster, as it stands there but for the names of this deployment.
+// documentedCommands runs the commands in docs/ that are for a cluster, with the names of this deployment.
 func (w *world) documentedCommands() {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) == 0 {
@@ -36,22 +36,22 @@ func (w *world) documentedCommands() {
 	ran := 0
 	for _, page := range pages {
 		for _, command := range w.commandsOf(page) {
-			if why := byOneself(command); why != "" {
-				w.Logf("%s: not run, because %s: %.60q…", filepath.Base(page), why, command)
+			if reason := skipReason(command); reason != "" {
+				w.Logf("%s: skipped, because %s: %.60q…", filepath.Base(page), reason, command)
 				continue
 			}
 			w.paste(command)
 			ran++
 		}
 	}
-	w.kubectl("delete", "clusterrolebinding", prefix+"fituser-prometheus") // docs/deploy.md has made it
+	w.kubectl("delete", "clusterrolebinding", prefix+"fituser-prometheus") // a command of docs/deploy.md created it
 	w.Logf("%d documented commands run", ran)
 	if ran < 15 {
-		w.Errorf("only %d documented commands were found", ran)
+		w.Errorf("found only %d documented commands", ran)
 	}
 }
 
-// commandsOf are the commands of a page that are for a cluster. The others are for make run, where another test runs them.
+// commandsOf returns the commands of a page that are for a cluster. A test of hack/local runs the others beside make run.
 func (w *world) commandsOf(page string) (commands []string) {
 	w.Helper()
 	content, err := os.ReadFile(page)
@@ -70,20 +70,20 @@ func (w *world) commandsOf(page string) (commands []string) {
 	return commands
 }
 
-// byOneself says why a command cannot be run here; empty when it can.
-func byOneself(command string) string {
-	for part, why := range ownHands {
+// skipReason returns why a command cannot run here; "" when it can.
+func skipReason(command string) string {
+	for part, reason := range skipReasons {
 		if strings.Contains(command, part) {
-			return why
+			return reason
 		}
 	}
 	return ""
 }
 
-// paste runs a documented command. One that looks for trouble may find none.
+// paste runs a documented command. A grep that finds nothing is not an error.
 func (w *world) paste(command string) {
 	w.Helper()
-	own := strings.NewReplacer(
+	replacer := strings.NewReplacer(
 		"fituser-system", w.namespace, "user_…", w.jane,
 		"deployment/fituser-", "deployment/"+prefix+"fituser-", "deploy/fituser-", "deploy/"+prefix+"fituser-",
 		"=fituser-webhook", "="+prefix+"fituser-webhook", "policy fituser-", "policy "+prefix+"fituser-",
@@ -91,7 +91,7 @@ func (w *world) paste(command string) {
 	)
 	script := `kubectl() { command kubectl -n ` + w.namespace + ` "$@"; }
 grep() { command grep "$@" || [ $? = 1 ]; }
-` + own.Replace(command)
+` + replacer.Replace(command)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if output, err := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", script).CombinedOutput(); err != nil {

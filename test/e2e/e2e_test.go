@@ -19,11 +19,11 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-func TestTheLifeOfADeployment(t *testing.T) {
+func TestDeployment_Lifecycle(t *testing.T) {
 	w := newWorld(t, "fituser-e2e", "receiver", "controller")
 	w.database = w.serveDatabase()
 	w.overlay, w.withTLS = w.newOverlay("default", nil), w.newOverlay("default", []string{"webhook-tls", "metrics-tls"})
-	w.through([]step{
+	w.run([]step{
 		{"deployed", w.deploy},
 		{"a first user", w.firstUser},
 		{"a role", w.role},
@@ -41,14 +41,14 @@ func TestTheLifeOfADeployment(t *testing.T) {
 	})
 }
 
-// step is a part of a deployment's life.
+// step is one step of a test.
 type step struct {
 	name string
 	do   func()
 }
 
-// through goes through steps in order. One that fails does not keep the next ones from showing more.
-func (w *world) through(steps []step) {
+// run runs the steps in order. It continues after a failure, because later steps may show the cause.
+func (w *world) run(steps []step) {
 	for _, step := range steps {
 		outer := w.T
 		passed := outer.Run(step.name, func(t *testing.T) {
@@ -57,13 +57,13 @@ func (w *world) through(steps []step) {
 			step.do()
 		})
 		if !passed {
-			w.explain()
+			w.logState()
 		}
 	}
 }
 
-// explain prints what helps to see why.
-func (w *world) explain() {
+// logState logs objects and logs that help to find a cause.
+func (w *world) logState() {
 	for _, args := range [][]string{
 		{"get", "pods,fitusers,events", "-o", "wide"},
 		{"logs", "-l", "app.kubernetes.io/component=controller", "--tail=40"},
@@ -74,38 +74,38 @@ func (w *world) explain() {
 	}
 }
 
-// removeEverything leaves the CRD, which others on the cluster may need.
+// removeEverything removes everything but the CRD, which other operators on the cluster may need.
 func (w *world) removeEverything() {
 	for _, object := range append(w.leftovers(), "namespace/"+w.namespace) {
 		if _, err := w.try("", "delete", object, "--ignore-not-found", "--wait=false"); err != nil {
-			w.Logf("removing what is left: %v", err)
+			w.Logf("removing the leftovers: %v", err)
 		}
 	}
 }
 
-// leftovers are the operator's objects that are in no namespace, but for the CRD.
+// leftovers returns the operator's cluster-scoped objects without the CRD.
 func (w *world) leftovers() []string {
 	all, err := w.try("", "get", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
 	if err != nil {
-		w.Errorf("looking for what is left: %v", err)
+		w.Errorf("listing the leftovers: %v", err)
 	}
 	return slices.DeleteFunc(strings.Fields(all), func(name string) bool { return !strings.Contains(name, "/"+prefix+"fituser") })
 }
 
 func (w *world) deploy() {
-	w.makeSecrets()
+	w.createSecrets()
 	w.apply()
 	w.attach(true)
 	w.Logf("kubectl get pods -o wide\n%s", w.kubectl("get", "pods", "-o", "wide"))
 }
 
-func (w *world) makeSecrets() {
+func (w *world) createSecrets() {
 	w.Helper()
 	w.kubectl("create", "namespace", w.namespace)
 	w.kubectl("create", "secret", "generic", "fituser-receiver", "--from-literal=CLERK_WEBHOOK_SECRET="+webhookSecret)
 	w.kubectl("create", "secret", "generic", "fituser-controller",
 		"--from-literal=CLERK_SECRET_KEY="+clerktest.DefaultSecretKey, "--from-literal=DATABASE_URL="+w.database)
-	w.makeCertificates("fituser-receiver-tls", "fituser-metrics-tls")
+	w.createCertificates("fituser-receiver-tls", "fituser-metrics-tls")
 }
 
 func (w *world) apply() {
@@ -128,13 +128,13 @@ func (w *world) signUp(name string) string {
 func (w *world) firstUser() {
 	w.jane = w.signUp("Jane")
 	w.deliver()
-	w.eventually("the row is there", func() error { return w.row(w.jane, "first_name", "Jane") })
+	w.eventually("the row exists", func() error { return w.row(w.jane, "first_name", "Jane") })
 	w.kubectl("wait", "--for=condition=Ready", "fituser/"+fitusers.NameFor(w.jane, 0), "--timeout=60s")
 	w.Logf("kubectl get fitusers -o wide\n%s", w.kubectl("get", "fitusers", "-o", "wide"))
 	w.Logf("SELECT * FROM users: %v", w.table.Query("SELECT id, email, first_name, role FROM users"))
 }
 
-// coach is a manifest that gives a role.
+// coach is a manifest that grants a role.
 func coach(id string) string {
 	return fmt.Sprintf(`
 apiVersion: identity.fitai.dev/v1alpha1
@@ -147,13 +147,13 @@ spec: {clerkUserID: %s, role: trainer}
 func (w *world) role() {
 	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=60s")
-	if err := w.holds(w.jane, "trainer"); err != nil {
+	if err := w.hasRole(w.jane, "trainer"); err != nil {
 		w.Fatal(err)
 	}
 }
 
-// holds is nil when Clerk and the row both have the role.
-func (w *world) holds(id, role string) error {
+// hasRole returns nil when Clerk and the row both have the role.
+func (w *world) hasRole(id, role string) error {
 	user, _ := w.clerk.User(id)
 	if got := fmt.Sprint(user.PublicMetadata["role"]); got != role {
 		return fmt.Errorf("the role in Clerk is %s", got)
@@ -164,11 +164,11 @@ func (w *world) holds(id, role string) error {
 func (w *world) drift() {
 	id := w.jane
 	w.table.Exec("UPDATE users SET first_name = 'Nobody' WHERE id = $1", id)
-	w.eventually("the row is as Clerk says", func() error { return w.row(id, "first_name", "Jane") })
+	w.eventually("the row is as in Clerk", func() error { return w.row(id, "first_name", "Jane") })
 	w.table.Exec("DELETE FROM users WHERE id = $1", id)
-	w.eventually("the row is there again", func() error { return w.row(id, "role", "trainer") })
+	w.eventually("the row exists again", func() error { return w.row(id, "role", "trainer") })
 	w.clerk.SetPublicMetadata(id, clerktest.Metadata{"role": "admin"})
-	w.eventually("the manifest's role rules", func() error { return w.holds(id, "trainer") })
+	w.eventually("the manifest's role is restored", func() error { return w.hasRole(id, "trainer") })
 }
 
 func (w *world) leader() string {
@@ -184,20 +184,20 @@ func (w *world) podsKilled() {
 	w.kubectl("delete", "--force", "--grace-period=0", receiver, "pod/"+leader)
 	joe := w.signUp("Joe")
 	w.deliver()
-	w.eventually("another leads, and the row is there", func() error { return w.row(joe, "first_name", "Joe") })
+	w.eventually("another pod leads, and the row exists", func() error { return w.row(joe, "first_name", "Joe") })
 	w.ready()
 	w.Logf("%s and %s were killed, %s leads\n%s", receiver, leader, w.leader(), w.kubectl("get", "pods", "-o", "wide"))
 }
 
-// leaderEvicted does to the leader what kubectl drain does. The node itself is left alone: it may be the only one.
+// leaderEvicted evicts the leader, like kubectl drain. It does not drain the node, which may be the only one.
 func (w *world) leaderEvicted() {
 	leader := w.leader()
 	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, leader, w.namespace)
 	w.kubectlWith(eviction, "create", "--raw", "/api/v1/namespaces/"+w.namespace+"/pods/"+leader+"/eviction", "-f", "-")
 	ann := w.signUp("Ann")
 	w.deliver()
-	w.eventually("the row is there", func() error { return w.row(ann, "first_name", "Ann") })
-	w.eventually("another leads", func() error {
+	w.eventually("the row exists", func() error { return w.row(ann, "first_name", "Ann") })
+	w.eventually("another pod leads", func() error {
 		if w.leader() == leader {
 			return fmt.Errorf("%s still does", leader)
 		}
@@ -206,40 +206,40 @@ func (w *world) leaderEvicted() {
 	w.ready()
 }
 
-// rolledOut restarts the receivers while webhooks come in, once over connections that are kept and once over new ones.
+// rolledOut restarts the receivers under load, once with keep-alive connections and once with new ones.
 func (w *world) rolledOut() {
-	w.clerk.Import(crowd) // each webhook is of another of them: nobody signs in a hundred times a second
+	w.clerk.Import(loadUsers) // webhooks rotate over many users: one user does not get a hundred per second
 	for _, keepAlive := range []bool{true, false} {
 		w.attach(keepAlive)
-		answers := w.underLoad(func() {
+		responses := w.underLoad(func() {
 			w.kubectl("rollout", "restart", "deployment/"+prefix+"fituser-receiver")
 			w.kubectl("rollout", "status", "deployment/"+prefix+"fituser-receiver", "--timeout=3m")
 			w.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=receiver,pod-template-hash!="+w.templateHash(), "--timeout=2m")
 		})
-		w.Logf("connections kept: %t: answers: %v", keepAlive, answers)
-		for answer, count := range answers {
-			if !strings.HasPrefix(answer, "200") {
-				w.Errorf("%d deliveries ended with %s", count, answer)
+		w.Logf("keep-alive %t: responses %v", keepAlive, responses)
+		for response, count := range responses {
+			if !strings.HasPrefix(response, "200") {
+				w.Errorf("%d deliveries ended with %s", count, response)
 			}
 		}
 	}
 	w.attach(true)
 }
 
-// templateHash is that of the receivers which are to stay.
+// templateHash returns the pod template hash of the newest receivers.
 func (w *world) templateHash() string {
 	w.Helper()
 	return w.kubectl("get", "replicasets", "-l", "app.kubernetes.io/component=receiver", "--sort-by=.metadata.creationTimestamp",
 		"-o", "jsonpath={.items[-1:].metadata.labels.pod-template-hash}")
 }
 
-// crowd is how many users there are under load.
-const crowd = 300
+// loadUsers is how many users are imported for the load.
+const loadUsers = 300
 
-// underLoad delivers some hundred webhooks per second until do returns, and counts how they were answered.
+// underLoad delivers over a hundred webhooks per second until do returns, and counts the responses.
 func (w *world) underLoad(do func()) map[string]int {
 	w.Helper()
-	answers := map[string]int{}
+	responses := map[string]int{}
 	users := w.clerk.Users()
 	var next atomic.Int64
 	var mu sync.Mutex
@@ -252,9 +252,9 @@ func (w *world) underLoad(do func()) map[string]int {
 			for ; !done.Load(); <-pace.C {
 				user := users[int(next.Add(1))%len(users)]
 				message := w.sender.Message(clerktest.Event{Type: "user.updated", Data: user, InstanceID: clerktest.DefaultInstanceID})
-				answer := w.answered(message)
+				response := w.deliverOne(message)
 				mu.Lock()
-				answers[answer]++
+				responses[response]++
 				mu.Unlock()
 			}
 		})
@@ -264,22 +264,22 @@ func (w *world) underLoad(do func()) map[string]int {
 	do()
 	mu.Lock()
 	defer mu.Unlock()
-	return answers
+	return responses
 }
 
-// answered delivers a message until it is taken or refused. A 503 is what a receiver says whose API server does not
-// answer, as on a machine that has too much to do; the message is then sent again, as Svix does.
-func (w *world) answered(message clerktest.Message) string {
-	again := ""
+// deliverOne delivers a message and returns the status. It retries a 503, as Svix does: a receiver returns it when the API
+// server does not answer in time, as on a busy machine.
+func (w *world) deliverOne(message clerktest.Message) string {
+	retried := ""
 	for range 5 {
 		status, err := w.sender.Deliver(context.Background(), message)
 		switch {
 		case err != nil:
 			return err.Error()
 		case status != http.StatusServiceUnavailable:
-			return strconv.Itoa(status) + again
+			return strconv.Itoa(status) + retried
 		}
-		again = ", at first 503"
+		retried = ", at first 503"
 		<-time.After(time.Second)
 	}
 	return "503 five times"
@@ -290,53 +290,53 @@ func (w *world) controllerRolledOut() {
 	w.ready()
 	sue := w.signUp("Sue")
 	w.deliver()
-	w.eventually("the row is there", func() error { return w.row(sue, "first_name", "Sue") })
+	w.eventually("the row exists", func() error { return w.row(sue, "first_name", "Sue") })
 	w.kubectl("rollout", "undo", "deployment/"+prefix+"fituser-controller")
 	w.ready()
 }
 
-// crdRemoved takes the definition of FitUsers away under the running operator: no row and no right may go.
+// crdRemoved deletes the CRD under the running operator: no row and no role may be removed.
 func (w *world) crdRemoved() {
 	everywhere := strings.Fields(w.kubectl("get", "fitusers", "-A", "-o", "jsonpath={.items[*].metadata.namespace}"))
 	if slices.ContainsFunc(everywhere, func(namespace string) bool { return namespace != w.namespace }) {
-		w.Skip("there are FitUsers of other operators on this cluster")
+		w.Skip("the cluster has FitUsers of other operators")
 	}
 	w.kubectl("delete", "crd", "fitusers.identity.fitai.dev", "--timeout=2m")
-	w.nothingGoes()
+	w.nothingIsRemoved()
 	w.apply()
 	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
 }
 
-// namespaceRemoved takes everything away at once. What comes back speaks TLS.
+// namespaceRemoved deletes the namespace and deploys again, with TLS.
 func (w *world) namespaceRemoved() {
 	w.kubectl("delete", "namespace", w.namespace, "--timeout=3m")
-	w.nothingGoes()
+	w.nothingIsRemoved()
 	w.overlay = w.withTLS
-	w.makeSecrets()
+	w.createSecrets()
 	w.apply()
 	w.kubectlWith(coach(w.jane), "apply", "-f", "-")
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=3m")
 }
 
-// nothingGoes watches, for longer than the operator waits before it takes a role back, that rows and rights stay.
-func (w *world) nothingGoes() {
+// nothingIsRemoved checks that rows and roles remain, for longer than the operator waits before it revokes a role.
+func (w *world) nothingIsRemoved() {
 	w.Helper()
 	users := w.clerk.Users()
-	watch := time.NewTimer(15 * time.Second)
-	defer watch.Stop()
+	end := time.NewTimer(15 * time.Second)
+	defer end.Stop()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err := w.holds(w.jane, "trainer"); err != nil {
-			w.Fatalf("a right has gone: %v", err)
+		if err := w.hasRole(w.jane, "trainer"); err != nil {
+			w.Fatalf("a role was removed: %v", err)
 		}
 		if rows := len(w.table.Query("SELECT id FROM users")); rows != len(users) {
 			w.Fatalf("%d rows for %d users", rows, len(users))
 		}
 		select {
 		case <-tick.C:
-		case <-watch.C:
+		case <-end.C:
 			return
 		}
 	}
@@ -344,10 +344,10 @@ func (w *world) nothingGoes() {
 
 func (w *world) undeployed() {
 	w.undeploy()
-	w.nothingGoes()
+	w.nothingIsRemoved()
 }
 
-// undeploy takes the operator away as docs/deploy.md describes.
+// undeploy removes the operator as docs/deploy.md describes.
 func (w *world) undeploy() {
 	w.Helper()
 	command := exec.Command("make", "-C", "../..", "undeploy", "OVERLAY="+w.overlay, "NAMESPACE="+w.namespace)
@@ -357,6 +357,6 @@ func (w *world) undeploy() {
 		w.Fatal(err)
 	}
 	if left := w.leftovers(); len(left) > 0 {
-		w.Errorf("something is left: %v", left)
+		w.Errorf("objects are left: %v", left)
 	}
 }

@@ -14,37 +14,37 @@ import (
 	"time"
 )
 
-// staying are the pods that are not about to go.
-const staying = `{{range .items}}{{if not .metadata.deletionTimestamp}}pod/{{.metadata.name}} {{end}}{{end}}`
+// livePods selects the pods that are not terminating.
+const livePods = `{{range .items}}{{if not .metadata.deletionTimestamp}}pod/{{.metadata.name}} {{end}}{{end}}`
 
-// metrics reads those of every pod as Prometheus does, with an account's token.
+// metrics reads the metrics of every pod as Prometheus does, with the token of a service account.
 func (w *world) metrics() {
 	w.kubectl("create", "serviceaccount", "prometheus")
 	w.kubectl("create", "clusterrolebinding", prefix+"fituser-prometheus",
 		"--clusterrole="+prefix+"fituser-metrics-reader", "--serviceaccount="+w.namespace+":prometheus")
 	w.Cleanup(func() { _, _ = w.try("", "delete", "clusterrolebinding", prefix+"fituser-prometheus") })
 	token := w.kubectl("create", "token", "prometheus")
-	for _, pod := range strings.Fields(w.kubectl("get", "pods", "-o", "go-template="+staying)) {
+	for _, pod := range strings.Fields(w.kubectl("get", "pods", "-o", "go-template="+livePods)) {
 		address := w.forward(pod)
 		if status, _ := get(address, ""); status != http.StatusUnauthorized {
-			w.Errorf("%s shows its metrics to anybody: %d", pod, status)
+			w.Errorf("%s returned %d without a token", pod, status)
 		}
-		status, text := get(address, "nobody's")
-		w.Logf("%s answers a token that is none with %d %s", pod, status, strings.TrimSpace(text))
+		status, text := get(address, "invalid")
+		w.Logf("%s returned %d %s for an invalid token", pod, status, strings.TrimSpace(text))
 		if status == http.StatusOK || strings.Contains(text, "fituser_") {
-			w.Errorf("%s shows its metrics to who has no token", pod)
+			w.Errorf("%s returned metrics for an invalid token", pod)
 		}
 		status, text = get(address, token)
 		if status != http.StatusOK || !strings.Contains(text, "\nfituser_") {
-			w.Errorf("%s answers %d: %.300s", pod, status, text)
+			w.Errorf("%s returned %d: %.300s", pod, status, text)
 		}
-		w.Logf("%s has %d metrics of its own", pod, strings.Count(text, "\nfituser_"))
+		w.Logf("%s has %d metrics of the operator", pod, strings.Count(text, "\nfituser_"))
 	}
 }
 
 var forwarding = regexp.MustCompile(`Forwarding from 127\.0\.0\.1:(\d+)`)
 
-// forward makes a pod's metrics reachable from here.
+// forward forwards a local port to a pod's metrics.
 func (w *world) forward(pod string) (address string) {
 	w.Helper()
 	command := exec.Command("kubectl", "-n", w.namespace, "port-forward", "--address", "127.0.0.1", pod, ":metrics")
@@ -62,7 +62,7 @@ func (w *world) forward(pod string) (address string) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	port := forwarding.FindStringSubmatch(line)
 	if port == nil {
-		w.Fatalf("kubectl port-forward %s says %q: %v", pod, line, err)
+		w.Fatalf("kubectl port-forward %s printed %q: %v", pod, line, err)
 	}
 	return fmt.Sprintf("https://127.0.0.1:%s/metrics", port[1])
 }
@@ -76,7 +76,7 @@ func get(address, token string) (status int, text string) {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // each pod signs its own
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // pods have self-signed certificates
 	}}
 	response, err := client.Do(request)
 	if err != nil {

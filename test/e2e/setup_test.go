@@ -25,27 +25,28 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
 const (
-	prefix        = "e2e-" // of everything, so that an operator that is there already is left alone
+	prefix        = "e2e-" // of all names, so that another operator on the cluster is not touched
 	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	patience      = 4 * time.Minute // for anything that the cluster does by itself
+	patience      = 4 * time.Minute // bounds each wait for the cluster
 )
 
-// world is the cluster with the operator on it, and what is around it on this machine.
+// world is the cluster with the operator, and its surroundings on this machine.
 type world struct {
 	*testing.T
 	namespace  string
-	components []string // those that have a Deployment
-	host       string   // this machine's address, as the pods see it
+	components []string // with a Deployment
+	host       string   // this machine's address for the pods
 	overlay    string   // a directory
-	withTLS    string   // the overlay in which the receiver speaks TLS
-	database   string   // its address, as the pods see it
+	withTLS    string   // the overlay with TLS; a directory
+	database   string   // its URL for the pods
 	clerk      *clerktest.Server
 	clerkURL   string
 	sender     *clerktest.Sender
-	trusted    *x509.CertPool // who signs the receiver's certificate
+	trusted    *x509.CertPool // the issuer of the receiver's certificate
 	table      *storetest.Raw
 	jane       string // the first user's id
 }
@@ -56,14 +57,14 @@ func newWorld(t *testing.T, namespace string, components ...string) *world {
 	t.Helper()
 	w := &world{T: t, namespace: namespace, components: components, clerk: clerktest.NewServer(clerktest.Config{})}
 	nodes := w.kubectl("get", "nodes", "-o", `jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
-	w.host = facing(t, nodes)
+	w.host = addressFor(t, nodes)
 	w.clerkURL = w.serveClerk()
 	w.Cleanup(w.removeEverything)
 	return w
 }
 
-// facing is the address of this machine that a node sees. E2E_HOST overrides it.
-func facing(t *testing.T, node string) string {
+// addressFor returns this machine's address as a node sees it. E2E_HOST overrides it.
+func addressFor(t *testing.T, node string) string {
 	t.Helper()
 	if host := os.Getenv("E2E_HOST"); host != "" {
 		return host
@@ -76,7 +77,7 @@ func facing(t *testing.T, node string) string {
 	return connection.LocalAddr().(*net.UDPAddr).IP.String()
 }
 
-// serveClerk lets the pods reach the stand-in, and returns its address.
+// serveClerk serves the stand-in to the pods, and returns its URL.
 func (w *world) serveClerk() string {
 	w.Helper()
 	listener := w.listen()
@@ -90,12 +91,12 @@ func (w *world) listen() net.Listener {
 	w.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(w.host, "0"))
 	if err != nil {
-		w.Fatalf("listening where the pods can reach it (E2E_HOST sets the address): %v", err)
+		w.Fatalf("listening on the address for the pods (E2E_HOST sets it): %v", err)
 	}
 	return listener
 }
 
-// serveDatabase lets the pods reach PostgreSQL, which itself listens on a socket only, and returns its address.
+// serveDatabase forwards connections of the pods to the socket of PostgreSQL, and returns its URL.
 func (w *world) serveDatabase() string {
 	w.Helper()
 	location := postgres.URL(w.T)
@@ -134,8 +135,7 @@ func join(near net.Conn, socket string) {
 	_, _ = io.Copy(near, far)
 }
 
-// newOverlay makes an overlay as docs/deploy.md describes, with the image under test: of a directory of config/, with
-// components and further settings.
+// newOverlay writes an overlay as docs/deploy.md describes, with the image under test. base is a directory of config/.
 func (w *world) newOverlay(base string, components []string, settings ...string) (dir string) {
 	w.Helper()
 	image := os.Getenv("E2E_IMAGE")
@@ -173,13 +173,13 @@ func (w *world) newOverlay(base string, components []string, settings ...string)
 	return dir
 }
 
-// kubectl runs kubectl in the operator's namespace and returns what it prints.
+// kubectl runs kubectl in the operator's namespace and returns its output.
 func (w *world) kubectl(args ...string) string {
 	w.Helper()
 	return w.kubectlWith("", args...)
 }
 
-// kubectlWith is kubectl with something on its standard input.
+// kubectlWith is kubectl with standard input.
 func (w *world) kubectlWith(stdin string, args ...string) string {
 	w.Helper()
 	out, err := w.try(stdin, args...)
@@ -194,38 +194,23 @@ func (w *world) try(stdin string, args ...string) (string, error) {
 	defer cancel()
 	command := exec.CommandContext(ctx, "kubectl", append([]string{"-n", w.namespace}, args...)...)
 	command.Stdin = strings.NewReader(stdin)
-	var out, complaints bytes.Buffer
-	command.Stdout, command.Stderr = &out, &complaints
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
-		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, complaints.String())
+		return stdout.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
-	return strings.TrimSpace(out.String()), nil
+	return strings.TrimSpace(stdout.String()), nil
 }
 
-// eventually waits for a state of the world.
+// eventually waits for a state of the world, and logs how long that took.
 func (w *world) eventually(what string, check func() error) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	started := time.Now()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		last := check()
-		if last == nil {
-			w.Logf("%s (%.1f s)", what, time.Since(started).Seconds())
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			w.Fatalf("waiting until %s: %v", what, last)
-		}
-	}
+	eventually.Within(w.T, patience, what, check)
+	w.Logf("%s (%.1f s)", what, time.Since(started).Seconds())
 }
 
-// attach makes Clerk's webhooks go to the Service: straight to its address where this machine reaches it, else through
-// the API server.
+// attach sends Clerk's webhooks to the Service: to its address if this machine can reach it, else through the API server.
 func (w *world) attach(keepAlive bool) {
 	w.Helper()
 	address := w.kubectl("get", "service", prefix+"fituser-webhook", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
@@ -236,7 +221,7 @@ func (w *world) attach(keepAlive bool) {
 	transport.TLSClientConfig = &tls.Config{RootCAs: w.trusted, ServerName: tlsName}
 	config.Transport = transport
 	if !reachable(address) {
-		w.Logf("the Service's address cannot be reached from here: webhooks go through the API server")
+		w.Logf("the Service's address is not reachable from here: webhooks go through the API server")
 		config.URL, config.Transport = w.throughAPIServer(scheme)
 	}
 	sender, err := clerktest.NewSender(config)
@@ -247,7 +232,7 @@ func (w *world) attach(keepAlive bool) {
 	w.clerk.Attach(sender)
 }
 
-// reachable tries for some seconds: a Service needs a moment until it leads anywhere.
+// reachable tries for 10 s: a new Service needs a moment until it has endpoints.
 func reachable(address string) bool {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(200 * time.Millisecond) {
 		if connection, err := net.DialTimeout("tcp", address, 5*time.Second); err == nil {
@@ -273,17 +258,17 @@ func (w *world) throughAPIServer(scheme string) (address string, transport http.
 	return strings.TrimSuffix(config.Host, "/") + path, transport
 }
 
-// deliver delivers what waits, again and again until it is taken, as Svix does.
+// deliver delivers pending webhooks and repeats failed ones, as Svix does.
 func (w *world) deliver() {
 	w.Helper()
-	w.eventually("the webhooks are taken", func() error { return w.sender.DeliverAll(context.Background()) })
+	w.eventually("the webhooks are accepted", func() error { return w.sender.DeliverAll(context.Background()) })
 }
 
-// row is nil when the table says this of a user.
+// row returns nil when a column of the user's row has the value.
 func (w *world) row(id, column, want string) error {
 	rows := w.table.Query("SELECT * FROM users WHERE id = $1", id)
 	if len(rows) == 0 {
-		return errors.New("there is no row")
+		return errors.New("the row is missing")
 	}
 	if got := fmt.Sprint(rows[0][column]); got != want {
 		return fmt.Errorf("%s is %q, want %q", column, got, want)

@@ -13,26 +13,26 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// TestSQLiteInOneProcess is the small installation: one process in the application's namespace, on the application's
-// volume, which both stay when the operator goes.
-func TestSQLiteInOneProcess(t *testing.T) {
+// The small installation is one process with SQLite, in the application's namespace and on the application's volume. Both
+// remain when the operator is removed.
+func TestDeployment_SingleProcessWithSQLite(t *testing.T) {
 	w := newWorld(t, "fituser-e2e-small", "controller")
 	w.database = "sqlite:/data/users.db"
 	w.overlay = w.newOverlay("base", []string{"sqlite", "single-process"}, "FITUSER_CREATE_TABLE=true")
-	w.makeSecrets()
-	w.makeVolume()
-	w.through([]step{
+	w.createSecrets()
+	w.createVolume()
+	w.run([]step{
 		{"deployed", func() {
 			w.apply()
 			w.attach(true)
 		}},
 		{"a first user", w.firstSmallUser},
-		{"the pod killed", w.onlyPodKilled},
+		{"the pod killed", w.singlePodKilled},
 		{"undeployed", w.smallUndeployed},
 	})
 }
 
-// volume is a directory of a node, as the application's claim.
+// volume is the application's claim for a directory of a node.
 const volume = `
 apiVersion: v1
 kind: PersistentVolume
@@ -56,7 +56,7 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: e2e-fitus
 apiVersion: v1
 kind: Pod
 metadata: {name: directory, namespace: %[1]s}
-spec: # has the kubelet make the directory
+spec: # makes the kubelet create the directory
   nodeName: %[4]s
   restartPolicy: Never
   containers:
@@ -65,7 +65,7 @@ spec: # has the kubelet make the directory
     - {name: directory, hostPath: {path: %[2]s, type: DirectoryOrCreate}}
 `
 
-func (w *world) makeVolume() {
+func (w *world) createVolume() {
 	w.Helper()
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("fituser-e2e-%d", os.Getpid()))
 	node := w.kubectl("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
@@ -78,16 +78,16 @@ func (w *world) makeVolume() {
 	w.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/directory", "--timeout=60s")
 	w.kubectl("delete", "pod", "directory")
 	if _, err := os.Stat(path); err != nil {
-		w.Logf("the node's files are not this machine's: the FitUsers alone say what is in the table")
+		w.Logf("the node's files are not on this machine: only the FitUsers show the state of the table")
 		return
 	}
 	w.table = storetest.OpenRaw(w.T, "sqlite:"+filepath.Join(path, "users.db"))
 }
 
-// synced waits until a FitUser says that the row is there, and the table says so, where it can be seen.
+// synced waits until a FitUser reports that the row exists, and checks the table where it can be read.
 func (w *world) synced(id, name string) {
 	w.Helper()
-	w.eventually(name+"'s FitUser is there", func() error {
+	w.eventually(name+"'s FitUser exists", func() error {
 		_, err := w.try("", "get", "fituser", fitusers.NameFor(id, 0))
 		return err
 	})
@@ -107,7 +107,7 @@ func (w *world) firstSmallUser() {
 	w.kubectl("wait", "--for=jsonpath={.status.role}=trainer", "fituser/coach", "--timeout=60s")
 }
 
-func (w *world) onlyPodKilled() {
+func (w *world) singlePodKilled() {
 	w.kubectl("delete", "--force", "--grace-period=0", "pods", "-l", "app.kubernetes.io/component=controller")
 	joe := w.signUp("Joe")
 	w.deliver()
@@ -118,13 +118,13 @@ func (w *world) onlyPodKilled() {
 func (w *world) smallUndeployed() {
 	w.undeploy()
 	if w.table != nil {
-		w.nothingGoes()
+		w.nothingIsRemoved()
 	}
 	if user, _ := w.clerk.User(w.jane); fmt.Sprint(user.PublicMetadata["role"]) != "trainer" {
 		w.Errorf("the role in Clerk is %v", user.PublicMetadata["role"])
 	}
 	left := w.kubectl("get", "namespace/"+w.namespace, "persistentvolumeclaim/fituser-data", "-o", "name")
 	if len(strings.Fields(left)) != 2 {
-		w.Errorf("of the application's there is %s", left)
+		w.Errorf("of the application only this is left: %s", left)
 	}
 }

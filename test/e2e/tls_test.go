@@ -10,11 +10,11 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 )
 
-// tlsName is whom the certificates are for.
+// tlsName is the certificates' host name.
 const tlsName = "fituser.e2e.example.com"
 
-// makeCertificates makes Secrets as cert-manager does.
-func (w *world) makeCertificates(secrets ...string) {
+// createCertificates creates TLS Secrets like cert-manager's.
+func (w *world) createCertificates(secrets ...string) {
 	w.Helper()
 	cert, key, err := certutil.GenerateSelfSignedCertKey(tlsName, nil, nil)
 	if err != nil {
@@ -33,11 +33,11 @@ func (w *world) makeCertificates(secrets ...string) {
 	}
 }
 
-// overTLS takes webhooks of the receivers whose namespace came back with the component for it.
+// overTLS delivers webhooks over TLS. The step before deployed the receivers with the TLS component.
 func (w *world) overTLS() {
 	w.attach(true)
 	kim := w.signUp("Kim")
 	w.deliver()
-	w.eventually("the row is there", func() error { return w.row(kim, "first_name", "Kim") })
+	w.eventually("the row exists", func() error { return w.row(kim, "first_name", "Kim") })
 	w.metrics()
 }

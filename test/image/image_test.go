@@ -1,4 +1,4 @@
-// Package image_test holds make image to its word.
+// Package image_test tests make image: its result is reproducible and contains only what the operator needs.
 package image_test
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// makeImage builds the image as the Makefile does, all of it anew, and returns its digest and where it is.
+// makeImage builds the binary and the image as the Makefile does. It returns the digest and the archive's path.
 func makeImage(t *testing.T) (digest, archive string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -33,42 +33,42 @@ func makeImage(t *testing.T) (digest, archive string) {
 	}
 	pack := exec.CommandContext(t.Context(), "go", "run", "-C", "../../hack/image", ".",
 		"-binary", binary, "-tag", "example.com/fituser:v1", "-version", "v1", "-out", archive)
-	var complaints bytes.Buffer
-	pack.Stderr = &complaints
+	var stderr bytes.Buffer
+	pack.Stderr = &stderr
 	out, err := pack.Output()
 	if err != nil {
-		t.Fatalf("packing: %v\n%s", err, complaints.String())
+		t.Fatalf("building the image: %v\n%s", err, stderr.String())
 	}
 	return strings.TrimSpace(string(out)), archive
 }
 
-func TestTheSameSourceMakesTheSameImage(t *testing.T) {
+func TestImage_IsReproducibleAndMinimal(t *testing.T) {
 	t.Parallel()
 	first, archive := makeImage(t)
 	if second, _ := makeImage(t); first != second || !strings.HasPrefix(first, "sha256:") {
-		t.Errorf("first %s, then %s", first, second)
+		t.Errorf("the first digest is %s, the second %s", first, second)
 	}
-	parts := unpack(t, archive)
+	files := unpack(t, archive)
 	var manifest []struct{ Config string }
-	decode(t, parts["manifest.json"], &manifest)
+	decode(t, files["manifest.json"], &manifest)
 	var image struct {
 		Config struct {
 			User       string
 			Entrypoint []string
 		}
 	}
-	decode(t, parts[manifest[0].Config], &image)
+	decode(t, files[manifest[0].Config], &image)
 	if image.Config.User != "65532:65532" {
-		t.Errorf("it runs as %q", image.Config.User)
+		t.Errorf("the image's user is %q", image.Config.User)
 	}
-	for name, content := range parts {
+	for name, content := range files {
 		if strings.HasSuffix(name, ".tar.gz") {
 			wantFiles(t, content)
 		}
 	}
 }
 
-// wantFiles checks that a layer holds the program, what it needs, and nothing else: no shell, no package.
+// wantFiles checks that a layer holds only the binary and what it needs: no shell, no package.
 func wantFiles(t *testing.T, layer []byte) {
 	t.Helper()
 	plain, err := gzip.NewReader(bytes.NewReader(layer))
@@ -82,10 +82,10 @@ func wantFiles(t *testing.T, layer []byte) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	if count := bytes.Count(files["etc/ssl/certs/ca-certificates.crt"], []byte("BEGIN CERTIFICATE")); count < 100 {
-		t.Errorf("%d certificate authorities", count)
+		t.Errorf("the image has only %d certificate authorities", count)
 	}
-	if parts := string(files["manager.cdx.json"]); !strings.Contains(parts, "pkg:golang/sigs.k8s.io/controller-runtime@") {
-		t.Errorf("the list of parts lacks controller-runtime: %.300s", parts)
+	if sbom := string(files["manager.cdx.json"]); !strings.Contains(sbom, "pkg:golang/sigs.k8s.io/controller-runtime@") {
+		t.Errorf("the SBOM lacks controller-runtime: %.300s", sbom)
 	}
 }
 
@@ -98,7 +98,7 @@ func unpack(t *testing.T, archive string) map[string][]byte {
 	return untar(t, bytes.NewReader(content))
 }
 
-// untar reads the files of an archive, its directories left out.
+// untar returns the regular files of an archive.
 func untar(t *testing.T, archive io.Reader) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}

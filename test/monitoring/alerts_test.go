@@ -1,5 +1,5 @@
-// Package monitoring_test holds the alerts and the dashboard against Prometheus' own tools and against the docs. What they
-// say of a real run is for cmd.
+// Package monitoring_test checks the alerts and the dashboard with Prometheus' tools and against the docs. Tests of package
+// cmd check them in a real run.
 package monitoring_test
 
 import (
@@ -52,12 +52,12 @@ func alerts(t *testing.T) []alert {
 		all = append(all, group.Rules...)
 	}
 	if len(all) == 0 {
-		t.Fatal("there are no alerts")
+		t.Fatal("no alert found")
 	}
 	return all
 }
 
-func TestAlertsFireWhenTheyMust(t *testing.T) {
+func TestAlerts_PassPromtool(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{{"check", "rules", rulesFile}, {"test", "rules", alertsTest}} {
 		out, err := exec.CommandContext(t.Context(), testenv.Prometheus(t, "promtool"), arguments...).CombinedOutput()
@@ -67,8 +67,8 @@ func TestAlertsFireWhenTheyMust(t *testing.T) {
 	}
 }
 
-// An alert without a test that it fires and one that it does not may be wrong in either way.
-func TestEveryAlertHasItsTests(t *testing.T) {
+// Each alert needs a test in which it fires and one in which it does not.
+func TestAlerts_AreTestedBothWays(t *testing.T) {
 	t.Parallel()
 	var tests struct {
 		Tests []struct {
@@ -81,24 +81,24 @@ func TestEveryAlertHasItsTests(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(read(t, alertsTest)), &tests); err != nil {
 		t.Fatal(err)
 	}
-	fires, rests := map[string]bool{}, map[string]bool{}
+	fires, silent := map[string]bool{}, map[string]bool{}
 	for _, test := range tests.Tests {
 		for _, one := range test.AlertRuleTest {
 			if len(one.ExpAlerts) > 0 {
 				fires[one.Alertname] = true
 			} else {
-				rests[one.Alertname] = true
+				silent[one.Alertname] = true
 			}
 		}
 	}
 	for _, a := range alerts(t) {
-		if !fires[a.Alert] || !rests[a.Alert] {
-			t.Errorf("%s: tested that it fires: %v, that it does not: %v", a.Alert, fires[a.Alert], rests[a.Alert])
+		if !fires[a.Alert] || !silent[a.Alert] {
+			t.Errorf("%s: tested firing: %v, tested not firing: %v", a.Alert, fires[a.Alert], silent[a.Alert])
 		}
 	}
 }
 
-func TestEveryAlertTellsTheNextStep(t *testing.T) {
+func TestAlerts_HaveRunbooks(t *testing.T) {
 	t.Parallel()
 	headings := headingsOf(read(t, "../../docs/troubleshooting.md"))
 	for _, a := range alerts(t) {
@@ -106,7 +106,7 @@ func TestEveryAlertTellsTheNextStep(t *testing.T) {
 			t.Errorf("%s has severity %q", a.Alert, severity)
 		}
 		if a.Annotations["summary"] == "" || a.Annotations["description"] == "" {
-			t.Errorf("%s does not say what is wrong and what to do", a.Alert)
+			t.Errorf("%s has no summary or no description", a.Alert)
 		}
 		runbook, err := url.Parse(a.Annotations["runbook_url"])
 		if err != nil || !strings.HasSuffix(runbook.Path, "/docs/troubleshooting.md") || !slices.Contains(headings, runbook.Fragment) {
@@ -115,7 +115,7 @@ func TestEveryAlertTellsTheNextStep(t *testing.T) {
 	}
 }
 
-// headingsOf are the anchors that GitHub gives to a page's headings.
+// headingsOf returns the anchors that GitHub gives to a page's headings.
 func headingsOf(page string) []string {
 	var anchors []string
 	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
@@ -125,7 +125,7 @@ func headingsOf(page string) []string {
 	return anchors
 }
 
-func TestThePrometheusRuleIsTheRulesFile(t *testing.T) {
+func TestPrometheusRule_EqualsRulesFile(t *testing.T) {
 	t.Parallel()
 	var object struct{ Spec any }
 	var rules any
@@ -140,20 +140,20 @@ func TestThePrometheusRuleIsTheRulesFile(t *testing.T) {
 	}
 }
 
-// What alerts and dashboard go by is on the page of metrics, so it is served: a test of cmd compares the page.
-func TestAlertsAndDashboardGoByDocumentedMetrics(t *testing.T) {
+// Documented metrics exist: a test of package cmd compares the page with the served metrics.
+func TestQueries_UseDocumentedMetrics(t *testing.T) {
 	t.Parallel()
 	page := read(t, "../../docs/metrics.md")
 	for _, file := range []string{rulesFile, dashboardFile} {
 		for _, name := range regexp.MustCompile(`\b(fituser|leader_election|workqueue)_[a-z_]+`).FindAllString(read(t, file), -1) {
 			if !strings.Contains(page, "`"+strings.TrimSuffix(name, "_bucket")+"`") && !strings.Contains(page, "`"+name+"{") {
-				t.Errorf("%s goes by %s, which docs/metrics.md does not have", file, name)
+				t.Errorf("%s uses %s, which docs/metrics.md does not document", file, name)
 			}
 		}
 	}
 }
 
-func TestEveryAlertIsOnThePage(t *testing.T) {
+func TestAlerts_AreDocumented(t *testing.T) {
 	t.Parallel()
 	page := read(t, "../../docs/metrics.md")
 	for _, a := range alerts(t) {

@@ -9,22 +9,22 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// What Grafana does not know in a dashboard it drops without a word, such as a misspelt option. Its own types are strict.
-func TestDashboardIsWhatGrafanaReads(t *testing.T) {
+// Grafana silently drops what it does not know in a dashboard, such as a misspelt option. The types of its SDK are strict.
+func TestDashboard_IsValidForGrafana(t *testing.T) {
 	t.Parallel()
 	plugins.RegisterDefaultPlugins() // the panels' types
 	content := read(t, dashboardFile)
-	if faults := faultsForGrafana(content); faults != "" {
-		t.Error(faults)
+	if problems := grafanaProblems(content); problems != "" {
+		t.Error(problems)
 	}
 	misspelt := strings.Replace(content, `"graphMode"`, `"graphmode"`, 1)
-	if faults := faultsForGrafana(misspelt); !strings.Contains(faults, "graphmode") {
-		t.Errorf("of a misspelt option it says: %q", faults)
+	if problems := grafanaProblems(misspelt); !strings.Contains(problems, "graphmode") {
+		t.Errorf("a misspelt option gives the problem %q", problems)
 	}
 }
 
-// faultsForGrafana is empty where there are none. The library returns an empty list of faults as an error that is not nil.
-func faultsForGrafana(content string) string {
+// grafanaProblems returns "" for a valid dashboard. The library returns an empty list of problems as a non-nil error.
+func grafanaProblems(content string) string {
 	var board dashboard.Dashboard //nolint:staticcheck // version 2 is another format, which Grafana's sidecar does not load yet
 	if err := board.UnmarshalJSONStrict([]byte(content)); err != nil && err.Error() != "" {
 		return err.Error()
@@ -35,14 +35,14 @@ func faultsForGrafana(content string) string {
 	return ""
 }
 
-// grid is a panel's place.
+// grid is a panel's position and size.
 type grid struct{ X, Y, W, H int }
 
 func (g grid) overlaps(o grid) bool {
 	return g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H
 }
 
-func TestDashboardIsLaidOutAndExplained(t *testing.T) {
+func TestDashboard_HasLayoutAndDescriptions(t *testing.T) {
 	t.Parallel()
 	var board struct {
 		Panels []struct {
@@ -67,7 +67,7 @@ func TestDashboardIsLaidOutAndExplained(t *testing.T) {
 		}
 		for _, other := range board.Panels[:i] {
 			if panel.GridPos.overlaps(other.GridPos) {
-				t.Errorf("%s lies on %s", panel.Title, other.Title)
+				t.Errorf("%s overlaps %s", panel.Title, other.Title)
 			}
 		}
 	}

@@ -7,25 +7,25 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// acks are the events that a receiver has answered with a 2xx: from then on nobody sends them again.
+// acks records the events that a receiver acknowledged with a 2xx. Clerk does not send them again.
 type acks struct {
 	mu       sync.Mutex
-	newest   map[string]int64 // by user, the time of the newest change whose event was acknowledged
+	newest   map[string]int64 // by user: the time of the newest acknowledged event
 	attempts int
 	events   int
-	refused  map[int]int // attempts by the status that was no 2xx; 0 is no answer
+	rejected map[int]int // attempts without a 2xx, by status; 0 for no response
 }
 
-// attempted is told of every attempt to deliver a webhook.
-func (a *acks) attempted(attempt clerktest.Attempt) {
+// record records an attempt to deliver a webhook.
+func (a *acks) record(attempt clerktest.Attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.attempts++
 	if attempt.Err != nil || attempt.Status/100 != 2 {
-		if a.refused == nil {
-			a.refused = map[int]int{}
+		if a.rejected == nil {
+			a.rejected = map[int]int{}
 		}
-		a.refused[attempt.Status]++
+		a.rejected[attempt.Status]++
 		return
 	}
 	a.events++
@@ -44,8 +44,7 @@ func (a *acks) attempted(attempt clerktest.Attempt) {
 	a.newest[event.Data.ID] = max(a.newest[event.Data.ID], event.Timestamp)
 }
 
-// covers tells whether the event of a user's change at that time was acknowledged. An event's time is later than its
-// change's.
+// covers reports whether the event of a user's change was acknowledged. An event is later than its change.
 func (a *acks) covers(id string, changed int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -13,15 +13,15 @@ import (
 	"github.com/fitai/fituser-operator/internal/state"
 )
 
-// fault is something that breaks. It is broken when begin returns; end mends it. What happens in between is the people's.
+// fault is an injected fault. inject starts it and returns the function that ends it. People make changes in between.
 type fault struct {
-	name  string
-	begin func(p *people) (end func())
+	name   string
+	inject func(p *people) (end func())
 }
 
-func nothing() {}
+func noEnd() {}
 
-// faults are all that the soak knows, at least once each.
+// faults returns all faults. Each is injected at least once.
 func faults() []fault {
 	return []fault{
 		{"the leader killed", killLeader},
@@ -31,21 +31,21 @@ func faults() []fault {
 		{"both managers killed", killBoth},
 
 		{"the database stopped and started", stopDatabase},
-		{"the database's connections killed", killConnections},
+		{"the database's connections terminated", killConnections},
 		{"the database read-only", databaseReadOnly},
 		{"the table locked, and deadlocks", lockTable},
 
 		{"the API server restarted", restartAPIServer},
 		{"the API server paused", pauseAPIServer(3 * time.Second)},
-		{"the API server paused until no lease can be renewed", pauseAPIServer(12 * time.Second)},
+		{"the API server paused for longer than a lease", pauseAPIServer(12 * time.Second)},
 		{"the API server slow", slowAPIServer},
 
-		{"deliveries lost and doubled", badLine},
-		{"events never sent", silence},
-		{"Clerk answers with errors", clerkDown},
+		{"deliveries lost and duplicated", faultyProxy},
+		{"events never sent", dropEvents},
+		{"Clerk answers with errors", clerkErrors},
 		{"the signing secret rotated", func(p *people) func() { return p.untilRead(p.rotateSecret()) }},
 		{"the secret keys rotated", func(p *people) func() { return p.untilRead(p.rotateKeys()) }},
-		{"a sweep asked for", func(p *people) func() { p.askForSweep(); return nothing }},
+		{"a sweep requested", func(p *people) func() { p.requestSweep(); return noEnd }},
 	}
 }
 
@@ -57,7 +57,7 @@ func killLeader(p *people) func() {
 
 func killFollower(p *people) func() {
 	p.managers[1-p.leader()].signal(syscall.SIGKILL)
-	return nothing
+	return noEnd
 }
 
 func terminateLeader(p *people) func() {
@@ -65,15 +65,15 @@ func terminateLeader(p *people) func() {
 	return func() { p.leader() }
 }
 
-// pauseLeader is what a frozen virtual machine does: it comes back, and takes itself for the leader.
+// pauseLeader acts like a paused virtual machine: it resumes, and still considers itself the leader.
 func pauseLeader(p *people) func() {
 	leader := p.leader()
-	p.line.out.Store(int64(leader) + 1)
+	p.proxy.excluded.Store(int64(leader) + 1)
 	p.managers[leader].signal(syscall.SIGSTOP)
 	return func() {
-		p.takesOver(p.managers[1-leader])
+		p.waitUntilLeading(p.managers[1-leader])
 		p.managers[leader].signal(syscall.SIGCONT)
-		p.line.out.Store(0)
+		p.proxy.excluded.Store(0)
 	}
 }
 
@@ -85,11 +85,11 @@ func killBoth(p *people) func() {
 }
 
 func stopDatabase(p *people) func() {
-	p.away.table = true
+	p.down.table = true
 	p.postgres.Stop(p)
 	return func() {
 		p.postgres.Start(p)
-		p.away.table = false
+		p.down.table = false
 	}
 }
 
@@ -102,58 +102,58 @@ func killConnections(p *people) func() {
 	return kill
 }
 
-// databaseReadOnly is a failover in which the old connections lead to the standby.
+// databaseReadOnly acts like a failover that leaves the old connections on the standby.
 func databaseReadOnly(p *people) func() {
 	const database = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I %s', current_database()); END $$"
 	p.table.Exec(fmt.Sprintf(database, "SET default_transaction_read_only = on"))
 	killConnections(p)
 	return func() {
-		p.eventually("the database can be written again", func() error {
+		p.eventually("the database is writable again", func() error {
 			return p.table.Try("BEGIN READ WRITE; " + fmt.Sprintf(database, "RESET default_transaction_read_only") + "; COMMIT")
 		})
 	}
 }
 
-// lockTable keeps everybody out for a moment, as a migration does; then the application locks rows in an order of its own.
+// lockTable locks the table for a moment, as a migration does. Then the application locks rows in another order.
 func lockTable(p *people) func() {
 	lock := p.table.Begin()
 	lock.Exec("LOCK TABLE users")
-	p.away.table = true
+	p.down.table = true
 	return func() {
 		lock.Rollback()
-		p.away.table = false
+		p.down.table = false
 		for range 5 {
 			_ = p.table.Try(`DO $$ DECLARE victim text; BEGIN
 				FOR victim IN SELECT id FROM users ORDER BY id DESC LIMIT 50 LOOP
 					UPDATE users SET email = email WHERE id = victim; PERFORM pg_sleep(0.001);
-				END LOOP; END $$`) // one of the parties is told to try again, and this one need not
+				END LOOP; END $$`) // a deadlock may abort this statement, which needs no retry
 		}
 	}
 }
 
 func restartAPIServer(p *people) func() {
-	p.away.api = true
+	p.down.api = true
 	p.check(p.env.StopAPIServer())
 	return func() {
 		p.check(p.env.StartAPIServer())
-		p.away.api = false
+		p.down.api = false
 	}
 }
 
 func pauseAPIServer(length time.Duration) func(*people) func() {
 	return func(p *people) func() {
-		p.away.api = true
+		p.down.api = true
 		p.check(p.env.PauseAPIServer())
-		over := time.After(length)
+		end := time.After(length)
 		return func() {
-			<-over
+			<-end
 			p.check(p.env.ResumeAPIServer())
-			p.away.api = false
+			p.down.api = false
 		}
 	}
 }
 
-// slowAPIServer gives the API server a tenth of the time.
+// slowAPIServer lets the API server run for a tenth of the time.
 func slowAPIServer(p *people) func() {
 	stop, stopped := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -180,36 +180,36 @@ func slowAPIServer(p *people) func() {
 	}
 }
 
-func badLine(p *people) func() {
-	p.line.bad.Store(true)
+func faultyProxy(p *people) func() {
+	p.proxy.faulty.Store(true)
 	return func() {
-		p.settled()
-		p.line.bad.Store(false)
+		p.webhooksDelivered()
+		p.proxy.faulty.Store(false)
 	}
 }
 
-// silence makes changes of which Clerk tells nobody.
-func silence(p *people) func() {
+// dropEvents stops webhooks: Clerk sends no event for the changes made meanwhile.
+func dropEvents(p *people) func() {
 	p.clerk.Attach(nil)
 	return func() { p.clerk.Attach(p.sender) }
 }
 
-func clerkDown(p *people) func() {
-	var mend []func()
-	for _, answer := range []clerktest.Response{
+func clerkErrors(p *people) func() {
+	var ends []func()
+	for _, response := range []clerktest.Response{
 		clerktest.Status(401, "clerk_key_invalid"), clerktest.Throttled(2), clerktest.HTML502(), clerktest.OKNull(),
 		clerktest.Truncated(), clerktest.HTML404(), clerktest.CloseConnection(), clerktest.EmptyList(),
 	} {
-		mend = append(mend, p.clerk.Inject(clerktest.Fault{Respond: answer, Times: 3}))
+		ends = append(ends, p.clerk.Inject(clerktest.Fault{Respond: response, Times: 3}))
 	}
 	return func() {
-		for _, end := range mend {
+		for _, end := range ends {
 			end()
 		}
 	}
 }
 
-// untilRead ends a rotation once the managers had time to read their files. Whoever is refused meanwhile tries again.
+// untilRead ends a rotation after the managers had time to read their files. Requests rejected meanwhile are retried.
 func (p *people) untilRead(finish func()) func() {
 	over := time.After(time.Second)
 	return func() {
@@ -218,14 +218,14 @@ func (p *people) untilRead(finish func()) func() {
 	}
 }
 
-// askForSweep asks as a person does, see docs/sweep.md.
-func (w *world) askForSweep() {
+// requestSweep requests a sweep as a person does, see docs/sweep.md.
+func (w *world) requestSweep() {
 	w.Helper()
-	notes := &corev1.ConfigMap{}
-	notes.Namespace, notes.Name = w.namespace, state.ConfigMapName
+	configMap := &corev1.ConfigMap{}
+	configMap.Namespace, configMap.Name = w.namespace, state.ConfigMapName
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, state.AnnotationSweep, time.Now().Format(time.RFC3339Nano))
-	w.eventually("a sweep is asked for", func() error {
-		return w.objects.Patch(w.Context(), notes, client.RawPatch(types.MergePatchType, []byte(patch)))
+	w.eventually("a sweep is requested", func() error {
+		return w.objects.Patch(w.Context(), configMap, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})
 }
 

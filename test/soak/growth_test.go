@@ -13,91 +13,91 @@ import (
 )
 
 const (
-	// What may be there in the end and was not after the first part. A process at rest has some connections more or less,
-	// and its heap differs from look to look. Neither may depend on how many have come.
-	moreGoroutines = 20
-	moreHeap       = 2 << 20
+	// Limits of growth after the first part. The connections and the heap of an idle process vary, but they must not
+	// depend on the number of users.
+	maxNewGoroutines = 20
+	maxHeapGrowth    = 2 << 20
 )
 
-// footprint is what a leader at rest takes: goroutines, and bytes of the heap right after a collection.
+// footprint is what an idle leader uses: goroutines, and bytes of heap right after a garbage collection.
 type footprint struct{ goroutines, heap int }
 
-// Who comes and goes leaves nothing in a process, however many they are. The first part of the test, in which connections and
-// pools come to be, is compared with the last one. For FITUSER_SOAK_FOR visitors come again and again, few enough at once
-// for a look at all three places to be quick.
-func TestNothingGrows(t *testing.T) {
-	lasting, parts, visitors := soakFor(t), 2, 50
-	if lasting > 0 {
+// Deleted users leave nothing in a process, however many they are. The test compares the first part, in which connections
+// and pools are created, with the last one. With FITUSER_SOAK_FOR it repeats the visits for that long, with few users at a
+// time, so that a snapshot stays fast.
+func TestSoak_Growth(t *testing.T) {
+	duration, parts, visitors := soakDuration(t), 2, 50
+	if duration > 0 {
 		parts, visitors = 5, 500
 	}
-	// Whoever was granted to go is remembered for a period, which is a sync period.
+	// The deletion budget remembers a granted deletion for one period, which is the sync period.
 	p := newPeople(newWorld(t, "FITUSER_SYNC_PERIOD=1m"), 1)
-	for range 10 { // an empty listing would be taken for a mistake
+	for range 10 { // an empty user list counts as an error
 		p.check(p.signUp())
 	}
 	m := p.managers[p.leader()]
 	var footprints []footprint
 	visits := 0
 	for range parts {
-		for begun, more := time.Now(), true; more; more = time.Since(begun) < lasting/time.Duration(parts) {
-			p.comeAndGo(visitors)
+		for started, more := time.Now(), true; more; more = time.Since(started) < duration/time.Duration(parts) {
+			p.signUpAndDelete(visitors)
 			visits += visitors
 		}
 		now := p.footprint(m)
-		t.Logf("growth: after %d users have come and gone: %d goroutines, heap %d KiB", visits, now.goroutines, now.heap>>10)
+		t.Logf("growth: after %d deleted users: %d goroutines, heap %d KiB", visits, now.goroutines, now.heap>>10)
 		footprints = append(footprints, now)
 	}
 
 	first, last := footprints[0], footprints[parts-1]
-	if grown := last.goroutines - first.goroutines; grown > moreGoroutines {
-		t.Errorf("%d goroutines more after %d users have come and gone", grown, visits)
+	if grown := last.goroutines - first.goroutines; grown > maxNewGoroutines {
+		t.Errorf("%d more goroutines after %d deleted users", grown, visits)
 	}
-	if grown := last.heap - first.heap; grown > moreHeap {
-		t.Errorf("%d KiB more after %d users have come and gone", grown>>10, visits)
+	if grown := last.heap - first.heap; grown > maxHeapGrowth {
+		t.Errorf("%d KiB more heap after %d deleted users", grown>>10, visits)
 	}
 }
 
-// soakFor is FITUSER_SOAK_FOR, a duration such as 1h.
-func soakFor(t *testing.T) time.Duration {
+// soakDuration returns FITUSER_SOAK_FOR, a duration such as 1h.
+func soakDuration(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("FITUSER_SOAK_FOR")
 	if text == "" {
 		return 0
 	}
-	lasting, err := time.ParseDuration(text)
+	duration, err := time.ParseDuration(text)
 	if err != nil {
 		t.Fatalf("FITUSER_SOAK_FOR: %v", err)
 	}
-	return lasting
+	return duration
 }
 
-// comeAndGo lets users sign up, change and leave, and waits at each step until all is as they wish.
-func (p *people) comeAndGo(users int) {
+// signUpAndDelete signs users up, changes and deletes them, and waits after each step until everything is in sync.
+func (p *people) signUpAndDelete(users int) {
 	p.Helper()
-	stay := len(p.alive)
+	permanent := len(p.alive)
 	var visitors []string
 	for range users {
 		visitors = append(visitors, p.clerk.SignUp(clerktest.Person{Email: p.email(), FirstName: p.name(), LastName: p.name()}))
 	}
-	p.nobodyDiffers(stay + users)
+	p.allInSync(permanent + users)
 	for _, id := range visitors {
 		p.clerk.SetNames(id, p.name(), p.name())
 		p.clerk.SetPrimaryEmail(id, p.email())
 		p.clerk.Ban(id)
 	}
-	p.nobodyDiffers(stay + users)
+	p.allInSync(permanent + users)
 	for _, id := range visitors {
 		p.clerk.Delete(id)
 	}
-	p.nobodyDiffers(stay)
+	p.allInSync(permanent)
 }
 
-// nobodyDiffers waits until there are so many rows and FitUsers, which say what Clerk says.
-func (p *people) nobodyDiffers(users int) {
+// allInSync waits until there are as many rows and FitUsers as users, and all match Clerk.
+func (p *people) allInSync(users int) {
 	p.Helper()
-	p.settled()
-	p.eventually(fmt.Sprintf("the three places hold the same %d users", users), func() error {
-		now, err := p.look()
+	p.webhooksDelivered()
+	p.eventually(fmt.Sprintf("Clerk, the FitUsers and the rows have the same %d users", users), func() error {
+		now, err := p.snapshot()
 		if err != nil {
 			return err
 		}
@@ -105,18 +105,18 @@ func (p *people) nobodyDiffers(users int) {
 			return fmt.Errorf("%d rows, %d users have FitUsers", len(now.rows), len(now.fitUsers))
 		}
 		for _, u := range now.clerk {
-			err = errors.Join(err, now.user(u))
+			err = errors.Join(err, now.compare(u))
 		}
 		return err
 	})
 }
 
-// footprint is looked at right after a sweep, which ends with a collection.
+// footprint is read right after a sweep, which ends with a garbage collection.
 func (w *world) footprint(m *manager) footprint {
 	w.Helper()
 	before := w.sample(m, "fituser_sweep_duration_seconds_count")
-	w.askForSweep()
-	w.eventually("a sweep is done", func() error {
+	w.requestSweep()
+	w.eventually("the sweep has ended", func() error {
 		if w.sample(m, "fituser_sweep_duration_seconds_count") == before {
 			return errNotYet
 		}
@@ -125,7 +125,7 @@ func (w *world) footprint(m *manager) footprint {
 	return footprint{w.sample(m, "go_goroutines"), w.sample(m, "go_memstats_heap_alloc_bytes")}
 }
 
-// sample is the value of a metric without labels.
+// sample returns the value of a metric without labels.
 func (w *world) sample(m *manager, name string) int {
 	w.Helper()
 	text, err := fetch("http://" + m.metrics + "/metrics")

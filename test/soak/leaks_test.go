@@ -12,12 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// canaries are parts of every e-mail address, name, phone number, signing secret and secret key that there ever was.
+// canaries are contained in every e-mail address, name, phone number, signing secret and secret key of the test.
 func canaries() []string {
 	return []string{canary, strings.ToLower(canary), "+88213", "%2B88213", base64.StdEncoding.EncodeToString([]byte(canary))[:12]}
 }
 
-// leak is the first canary in a text, or empty.
+// leak returns the first canary in a text, or "".
 func leak(text string) string {
 	for _, c := range canaries() {
 		if strings.Contains(text, c) {
@@ -27,7 +27,7 @@ func leak(text string) string {
 	return ""
 }
 
-// leaks are the places where a canary is, but for where it belongs: spec, status.profile and the table.
+// leaks lists where canaries are found outside of spec, status.profile and the table.
 func (w *world) leaks() (found []string) {
 	w.Helper()
 	for _, m := range w.managers {
@@ -41,9 +41,9 @@ func (w *world) leaks() (found []string) {
 			found = append(found, fmt.Sprintf("%s in the event %s", c, e.Name))
 		}
 	}
-	var notes corev1.ConfigMapList
-	w.check(w.objects.List(w.Context(), &notes, client.InNamespace(w.namespace)))
-	for _, n := range notes.Items {
+	var configMaps corev1.ConfigMapList
+	w.check(w.objects.List(w.Context(), &configMaps, client.InNamespace(w.namespace)))
+	for _, n := range configMaps.Items {
 		if c := leak(fmt.Sprint(n.Data, n.Annotations)); c != "" {
 			found = append(found, fmt.Sprintf("%s in the ConfigMap %s", c, n.Name))
 		}
@@ -60,7 +60,7 @@ func (w *world) leaks() (found []string) {
 
 func (w *world) leaksInMetrics() (found []string) {
 	for _, m := range w.managers {
-		text, _ := fetch("http://" + m.metrics + "/metrics") // whoever is down tells nothing
+		text, _ := fetch("http://" + m.metrics + "/metrics") // a stopped manager has no metrics
 		if c := leak(text); c != "" {
 			found = append(found, fmt.Sprintf("%s in the metrics of %s", c, m.name))
 		}
@@ -78,7 +78,7 @@ func (w *world) leaksInLog(m *manager) (found []string) {
 	return found
 }
 
-// crashes are the lines of the logs that tell of a panic or a data race.
+// crashes returns the log lines of panics and data races.
 func (w *world) crashes() (found []string) {
 	w.Helper()
 	for _, m := range w.managers {
@@ -91,7 +91,7 @@ func (w *world) crashes() (found []string) {
 	return found
 }
 
-func (w *world) eachLine(m *manager, look func(line string)) {
+func (w *world) eachLine(m *manager, visit func(line string)) {
 	w.Helper()
 	log, err := os.Open(m.log.Name())
 	w.check(err)
@@ -99,7 +99,7 @@ func (w *world) eachLine(m *manager, look func(line string)) {
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		look(lines.Text())
+		visit(lines.Text())
 	}
 	w.check(lines.Err())
 }

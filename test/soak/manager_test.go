@@ -18,21 +18,21 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// build builds the program, with the race detector where the tests have it.
+// build builds the operator, with the race detector if the test has it.
 func build(tb testing.TB) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "manager")
 	args := []string{"build", "-o", path}
-	if raceDetector() {
+	if hasRaceDetector() {
 		args = append(args, "-race")
 	}
 	if out, err := exec.Command("go", append(args, "../../cmd")...).CombinedOutput(); err != nil {
-		tb.Fatalf("building the program: %v\n%s", err, out)
+		tb.Fatalf("building the operator: %v\n%s", err, out)
 	}
 	return path
 }
 
-func raceDetector() bool {
+func hasRaceDetector() bool {
 	info, _ := debug.ReadBuildInfo()
 	for _, setting := range info.Settings {
 		if setting.Key == "-race" {
@@ -42,10 +42,10 @@ func raceDetector() bool {
 	return false
 }
 
-// manager is one replica. When its process ends, however that came, it is started again, as a kubelet does.
+// manager is one replica. It restarts its process whenever that ends, like a kubelet.
 type manager struct {
 	tb       testing.TB
-	name     string // as the API server, the database and Clerk know it
+	name     string // its user name on the API server and the database
 	binary   string
 	settings []string
 	webhooks string
@@ -55,14 +55,14 @@ type manager struct {
 
 	mu       sync.Mutex
 	process  *os.Process
-	expected bool // the end of the process is the test's doing
-	retired  bool
+	expected bool // the test ended the process
+	stopped  bool
 	starts   int
-	alone    int // how often it ended by itself
+	exits    int // how often it exited by itself
 	watching sync.WaitGroup
 }
 
-// run starts the process and keeps it running until dismiss.
+// run starts the process and restarts it until stop.
 func (m *manager) run() {
 	m.tb.Helper()
 	if m.log == nil {
@@ -75,7 +75,7 @@ func (m *manager) run() {
 	started := make(chan error, 1)
 	m.watching.Go(func() {
 		for next := started; ; next = nil {
-			if !m.once(next) {
+			if !m.runOnce(next) {
 				return
 			}
 		}
@@ -85,14 +85,14 @@ func (m *manager) run() {
 	}
 }
 
-// once runs the process to its end and tells whether it is to be started again.
-func (m *manager) once(started chan<- error) bool {
+// runOnce runs the process until it ends, and reports whether to restart it.
+func (m *manager) runOnce(started chan<- error) bool {
 	cmd := exec.Command(m.binary)
 	cmd.Env = append(os.Environ(), m.settings...)
 	cmd.Stdout, cmd.Stderr = m.log, m.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	m.mu.Lock()
-	if m.retired {
+	if m.stopped {
 		m.mu.Unlock()
 		return false
 	}
@@ -106,13 +106,13 @@ func (m *manager) once(started chan<- error) bool {
 	if err != nil {
 		return false
 	}
-	_ = cmd.Wait() // how it ended is in its log
+	_ = cmd.Wait() // its log has the reason
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.expected && !m.retired {
-		m.alone++
+	if !m.expected && !m.stopped {
+		m.exits++
 	}
-	return !m.retired
+	return !m.stopped
 }
 
 // signal sends the running process a signal.
@@ -122,27 +122,27 @@ func (m *manager) signal(signal syscall.Signal) {
 	if signal == syscall.SIGKILL || signal == syscall.SIGTERM {
 		m.expected = true
 	}
-	_ = m.process.Signal(signal) // it may just have ended by itself
+	_ = m.process.Signal(signal) // it may have ended just now
 }
 
-// dismiss ends the process for good, as a scaled-down Deployment does.
-func (m *manager) dismiss(signal syscall.Signal) {
+// stop ends the process without a restart, like scaling down a Deployment.
+func (m *manager) stop(signal syscall.Signal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.retired = true
+	m.stopped = true
 	_ = m.process.Signal(syscall.SIGCONT)
 	_ = m.process.Signal(signal) // it may have ended already
 }
 
-// retire is dismiss, and waits until it is so.
-func (m *manager) retire(signal syscall.Signal) {
-	m.dismiss(signal)
+// stopAndWait is stop, and returns when the process has ended.
+func (m *manager) stopAndWait(signal syscall.Signal) {
+	m.stop(signal)
 	m.watching.Wait()
 }
 
-// recall takes retire back.
-func (m *manager) recall() {
-	m.retired = false
+// restart starts the process again after stopAndWait.
+func (m *manager) restart() {
+	m.stopped = false
 	m.run()
 }
 
@@ -152,13 +152,13 @@ func (m *manager) started() int {
 	return m.starts
 }
 
-// ready is nil when the process says that it is ready.
+// ready returns nil when the readiness probe succeeds.
 func (m *manager) ready() error {
 	_, err := fetch("http://" + m.health + "/readyz")
 	return err
 }
 
-// leads tells whether the process says that it leads. One that does not answer does not.
+// leads reports whether the process is the leader by its metrics. A process that does not answer is not.
 func (m *manager) leads() bool {
 	text, err := fetch("http://" + m.metrics + "/metrics")
 	return err == nil && strings.Contains(text, `leader_election_master_status{name="fituser-operator"} 1`)
@@ -191,8 +191,8 @@ func fetch(url string) (string, error) {
 	return string(body), err
 }
 
-// actingAs makes a kubeconfig with which the manager is its own user to the API server.
-func actingAs(tb testing.TB, kubeconfig []byte, name string) string {
+// writeKubeconfig writes a kubeconfig with which the manager has its own user name on the API server.
+func writeKubeconfig(tb testing.TB, kubeconfig []byte, name string) string {
 	tb.Helper()
 	config, err := clientcmd.Load(kubeconfig)
 	if err != nil {

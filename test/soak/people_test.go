@@ -15,24 +15,24 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-// people are those who change things: users, administrators in Clerk's dashboard, people with kubectl and with SQL.
+// people make changes: as users, in Clerk's dashboard, with kubectl and with SQL.
 type people struct {
 	*world
 	random *rand.Rand
 	serial int
 
 	alive []string
-	// free are addresses of deleted accounts, which others may sign up with.
-	free []string
-	// left is when users left Clerk, in Unix milliseconds.
-	left map[string]int64
-	// born is how many processes had been started when a user signed up.
-	born map[string]int
-	// unseen are users who left Clerk while the API server held no FitUser saying that they had been seen there.
-	unseen map[string]bool
-	// manifests are the names of the FitUsers that people made, by user.
+	// freeEmails are addresses of deleted users, which new users may get.
+	freeEmails []string
+	// deletedAt is when users were deleted in Clerk, in Unix milliseconds.
+	deletedAt map[string]int64
+	// startsAtSignUp is the number of process starts before a user signed up.
+	startsAtSignUp map[string]int
+	// neverObserved are users that were deleted in Clerk while no FitUser recorded that they had been seen there.
+	neverObserved map[string]bool
+	// manifests are the names of user-managed FitUsers, by user.
 	manifests map[string]string
-	// edited are users whose row a person has changed by hand: only a sweep finds that.
+	// edited are users whose row was changed with SQL: only a sweep finds that.
 	edited map[string]bool
 
 	done map[string]int
@@ -40,16 +40,16 @@ type people struct {
 
 func newPeople(w *world, seed uint64) *people {
 	return &people{
-		world: w, random: rand.New(rand.NewPCG(seed, seed)), left: map[string]int64{}, born: map[string]int{}, unseen: map[string]bool{},
-		manifests: map[string]string{}, edited: map[string]bool{}, done: map[string]int{},
+		world: w, random: rand.New(rand.NewPCG(seed, seed)), deletedAt: map[string]int64{}, startsAtSignUp: map[string]int{},
+		neverObserved: map[string]bool{}, manifests: map[string]string{}, edited: map[string]bool{}, done: map[string]int{},
 	}
 }
 
-// errNotNow says that a change could not be made: its place is down, or there is nobody to make it to.
-var errNotNow = errors.New("not now")
+// errUnavailable means that a change cannot be made now: the API server or the database is down, or no user fits.
+var errUnavailable = errors.New("the change is not possible now")
 
-// act makes one change. One that cannot be made now is replaced by another.
-func (p *people) act() {
+// change makes one random change. A change that is not possible now is replaced by another.
+func (p *people) change() {
 	p.Helper()
 	changes := []struct {
 		name  string
@@ -59,15 +59,15 @@ func (p *people) act() {
 		{"sign-ups", 26, p.signUp},
 		{"renames", 18, p.rename},
 		{"new e-mail addresses", 9, p.newEmail},
-		{"e-mail addresses exchanged", 4, p.swapEmails},
-		{"bans and their ends", 5, p.ban},
-		{"deletions in Clerk", 11, p.leave},
+		{"e-mail addresses swapped", 4, p.swapEmails},
+		{"bans and unbans", 5, p.ban},
+		{"deletions in Clerk", 11, p.deleteUser},
 		{"roles set in Clerk", 4, p.roleInClerk},
-		{"manifests made", 7, p.makeManifest},
-		{"manifests' roles changed", 5, p.changeManifest},
+		{"manifests created", 7, p.createManifest},
+		{"manifest roles changed", 5, p.changeManifest},
 		{"FitUsers deleted", 4, p.deleteFitUser},
-		{"rows edited by hand", 4, p.editRow},
-		{"rows deleted by hand", 3, p.deleteRow},
+		{"rows edited with SQL", 4, p.editRow},
+		{"rows deleted with SQL", 3, p.deleteRow},
 	}
 	for {
 		n := p.random.IntN(100)
@@ -91,7 +91,7 @@ func (p *people) changes() (n int) {
 	return n
 }
 
-// starts is how many processes were started so far.
+// starts returns the number of process starts.
 func (w *world) starts() (n int) {
 	for _, m := range w.managers {
 		n += m.started()
@@ -105,10 +105,10 @@ func (p *people) name() string  { return fmt.Sprintf("%s%d", canary, p.next()) }
 func (p *people) email() string { return fmt.Sprintf("%s%d@example.com", canary, p.next()) }
 func (p *people) phone() string { return fmt.Sprintf("+88213%07d", p.next()) }
 
-// anybody picks a user.
-func (p *people) anybody() (string, error) {
+// randomUser returns a random user.
+func (p *people) randomUser() (string, error) {
 	if len(p.alive) == 0 {
-		return "", errNotNow
+		return "", errUnavailable
 	}
 	return p.alive[p.random.IntN(len(p.alive))], nil
 }
@@ -118,16 +118,16 @@ func (p *people) signUp() error {
 	if p.random.IntN(3) == 0 {
 		person.Phone = p.phone()
 	}
-	if len(p.free) > 0 && p.random.IntN(5) == 0 {
-		person.Email, p.free = p.free[0], p.free[1:]
+	if len(p.freeEmails) > 0 && p.random.IntN(5) == 0 {
+		person.Email, p.freeEmails = p.freeEmails[0], p.freeEmails[1:]
 	}
 	id := p.clerk.SignUp(person)
-	p.alive, p.born[id] = append(p.alive, id), p.starts()
+	p.alive, p.startsAtSignUp[id] = append(p.alive, id), p.starts()
 	return nil
 }
 
 func (p *people) rename() error {
-	id, err := p.anybody()
+	id, err := p.randomUser()
 	if err == nil {
 		p.clerk.SetNames(id, p.name(), p.name())
 	}
@@ -135,7 +135,7 @@ func (p *people) rename() error {
 }
 
 func (p *people) newEmail() error {
-	id, err := p.anybody()
+	id, err := p.randomUser()
 	if err == nil {
 		p.clerk.SetPrimaryEmail(id, p.email())
 	}
@@ -143,17 +143,17 @@ func (p *people) newEmail() error {
 }
 
 func (p *people) swapEmails() error {
-	a, err := p.anybody()
-	b, _ := p.anybody()
+	a, err := p.randomUser()
+	b, _ := p.randomUser()
 	if err != nil || a == b {
-		return errNotNow
+		return errUnavailable
 	}
 	p.clerk.SwapEmails(a, b)
 	return nil
 }
 
 func (p *people) ban() error {
-	id, err := p.anybody()
+	id, err := p.randomUser()
 	switch {
 	case err != nil:
 		return err
@@ -170,7 +170,7 @@ func (p *people) role() v1alpha1.Role {
 }
 
 func (p *people) roleInClerk() error {
-	id, err := p.anybody()
+	id, err := p.randomUser()
 	if err != nil {
 		return err
 	}
@@ -178,41 +178,38 @@ func (p *people) roleInClerk() error {
 	return nil
 }
 
-// leave deletes a user in Clerk. Nine of ten times that is one of whom the API server holds that the operator has seen
-// them in Clerk.
-func (p *people) leave() error {
-	id, err := p.anybody()
+// deleteUser deletes a user in Clerk. In nine of ten cases it is a user that the operator has recorded as seen in Clerk.
+func (p *people) deleteUser() error {
+	id, err := p.randomUser()
 	if err != nil {
 		return err
 	}
-	seen, err := p.seen(id)
-	if err != nil || !seen && p.random.IntN(10) > 0 {
-		return errNotNow
+	observed, err := p.observed(id)
+	if err != nil || !observed && p.random.IntN(10) > 0 {
+		return errUnavailable
 	}
 	u, _ := p.clerk.User(id)
-	p.left[id] = time.Now().UnixMilli()
+	p.deletedAt[id] = time.Now().UnixMilli()
 	p.clerk.Delete(id)
 	p.alive = slices.DeleteFunc(p.alive, func(other string) bool { return other == id })
-	if seen {
-		p.free = append(p.free, u.PrimaryEmail())
+	if observed {
+		p.freeEmails = append(p.freeEmails, u.PrimaryEmail())
 	} else {
-		p.unseen[id] = true
+		p.neverObserved[id] = true
 	}
 	return nil
 }
 
-// seen tells whether a FitUser on the API server says that the operator has seen the user in Clerk.
-func (p *people) seen(id string) (bool, error) {
-	if p.away.api {
-		return false, errNotNow
+// observed reports whether a FitUser on the API server records that the operator has seen the user in Clerk.
+func (p *people) observed(id string) (bool, error) {
+	if p.down.api {
+		return false, errUnavailable
 	}
-	fitUsers, err := p.fitUsers(client.MatchingFields{v1alpha1.FieldClerkUserID: id})
+	items, err := p.fitUsers(client.MatchingFields{v1alpha1.FieldClerkUserID: id})
 	if err != nil {
-		return false, errNotNow
+		return false, errUnavailable
 	}
-	return slices.ContainsFunc(fitUsers, func(u v1alpha1.FitUser) bool {
-		return u.Status.Clerk != nil && u.Status.Clerk.CreatedAt != nil
-	}), nil
+	return slices.ContainsFunc(items, func(u v1alpha1.FitUser) bool { return fitusers.EverObserved(&u) }), nil
 }
 
 func (w *world) fitUsers(options ...client.ListOption) ([]v1alpha1.FitUser, error) {
@@ -221,88 +218,88 @@ func (w *world) fitUsers(options ...client.ListOption) ([]v1alpha1.FitUser, erro
 	return list.Items, err
 }
 
-func (p *people) makeManifest() error {
-	id, err := p.anybody()
-	if err != nil || p.away.api || p.manifests[id] != "" {
-		return errNotNow
+func (p *people) createManifest() error {
+	id, err := p.randomUser()
+	if err != nil || p.down.api || p.manifests[id] != "" {
+		return errUnavailable
 	}
 	u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: id, Role: p.role()}}
 	u.Namespace, u.Name = p.namespace, fmt.Sprintf("person-%d", p.next())
 	if p.objects.Create(p.Context(), u) != nil {
-		return errNotNow // should it have been made all the same, then it is one that nobody changes any more
+		return errUnavailable // if it was created despite the error, it stays unchanged until the end
 	}
 	p.manifests[id] = u.Name
 	return nil
 }
 
-// manifest picks a manifest of a user who is in Clerk.
+// manifest returns a random manifest of a user in Clerk.
 func (p *people) manifest() (id string, u *v1alpha1.FitUser, err error) {
 	for range 20 {
-		if id, err = p.anybody(); err == nil && p.manifests[id] != "" {
+		if id, err = p.randomUser(); err == nil && p.manifests[id] != "" {
 			u = &v1alpha1.FitUser{}
 			u.Namespace, u.Name = p.namespace, p.manifests[id]
 			return id, u, nil
 		}
 	}
-	return "", nil, errNotNow
+	return "", nil, errUnavailable
 }
 
 func (p *people) changeManifest() error {
 	_, u, err := p.manifest()
-	if err != nil || p.away.api {
-		return errNotNow
+	if err != nil || p.down.api {
+		return errUnavailable
 	}
 	patch := fmt.Appendf(nil, `{"spec":{"role":%q}}`, p.role())
 	if p.random.IntN(3) == 0 {
 		patch = []byte(`{"spec":{"role":null}}`)
 	}
 	if p.objects.Patch(p.Context(), u, client.RawPatch(types.MergePatchType, patch)) != nil {
-		return errNotNow
+		return errUnavailable
 	}
 	return nil
 }
 
-// deleteFitUser deletes a manifest, or a FitUser that the operator made, of a user who is in Clerk.
+// deleteFitUser deletes a manifest or an operator-managed FitUser of a user in Clerk.
 func (p *people) deleteFitUser() error {
 	id, u, err := p.manifest()
-	if p.away.api {
-		return errNotNow
+	if p.down.api {
+		return errUnavailable
 	}
 	if err != nil || p.random.IntN(4) == 0 {
-		if id, err = p.anybody(); err != nil || p.manifests[id] != "" {
-			return errNotNow
+		if id, err = p.randomUser(); err != nil || p.manifests[id] != "" {
+			return errUnavailable
 		}
 		u = &v1alpha1.FitUser{}
 		u.Namespace, u.Name = p.namespace, fitusers.NameFor(id, 0)
 	}
 	if p.objects.Delete(p.Context(), u) != nil {
-		return errNotNow
+		return errUnavailable
 	}
 	delete(p.manifests, id)
 	return nil
 }
 
 func (p *people) editRow() error {
-	id, err := p.anybody()
-	if err != nil || p.away.table {
-		return errNotNow
+	id, err := p.randomUser()
+	if err != nil || p.down.table {
+		return errUnavailable
 	}
 	p.edited[id] = true
 	if p.table.Try("UPDATE users SET first_name = $2, phone = $3, role = $4 WHERE id = $1",
 		id, p.name(), p.phone(), string(p.role())) != nil {
-		return errNotNow
+		return errUnavailable
 	}
 	return nil
 }
 
 func (p *people) deleteRow() error {
-	id, err := p.anybody()
-	if err != nil || p.away.table {
-		return errNotNow
+	id, err := p.randomUser()
+	if err != nil || p.down.table {
+		return errUnavailable
 	}
 	p.edited[id] = true
 	if p.table.Try("DELETE FROM users WHERE id = $1", id) != nil {
-		return errNotNow
+		return errUnavailable
 	}
 	return nil
 }

@@ -9,18 +9,18 @@ import (
 	"testing"
 )
 
-// canary is a part of every value that is nobody's business but the person's or the administrator's.
+// canary is part of every personal and every secret value, so that a leak is found by searching for it.
 const canary = "Quaxelroth"
 
-// signingSecret is the n-th signing secret of the webhook.
+// signingSecret returns the n-th signing secret of the webhooks.
 func signingSecret(n int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s%026d", canary, n))
 }
 
-// secretKey is the n-th secret key of Clerk for a manager. Each has its own, so that it is known who writes.
+// secretKey returns the n-th secret key of a manager. Each manager has its own keys, which identify its writes.
 func secretKey(manager, n int) string { return fmt.Sprintf("sk_test_%s_%d_%d", canary, manager, n) }
 
-// ownerOf is the manager whose secret key it is.
+// ownerOf returns the manager that has the secret key, or -1.
 func ownerOf(key string) (manager int) {
 	var n int
 	if _, err := fmt.Sscanf(strings.TrimPrefix(key, "sk_test_"+canary), "_%d_%d", &manager, &n); err != nil {
@@ -29,12 +29,12 @@ func ownerOf(key string) (manager int) {
 	return manager
 }
 
-// credentials are what changes while it is in use, and the files that the managers read it from.
+// credentials are the credentials in use, and the files from which the managers read them.
 type credentials struct {
 	rotations  int
-	secrets    []string // the webhook's, in force
+	secrets    []string // the valid signing secrets
 	secretFile string
-	keys       []string // Clerk's secret key of each manager
+	keys       []string // the secret key of each manager
 	keyFiles   []string
 }
 
@@ -51,7 +51,7 @@ func newCredentials(tb testing.TB, managers int) *credentials {
 	return c
 }
 
-// rotateKeys gives each manager a new secret key. Clerk takes the old ones too until finish is called.
+// rotateKeys gives each manager a new secret key. Clerk accepts the old keys until finish is called.
 func (w *world) rotateKeys() (finish func()) {
 	w.Helper()
 	c := w.credentials
@@ -67,7 +67,7 @@ func (w *world) rotateKeys() (finish func()) {
 	return func() { w.clerk.SetSecretKeys(c.keys...) }
 }
 
-// rotateSecret makes Clerk sign with a new secret beside the old one, and with the new one alone once finish is called.
+// rotateSecret makes Clerk sign with the old and a new secret, and with the new one only after finish is called.
 func (w *world) rotateSecret() (finish func()) {
 	w.Helper()
 	c := w.credentials
@@ -90,7 +90,7 @@ func (w *world) sign(secrets []string) {
 	}
 }
 
-// replace puts content into a file as Kubernetes does: the old or the new is there at any moment.
+// replace replaces a file atomically, as Kubernetes does.
 func replace(tb testing.TB, file, content string) {
 	tb.Helper()
 	next := file + ".next"

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// smallSoak is how many changes people make where FITUSER_SOAK_CHANGES says nothing: enough for each fault once.
+// smallSoak is the number of changes without FITUSER_SOAK_CHANGES: enough to inject each fault once.
 const smallSoak = 300
 
 // number reads a number from the environment.
@@ -28,43 +28,42 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// People change things while one thing after another breaks. When all is well again, everything that was acknowledged is
-// there without a sweep; after one sweep Clerk, the FitUsers and the rows agree to the last user, and nobody was told
-// what is none of their business.
-func TestSoak(t *testing.T) {
+// People make changes during one fault after another. After the last fault every acknowledged change is reflected without
+// a sweep. After one sweep Clerk, the FitUsers and the rows match for every user, and no personal value has leaked.
+func TestSoak_Changes(t *testing.T) {
 	changes := number(t, "FITUSER_SOAK_CHANGES", smallSoak)
 	seed := number(t, "FITUSER_SOAK_SEED", int(time.Now().Unix()))
 	t.Logf("FITUSER_SOAK_CHANGES=%d FITUSER_SOAK_SEED=%d", changes, seed)
-	began := time.Now()
+	started := time.Now()
 	p := newPeople(newWorld(t), uint64(seed))
-	p.addStrangers()
-	happened, leaked := p.live(changes)
+	p.addOrphanedRows()
+	injected, leaked := p.run(changes)
 
 	before := p.nothingLost("everything")
 	v := before
-	p.askForSweep()
-	p.eventually("Clerk, the FitUsers and the rows agree", func() (err error) {
-		if v, err = p.judge(); err != nil {
+	p.requestSweep()
+	p.eventually("Clerk, the FitUsers and the rows match", func() (err error) {
+		if v, err = p.verify(); err != nil {
 			return err
 		}
 		return v.err()
 	})
 	leaked = append(leaked, p.leaks()...)
-	p.report(happened, began)
-	t.Logf("of %d users in Clerk, %d whose newest change was acknowledged agreed before the last sweep; it mended %d differences and took %d zombies",
-		len(p.alive), before.checked, len(before.disagree), len(before.zombies))
-	t.Logf("acknowledged and lost %d, disagreements %d, zombies %d, canaries %d; rows of nobody by the documented gap: %d of %d users who left unseen",
-		len(v.lost), len(v.disagree), len(v.zombies), len(leaked), len(v.gap), len(p.unseen))
+	p.report(injected, started)
+	t.Logf("%d users in Clerk: %d with an acknowledged newest change matched before the last sweep, which repaired %d mismatches and removed %d leftovers",
+		len(p.alive), before.checked, len(before.mismatches), len(before.leftovers))
+	t.Logf("acknowledged and lost %d, mismatches %d, leftovers %d, leaks %d; orphaned rows by the documented gap: %d of %d users deleted before they were observed",
+		len(v.lost), len(v.mismatches), len(v.leftovers), len(leaked), len(v.gap), len(p.neverObserved))
 	for _, l := range slices.Concat(leaked, p.crashes()) {
 		t.Error(l)
 	}
 }
 
-// live lets people make the changes: some before, during and after each fault. The faults come in a random order; each
-// comes once before any comes again.
-func (p *people) live(changes int) (happened map[string]int, leaked []string) {
+// run makes the changes: some before, during and after each fault. The faults come in random order; a fault is repeated
+// only after all others.
+func (p *people) run(changes int) (injected map[string]int, leaked []string) {
 	p.Helper()
-	happened = map[string]int{}
+	injected = map[string]int{}
 	perFault := min(max(changes/len(faults()), 3), 150)
 	for waiting := []fault{}; p.changes() < changes; {
 		if len(waiting) == 0 {
@@ -75,26 +74,26 @@ func (p *people) live(changes int) (happened map[string]int, leaked []string) {
 		}
 		next := waiting[0]
 		waiting = waiting[1:]
-		p.several(perFault / 3)
-		end := next.begin(p)
-		p.several(perFault / 3)
+		p.makeChanges(perFault / 3)
+		end := next.inject(p)
+		p.makeChanges(perFault / 3)
 		end()
-		p.several(perFault - perFault/3*2)
-		happened[next.name]++
+		p.makeChanges(perFault - perFault/3*2)
+		injected[next.name]++
 		leaked = append(leaked, p.leaksInMetrics()...)
-		if p.mostlySettled(); changes <= smallSoak {
+		if p.mostWebhooksDelivered(); changes <= smallSoak {
 			p.nothingLost(next.name)
 		}
 	}
-	return happened, leaked
+	return injected, leaked
 }
 
-// nothingLost waits until all that was acknowledged is reflected.
-func (p *people) nothingLost(after string) (v verdict) {
+// nothingLost waits until every acknowledged change is reflected.
+func (p *people) nothingLost(after string) (v findings) {
 	p.Helper()
-	p.settled()
-	p.eventually("all that was acknowledged is reflected after "+after, func() (err error) {
-		if v, err = p.judge(); err == nil && len(v.lost) > 0 {
+	p.webhooksDelivered()
+	p.eventually("every acknowledged change is reflected after "+after, func() (err error) {
+		if v, err = p.verify(); err == nil && len(v.lost) > 0 {
 			err = fmt.Errorf("%d lost, such as %s", len(v.lost), v.lost[0])
 		}
 		return err
@@ -102,32 +101,32 @@ func (p *people) nothingLost(after string) (v verdict) {
 	return v
 }
 
-func (p *people) several(n int) {
+func (p *people) makeChanges(n int) {
 	for range n {
-		p.act()
+		p.change()
 	}
 }
 
-// mostlySettled keeps the people from running away from the webhooks.
-func (p *people) mostlySettled() {
+// mostWebhooksDelivered limits how far the changes run ahead of the webhooks.
+func (p *people) mostWebhooksDelivered() {
 	p.Helper()
 	p.eventually("most webhooks are delivered", func() error { return p.pending(100) })
 }
 
-// settled waits until everything that Clerk has to tell is acknowledged.
-func (p *people) settled() {
+// webhooksDelivered waits until every webhook is acknowledged.
+func (p *people) webhooksDelivered() {
 	p.Helper()
 	p.eventually("all webhooks are delivered", func() error { return p.pending(0) })
 }
 
 func (p *people) pending(most int) error {
 	if n := len(p.sender.Pending()); n > most {
-		return fmt.Errorf("%d wait", n)
+		return fmt.Errorf("%d are pending", n)
 	}
 	return nil
 }
 
-func (p *people) report(happened map[string]int, began time.Time) {
+func (p *people) report(injected map[string]int, started time.Time) {
 	p.Helper()
 	counted := func(counts map[string]int) string {
 		var lines []string
@@ -136,14 +135,14 @@ func (p *people) report(happened map[string]int, began time.Time) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	p.Logf("%d changes in %s:\n%s", p.changes(), time.Since(began).Round(time.Second), counted(p.done))
-	p.Logf("faults:\n%s", counted(happened))
-	alone := 0
+	p.Logf("%d changes in %s:\n%s", p.changes(), time.Since(started).Round(time.Second), counted(p.done))
+	p.Logf("faults:\n%s", counted(injected))
+	exits := 0
 	for _, m := range p.managers {
-		alone += m.alone
+		exits += m.exits
 	}
 	p.acks.mu.Lock()
 	defer p.acks.mu.Unlock()
-	p.Logf("%d starts of managers, %d after they ended by themselves; %d attempts at %d events, refused by status: %v; on the way %d were lost and %d doubled",
-		p.starts(), alone, p.acks.attempts, p.acks.events, p.acks.refused, p.line.lost.Load(), p.line.doubled.Load())
+	p.Logf("%d starts of managers, %d after an exit of their own; %d delivery attempts, %d acknowledged, rejected by status: %v; the proxy lost %d and duplicated %d",
+		p.starts(), exits, p.acks.attempts, p.acks.events, p.acks.rejected, p.proxy.lost.Load(), p.proxy.duplicated.Load())
 }

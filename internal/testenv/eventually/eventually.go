@@ -1,5 +1,5 @@
-// Package eventually waits in tests for a state that other goroutines or processes reach in their own time. It is apart
-// from testenv so that packages which need no control plane do not link one.
+// Package eventually waits in tests for a state that other goroutines or processes reach. It is separate from testenv, so
+// that packages which need no control plane do not link one.
 package eventually
 
 import (
@@ -14,26 +14,12 @@ const (
 	interval = 10 * time.Millisecond
 )
 
-var errNotYet = errors.New("it is not so")
+var errNotYet = errors.New("the condition is false")
 
 // Succeeds waits until check returns nil, and fails the test with its last error when that takes too long.
 func Succeeds(tb testing.TB, what string, check func() error) {
 	tb.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		last := check()
-		if last == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			tb.Fatalf("waited %s until %s: %v", patience, what, last)
-		}
-	}
+	Within(tb, patience, what, check)
 }
 
 // Holds waits until check returns true.
@@ -45,4 +31,24 @@ func Holds(tb testing.TB, what string, check func() bool) {
 		}
 		return nil
 	})
+}
+
+// Within is Succeeds with a limit of its own, for tests whose states take longer.
+func Within(tb testing.TB, limit time.Duration, what string, check func() error) {
+	tb.Helper()
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		last := check()
+		if last == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			tb.Fatalf("waited %s until %s: %v", limit, what, last)
+		}
+	}
 }

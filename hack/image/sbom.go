@@ -8,8 +8,8 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// billOfMaterials lists the Go modules in the binary, and Go itself, as CycloneDX. It has neither a time nor a random
-// number, so it is the same for the same binary.
+// billOfMaterials returns the SBOM in CycloneDX format: the Go modules in the binary, and Go itself. It has no time and no
+// random number, so that the same binary gives the same SBOM.
 func billOfMaterials(info *buildinfo.BuildInfo, version string) ([]byte, error) {
 	bom := cdx.NewBOM()
 	bom.Metadata = &cdx.Metadata{Component: &cdx.Component{
@@ -25,7 +25,7 @@ func billOfMaterials(info *buildinfo.BuildInfo, version string) ([]byte, error) 
 	bom.Components = &components
 	var encoded bytes.Buffer
 	if err := cdx.NewBOMEncoder(&encoded, cdx.BOMFileFormatJSON).SetPretty(true).Encode(bom); err != nil {
-		return nil, fmt.Errorf("encoding the list of parts: %w", err)
+		return nil, fmt.Errorf("encoding the SBOM: %w", err)
 	}
 	return encoded.Bytes(), nil
 }

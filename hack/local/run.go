@@ -11,7 +11,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
-// sandbox is all that one run starts.
+// sandbox is everything that one run starts.
 type sandbox struct {
 	settings settings
 	console  *console
@@ -20,19 +20,19 @@ type sandbox struct {
 	state     *state
 	cluster   *testenv.Environment
 	addresses addresses
-	clerk     *standIn // nil where Clerk itself is used
+	clerk     *standIn // nil with the real Clerk
 }
 
-// run starts everything and returns when ctx has ended and everything with it, or with what went wrong.
+// run starts everything, and stops it when ctx ends or when a part fails.
 func (s *sandbox) run(ctx context.Context, stateDir string) error {
-	defer context.AfterFunc(ctx, s.console.conclude)()
+	defer context.AfterFunc(ctx, s.console.stopEvents)()
 	err := s.start(ctx, stateDir)
 	if ctx.Err() != nil {
-		err = nil // asked to stop: what that interrupted is no failure
+		err = nil // interrupted work is not a failure
 	}
 	err = errors.Join(err, s.stop())
 	if err == nil {
-		s.console.say("stopped")
+		s.console.printf("stopped")
 	}
 	return err
 }
@@ -44,15 +44,15 @@ func (s *sandbox) start(ctx context.Context, stateDir string) (err error) {
 	if stateDir == "" {
 		stateDir = s.tree.path(".local")
 	}
-	if s.state, err = claim(stateDir); err != nil {
+	if s.state, err = lockState(stateDir); err != nil {
 		return err
 	}
-	s.console.say("starting clean, as every time: %s was emptied", s.state.dir)
-	s.console.say("building the operator, bin/manager")
+	s.console.printf("emptied %s: every run starts from nothing", s.state.dir)
+	s.console.printf("building the operator, bin/manager")
 	if err := s.tree.build(ctx); err != nil {
 		return err
 	}
-	s.console.say("starting the API server and etcd")
+	s.console.printf("starting the API server and etcd")
 	if s.cluster, err = testenv.Start(ctx, testenv.Options{CRDDir: s.tree.path("config/crd/bases")}); err != nil {
 		return err
 	}
@@ -60,19 +60,19 @@ func (s *sandbox) start(ctx context.Context, stateDir string) (err error) {
 		return err
 	}
 	if s.settings.standIn() {
-		s.console.say("starting the stand-in for Clerk, with %d users", s.settings.users)
-		if s.clerk, err = newStandIn(ctx, s.addresses.webhookURL(), crowd(s.settings.users), s.console); err != nil {
+		s.console.printf("starting the stand-in for Clerk with %d users", s.settings.users)
+		if s.clerk, err = newStandIn(ctx, s.addresses.webhookURL(), existingUsers(s.settings.users), s.console); err != nil {
 			return err
 		}
 	}
-	if err := s.furnish(); err != nil {
+	if err := s.writeFiles(); err != nil {
 		return err
 	}
 	return s.serve(ctx)
 }
 
-// furnish fills the state directory with what the commands printed need.
-func (s *sandbox) furnish() error {
+// writeFiles writes the files that the printed commands need.
+func (s *sandbox) writeFiles() error {
 	return errors.Join(
 		s.state.write(kubeconfigFile, s.cluster.Kubeconfig),
 		s.state.linkTool("kubectl", s.cluster.Assets),
@@ -88,33 +88,33 @@ func (s *sandbox) databaseURL() string {
 	return "sqlite:" + s.state.path(tableFile)
 }
 
-// serve runs what runs until ctx ends. When one part fails, all end.
+// serve runs all parts until ctx ends. When one part fails, all stop.
 func (s *sandbox) serve(ctx context.Context) error {
 	log, err := s.state.create(logFile)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // written without a buffer: nothing is left to lose
+	defer func() { _ = log.Close() }() // unbuffered: closing cannot lose data
 	parts, ctx := errgroup.WithContext(ctx)
 	if s.clerk != nil {
 		parts.Go(func() error { return s.clerk.serve(ctx) })
 		parts.Go(func() error { return s.clerk.sender.Run(ctx) })
 	}
-	s.console.say("starting the operator")
-	parts.Go(func() error { return s.operator(io.MultiWriter(log, s.console.follow())).run(ctx) })
-	parts.Go(func() error { return s.introduce(ctx) })
+	s.console.printf("starting the operator")
+	parts.Go(func() error { return s.operator(io.MultiWriter(log, s.console.operatorLog())).run(ctx) })
+	parts.Go(func() error { return s.prepare(ctx) })
 	return parts.Wait()
 }
 
-// introduce waits until there is something to show, and shows it.
-func (s *sandbox) introduce(ctx context.Context) error {
-	err := await(ctx, "the operator is not ready", s.addresses.checkReady)
+// prepare waits until the operator is ready and the users are in sync, and then prints the script.
+func (s *sandbox) prepare(ctx context.Context) error {
+	err := waitFor(ctx, "the operator is not ready", s.addresses.checkReady)
 	many := false
 	if err == nil && (s.clerk == nil || s.settings.users > 0) {
 		many, err = s.importUsers(ctx)
 	}
 	if err == nil && s.clerk != nil {
-		err = s.populate(ctx)
+		err = s.signUpSamples(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%w (the operator's log is %s)", err, s.state.path(logFile))
@@ -123,34 +123,34 @@ func (s *sandbox) introduce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.console.introduce(text)
+	s.console.printScript(text)
 	return nil
 }
 
-// manyUsers are more than anybody wants to see in a list.
+// manyUsers is the largest number of users that a list shows in full.
 const manyUsers = 100
 
-// importUsers waits until the operator has brought those who are in Clerk already everywhere, and reports whether they
-// are many. Where it cannot, it says so and goes on: what can be tried shows best what is wrong.
+// importUsers waits until the operator has imported Clerk's existing users, and reports whether there are many. When the
+// import does not end, it prints that and continues: the commands of the script show best what is wrong.
 func (s *sandbox) importUsers(ctx context.Context) (many bool, err error) {
-	s.console.say("importing the users that Clerk has")
+	s.console.printf("importing Clerk's existing users")
 	p, err := s.followImport(ctx)
 	if err != nil {
 		return false, err
 	}
-	s.console.say("%s", p.conclusion())
+	s.console.printf("%s", p.summary())
 	return p.expected > manyUsers, nil
 }
 
-// populate signs people up in the stand-in and waits until the operator has brought them everywhere.
-func (s *sandbox) populate(ctx context.Context) error {
-	s.console.say("signing %d users up in the stand-in", len(people()))
+// signUpSamples signs users up in the stand-in and waits until their FitUsers are ready.
+func (s *sandbox) signUpSamples(ctx context.Context) error {
+	s.console.printf("signing up %d users in the stand-in", len(sampleUsers()))
 	users, err := newUsers(s.cluster.Config)
 	if err != nil {
 		return err
 	}
-	ids := s.clerk.signUp(people())
-	return await(ctx, "not all users have arrived", func(ctx context.Context) error { return users.checkReady(ctx, ids) })
+	ids := s.clerk.signUp(sampleUsers())
+	return waitFor(ctx, "not all users are ready", func(ctx context.Context) error { return users.checkReady(ctx, ids) })
 }
 
 func (s *sandbox) script(many bool) script {
@@ -169,7 +169,7 @@ func (s *sandbox) script(many bool) script {
 	return text
 }
 
-// stop ends what serve has not already ended.
+// stop stops what serve has not already stopped.
 func (s *sandbox) stop() error {
 	var err error
 	if s.clerk != nil {

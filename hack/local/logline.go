@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// readable is a line of the operator's log for people: the message and what it is about. A line that is none of the
-// operator's own, such as one of a panic, stays as it is.
-func readable(line []byte) string {
+// formatLogLine formats a line of the operator's log for people: the message and its keys. It returns a line that is not
+// JSON, such as one of a panic, unchanged.
+func formatLogLine(line []byte) string {
 	var entry map[string]any
 	if json.Unmarshal(line, &entry) != nil || entry["msg"] == nil {
 		return string(line)
@@ -21,15 +21,15 @@ func readable(line []byte) string {
 	}
 	fmt.Fprint(&b, entry["msg"])
 	for _, key := range slices.Sorted(maps.Keys(entry)) {
-		if !overhead(key) {
+		if !isHidden(key) {
 			fmt.Fprintf(&b, " %s=%v", key, entry[key])
 		}
 	}
 	return b.String()
 }
 
-// overhead reports whether a key is only of use in the log itself.
-func overhead(key string) bool {
+// isHidden reports whether a key is useful only in the log file.
+func isHidden(key string) bool {
 	switch key {
 	case "level", "ts", "msg", "logger", "stacktrace", "controller", "reconcileID", "svixID":
 		return true
