@@ -14,6 +14,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 const (
@@ -21,10 +23,26 @@ const (
 	// maxRows is as many as fit into a look. The newest are those that somebody tries something with.
 	maxRows   = 100
 	countRows = `SELECT count(*) FROM users`
-	// listRows gives only columns that both engines give as text.
-	listRows = `SELECT id, email, first_name, last_name, role, coalesce(phone, '') FROM
-		(SELECT * FROM users ORDER BY created_at DESC, id DESC LIMIT $1) AS newest ORDER BY created_at, id`
 )
+
+// listRows selects the columns that both engines return as text: the id and the operator's columns.
+func listRows() string {
+	columns := "id"
+	for _, column := range user.Columns() {
+		columns += ", coalesce(CAST(" + string(column) + " AS text), '')"
+	}
+	return "SELECT " + columns + ` FROM
+		(SELECT * FROM users ORDER BY created_at DESC, id DESC LIMIT $1) AS newest ORDER BY created_at, id`
+}
+
+// rowsHeader names the columns of [listRows].
+func rowsHeader() []string {
+	header := []string{"ID"}
+	for _, column := range user.Columns() {
+		header = append(header, strings.ToUpper(string(column)))
+	}
+	return header
+}
 
 // printRows shows the table as anybody sees it who looks into the database: not through the operator's own code, and
 // without writing.
@@ -40,18 +58,22 @@ func printRows(ctx context.Context, w io.Writer, databaseURL string) error {
 	if err := db.QueryRowContext(ctx, countRows).Scan(&all); err != nil {
 		return fmt.Errorf("counting the rows: %w", err)
 	}
-	rows, err := db.QueryContext(ctx, listRows, maxRows)
+	rows, err := db.QueryContext(ctx, listRows(), maxRows)
 	if err != nil {
 		return fmt.Errorf("reading the users table: %w", err)
 	}
 	defer func() { _ = rows.Close() }() // read to the end below
-	lines := []string{"ID\tEMAIL\tFIRST_NAME\tLAST_NAME\tROLE\tPHONE\n"}
+	header := rowsHeader()
+	lines := []string{strings.Join(header, "\t") + "\n"}
+	texts, targets := make([]string, len(header)), make([]any, len(header))
+	for i := range texts {
+		targets[i] = &texts[i]
+	}
 	for rows.Next() {
-		var id, email, first, last, role, phone string
-		if err := rows.Scan(&id, &email, &first, &last, &role, &phone); err != nil {
+		if err := rows.Scan(targets...); err != nil {
 			return fmt.Errorf("reading a row: %w", err)
 		}
-		lines = append(lines, strings.Join([]string{id, email, first, last, role, phone}, "\t")+"\n")
+		lines = append(lines, strings.Join(texts, "\t")+"\n")
 	}
 	if all > maxRows {
 		lines = append(lines, fmt.Sprintf("(the newest %d of %d rows)\n", maxRows, all))

@@ -1,53 +1,58 @@
 package inspect
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // compare lays the facts side by side.
-func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
-	inClerk, inRow, inStatus := &v1alpha1.Profile{}, &v1alpha1.Profile{}, &v1alpha1.Profile{}
+func (w *Why) compare(mode fituser.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+	var inClerk, inRow, inStatus user.Row
 	if account != nil {
-		inClerk = cmp.Or(mode.Profile(account), inClerk)
+		inClerk = profileRow(mode.Profile(account))
 	}
 	if row != nil {
-		inRow = cmp.Or(mode.Profile(&user.User{
-			Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Phone: row.Phone,
-		}), inRow)
+		shown := row.User()
+		inRow = profileRow(mode.Profile(&shown))
 	}
 	if serving != nil {
-		inStatus = cmp.Or(serving.Status.Profile, inStatus)
+		inStatus = profileRow(serving.Status.Profile)
 	}
 	var wrong []user.Column
 	if account != nil && row != nil {
 		wrong = user.DesiredRow(*account, row.Role).Diff(*row)
 	}
-	for _, f := range []struct {
-		column             user.Column
-		clerk, status, row string
-	}{
-		{user.ColumnEmail, inClerk.Email, inStatus.Email, inRow.Email},
-		{user.ColumnFirstName, inClerk.FirstName, inStatus.FirstName, inRow.FirstName},
-		{user.ColumnLastName, inClerk.LastName, inStatus.LastName, inRow.LastName},
-		{user.ColumnPhone, inClerk.Phone, inStatus.Phone, inRow.Phone},
-	} {
-		field := Field{Name: string(f.column), Owner: "Clerk", Clerk: f.clerk, FitUser: f.status, Row: f.row}
-		if account != nil && serving != nil && f.clerk != f.status {
-			field.Differs = append(field.Differs, controllers.PlaceFitUser)
+	for _, column := range user.Columns() {
+		if column == user.ColumnRole {
+			continue // [roleField] follows
 		}
-		if slices.Contains(wrong, f.column) {
-			field.Differs = append(field.Differs, controllers.PlaceTable)
+		field := Field{
+			Name: string(column), Owner: "Clerk",
+			Clerk: column.Of(&inClerk), FitUser: column.Of(&inStatus), Row: column.Of(&inRow),
+		}
+		if account != nil && serving != nil && field.Clerk != field.FitUser {
+			field.Differs = append(field.Differs, fituser.PlaceFitUser)
+		}
+		if slices.Contains(wrong, column) {
+			field.Differs = append(field.Differs, fituser.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
 	w.Fields = append(w.Fields, roleField(serving, account, row))
+}
+
+// profileRow returns the columns that a profile shows. A column that profiles do not contain is empty: its values are
+// not shown, only that they differ.
+func profileRow(p *v1alpha1.Profile) user.Row {
+	if p == nil {
+		return user.Row{}
+	}
+	return user.Row{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Phone: p.Phone}
 }
 
 // roleField lays the role side by side: as Clerk holds it, as the status says and the manifest demands it, and as the row
@@ -76,13 +81,13 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
 	if plan.Change != user.NoRoleChange {
-		f.Differs = append(f.Differs, controllers.PlaceClerk)
+		f.Differs = append(f.Differs, fituser.PlaceClerk)
 	}
 	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
-		f.Differs = append(f.Differs, controllers.PlaceFitUser)
+		f.Differs = append(f.Differs, fituser.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
-		f.Differs = append(f.Differs, controllers.PlaceTable)
+		f.Differs = append(f.Differs, fituser.PlaceTable)
 	}
 	return f
 }

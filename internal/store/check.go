@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// Check reads the database's catalogs and says whether the table can be used: [*SchemaError] names all that is missing
-// at once, [ErrReadOnly], [ErrForbidden] and [ErrUnavailable] say why that is not known. With [Options.CreateTable] it
-// makes the table where there is none. It alters no table.
+// Check reads the database's catalogs and reports whether the table can be used. [*SchemaError] lists all problems at
+// once; [ErrReadOnly], [ErrForbidden] and [ErrUnavailable] mean that the check could not be completed. With
+// [Options.CreateTable] it creates a missing table. It never alters a table.
 func (db *DB) Check(ctx context.Context) error {
 	db.statements.Store(nil)
-	return db.call(ctx, func(context.Context, *statements) error { return nil })
+	return db.do(ctx, func(context.Context, *statements) error { return nil })
 }
 
-// ready returns the statements for the table as it was checked, and has it checked before the first use. Callers that
-// arrive meanwhile share one check; it goes on when the first of them leaves.
+// ready returns the statements for the checked table, and checks it before the first use. Concurrent callers share one
+// check, which continues when the caller that started it is cancelled.
 func (db *DB) ready(ctx context.Context) (*statements, error) {
 	if ready := db.statements.Load(); ready != nil {
 		return ready, nil
@@ -51,7 +51,7 @@ func (db *DB) check(ctx context.Context) (*statements, error) {
 	return made, nil
 }
 
-func (db *DB) inspectOrCreate(ctx context.Context) (table shape, err error) {
+func (db *DB) inspectOrCreate(ctx context.Context) (table tableSchema, err error) {
 	err = db.inTx(ctx, func(tx *sql.Tx) error {
 		if table, err = db.inspect(ctx, tx); err != nil || table.relation != "" || !db.createTable {
 			return err
@@ -67,62 +67,62 @@ func (db *DB) inspectOrCreate(ctx context.Context) (table shape, err error) {
 	return table, err
 }
 
-// shape is the users table as the catalogs show it.
-type shape struct {
-	// relation is "table", empty when there is none, or what users is instead.
+// tableSchema describes the users table as the catalogs contain it.
+type tableSchema struct {
+	// relation is "table", empty when users does not exist, or the kind of relation that users is.
 	relation  string
 	deletable bool
 	readOnly  bool
-	// place is where a table would be found.
-	place   string
-	columns map[string]column
-	// others are the names of the columns that are not ours, in the table's order.
-	others []string
+	// location is where the database looks for the table.
+	location string
+	columns  map[string]column
+	// foreign are the names of the columns that the operator does not own, in the table's order.
+	foreign []string
 	// emailKeys are the SQL expressions that are unique in the table and depend on email alone, such as lower(email).
 	emailKeys []string
-	// idKey tells that a unique index over id alone can decide an ON CONFLICT (id).
+	// idKey is true when a unique index over id alone can decide an ON CONFLICT (id).
 	idKey bool
 }
 
 type column struct {
-	// kind is one of the kind… constants, or what the engine calls it.
+	// kind is one of the kind… constants, or else the engine's own name.
 	kind, sqlType string
-	// required: NOT NULL without a default.
+	// required is true for NOT NULL without a default.
 	required                           bool
 	selectable, insertable, updateable bool
 }
 
-func (db *DB) inspect(ctx context.Context, tx *sql.Tx) (shape, error) {
-	var table shape
+func (db *DB) inspect(ctx context.Context, tx *sql.Tx) (tableSchema, error) {
+	var table tableSchema
 	relation := tx.QueryRowContext(ctx, db.dialect.relation)
-	if err := relation.Scan(&table.relation, &table.deletable, &table.readOnly, &table.place); err != nil {
-		return shape{}, err
+	if err := relation.Scan(&table.relation, &table.deletable, &table.readOnly, &table.location); err != nil {
+		return tableSchema{}, err
 	}
 	if table.relation != "table" {
 		return table, nil
 	}
 	if err := table.readColumns(ctx, tx, db.dialect.columns); err != nil {
-		return shape{}, err
+		return tableSchema{}, err
 	}
 	err := table.readKeys(ctx, tx, db.dialect.uniques)
 	return table, err
 }
 
-func (t *shape) readColumns(ctx context.Context, tx *sql.Tx, query string) error {
+func (t *tableSchema) readColumns(ctx context.Context, tx *sql.Tx, query string) error {
 	t.columns = map[string]column{}
 	return eachRow(ctx, tx, query, nil, func(rows *sql.Rows) error {
 		var name string
 		var c column
 		err := rows.Scan(&name, &c.kind, &c.sqlType, &c.required, &c.selectable, &c.insertable, &c.updateable)
 		t.columns[name] = c
-		if !slices.Contains(ours(), name) {
-			t.others = append(t.others, name)
+		if !slices.Contains(ownedColumns(), name) {
+			t.foreign = append(t.foreign, name)
 		}
 		return err
 	})
 }
 
-func (t *shape) readKeys(ctx context.Context, tx *sql.Tx, query string) error {
+func (t *tableSchema) readKeys(ctx context.Context, tx *sql.Tx, query string) error {
 	var unknown []string
 	err := eachRow(ctx, tx, query, nil, func(rows *sql.Rows) error {
 		var name, expression string
@@ -146,7 +146,8 @@ func (t *shape) readKeys(ctx context.Context, tx *sql.Tx, query string) error {
 	return err
 }
 
-// dependsOnEmailAlone tries: an expression that needs another column does not compile here.
+// dependsOnEmailAlone evaluates the expression with no other column than email: if it needs another one, the query
+// fails.
 func dependsOnEmailAlone(ctx context.Context, tx *sql.Tx, expression string) bool {
 	of := func(email string) string { return "(SELECT " + expression + " FROM (SELECT '" + email + "' AS email))" }
 	var differs bool

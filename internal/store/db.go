@@ -13,23 +13,25 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Options is what [Open] can be told; the zero value is good.
+// Options configures [Open]. The zero value is usable.
 type Options struct {
-	// CreateTable makes the table where there is none, and the SQLite file too.
+	// CreateTable creates the table, and the SQLite file, where they do not exist.
 	CreateTable bool
 	// Now is the clock for updated_at; nil means [time.Now].
 	Now func() time.Time
-	// MaxConns bounds the connections to PostgreSQL; 0 means 8. SQLite always has one.
+	// MaxConns limits the connections to PostgreSQL; 0 means 8. SQLite always has one.
 	MaxConns int
-	// StatementTimeout bounds every statement and every transaction from its turn on, with the making of a connection, the
-	// check of the table and repetitions; 0 means 10 s. The wait for a turn is bounded by the caller's ctx alone. PostgreSQL
-	// is told it too, so that a statement does not outlive a process that was killed.
+	// StatementTimeout limits every statement and every transaction from the moment that the call has its slot. It
+	// includes connecting, the schema check and retries; 0 means 10 s. Only the caller's ctx limits the wait for a
+	// slot. PostgreSQL gets the same timeout as a setting, so that a statement does not outlive a process that was
+	// killed.
 	StatementTimeout time.Duration
-	// BeforeWrite is asked for every attempt of a write immediately before it can count: before its statement, or before
-	// its transaction's commit. An error keeps the write back, and comes back. Nil allows all.
+	// BeforeWrite runs for every attempt of a write immediately before it can take effect: before its statement, or before
+	// its transaction's commit. If it returns an error, the write does not happen and the call returns the error. Nil
+	// allows all writes.
 	BeforeWrite func() error
-	// DryRun carries out every write in a transaction that is rolled back: the database says what it would say, and nothing
-	// changes. No table is made then.
+	// DryRun executes every write in a transaction that is rolled back: the database answers as for a real write, and
+	// nothing changes. It turns CreateTable off.
 	DryRun bool
 }
 
@@ -49,8 +51,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// DB is the [Store] in one database. Before its first use it checks that the table fits, so a database that is down
-// or not yet migrated when the process starts needs no restart.
+// DB is the [Store] in one database. It checks the table's schema before the first use. So a database that is down or
+// not yet migrated when the process starts does not need a restart.
 type DB struct {
 	pool        *sql.DB
 	dialect     *dialect
@@ -60,16 +62,18 @@ type DB struct {
 	beforeWrite func() error
 	timeout     time.Duration
 	conns       int
-	// turns has a place for each connection. Who waits for one is served in order; the pool itself picks anybody, and
-	// of a hundred who wait for SQLite's one connection somebody would wait too long.
-	turns chan struct{}
+	// slots has an entry for each running call, at most one per connection. Waiting calls get slots in order of
+	// arrival. The pool itself picks a waiting call at random, and of a hundred that wait for SQLite's one connection
+	// some would wait too long.
+	slots chan struct{}
 
-	// statements is what the last check made; nil before one succeeded.
+	// statements is the result of the last successful check; nil before the first.
 	statements atomic.Pointer[statements]
 	checks     singleflight.Group
 }
 
-// Open takes postgres://…, postgresql://… or sqlite:PATH. It does not connect. Its errors hold no part of the URL.
+// Open returns the store of a URL postgres://…, postgresql://… or sqlite:PATH. It does not connect. Its errors do not
+// contain any part of the URL.
 func Open(rawURL string, options Options) (*DB, error) {
 	options = options.withDefaults()
 	dialect, err := dialectOf(rawURL)
@@ -88,7 +92,7 @@ func Open(rawURL string, options Options) (*DB, error) {
 	if dialect.oneConn {
 		db.conns = 1
 	}
-	db.turns = make(chan struct{}, db.conns)
+	db.slots = make(chan struct{}, db.conns)
 	pool.SetMaxOpenConns(db.conns)
 	pool.SetMaxIdleConns(db.conns)
 	pool.SetConnMaxLifetime(dialect.connLifetime)
@@ -108,47 +112,49 @@ func dialectOf(rawURL string) (*dialect, error) {
 	}
 }
 
-// Close ends all connections. Calls that come later fail with [ErrUnavailable].
+// Close closes all connections. Later calls return [ErrUnavailable].
 func (db *DB) Close() error { return db.pool.Close() }
 
-// call does work within the time limit, again where the database asks for it, and classifies what it returns.
-func (db *DB) call(parent context.Context, work func(context.Context, *statements) error) error {
+// do runs work in a slot and within the time limit, retries it where that helps, and classifies its error.
+func (db *DB) do(parent context.Context, work func(context.Context, *statements) error) error {
 	select {
-	case db.turns <- struct{}{}:
-		defer func() { <-db.turns }()
+	case db.slots <- struct{}{}:
+		defer func() { <-db.slots }()
 	case <-parent.Done():
 		return parent.Err()
 	}
 	ctx, cancel := context.WithTimeout(parent, db.timeout)
 	defer cancel()
-	err := db.untilDone(ctx, work)
+	err := db.withRetry(ctx, work)
 	if parent.Err() != nil && errors.Is(err, ErrUnavailable) {
 		return parent.Err()
 	}
 	return err
 }
 
-func (db *DB) untilDone(ctx context.Context, work func(context.Context, *statements) error) error {
+// withRetry runs attempts until one succeeds, the error does not allow a retry, or the time is over.
+func (db *DB) withRetry(ctx context.Context, work func(context.Context, *statements) error) error {
 	rechecked := false
 	for {
-		err := db.once(ctx, work)
+		err := db.attempt(ctx, work)
 		var refusal *Error
 		switch {
 		case !errors.As(err, &refusal):
 			return err
 		case errors.Is(refusal, errStale) && !rechecked:
-			// The table was altered since the check. Another check makes statements that fit, or says all that is wrong.
+			// The table was altered since the check. A new check returns statements that fit, or all problems.
 			db.statements.Store(nil)
 			rechecked = true
 		case errors.Is(refusal, errStale):
-			return &SchemaError{Problems: []string{"a statement names what the database does not have (" + refusal.Code + ")"}}
-		case !refusal.retry || !pause(ctx):
+			return &SchemaError{Problems: []string{"a statement refers to something that the database does not have (" + refusal.Code + ")"}}
+		case !refusal.retry || !backoff(ctx):
 			return err
 		}
 	}
 }
 
-func (db *DB) once(ctx context.Context, work func(context.Context, *statements) error) error {
+// attempt runs work once, with the statements of the checked table.
+func (db *DB) attempt(ctx context.Context, work func(context.Context, *statements) error) error {
 	ready, err := db.ready(ctx)
 	if err == nil {
 		err = work(ctx, ready)
@@ -160,17 +166,17 @@ func (db *DB) once(ctx context.Context, work func(context.Context, *statements) 
 	return err
 }
 
-// dropIdle makes the next calls connect anew: after a failover the old connections lead to the standby, and after a
-// restored backup to a file that was replaced.
+// dropIdle closes idle connections so that the next calls reconnect. After a failover the old connections lead to the
+// standby, and after a restored backup to a file that was replaced.
 func (db *DB) dropIdle() {
 	db.pool.SetMaxIdleConns(0)
 	db.pool.SetMaxIdleConns(db.conns)
 }
 
-// pause keeps two transactions that were in each other's way from meeting again at once. It reports whether there is
-// time left.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(5*time.Millisecond + rand.N(45*time.Millisecond)) //nolint:gosec // nobody gains by guessing it
+// backoff waits a random time, so that two transactions that blocked each other do not collide again. It returns false
+// when ctx ends first.
+func backoff(ctx context.Context) bool {
+	timer := time.NewTimer(5*time.Millisecond + rand.N(45*time.Millisecond)) //nolint:gosec // the delay is not a secret
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -180,10 +186,10 @@ func pause(ctx context.Context) bool {
 	}
 }
 
-// exec carries out one writing statement.
+// exec executes one writing statement.
 func (db *DB) exec(ctx context.Context, statement string, values ...any) (affected int64, err error) {
 	if !db.dryRun {
-		if err := db.mayWrite(); err != nil {
+		if err := db.checkFence(); err != nil {
 			return 0, err
 		}
 		return exec(ctx, db.pool, statement, values)
@@ -195,10 +201,10 @@ func (db *DB) exec(ctx context.Context, statement string, values ...any) (affect
 	return affected, err
 }
 
-// mayWrite asks whether a write may count now.
-func (db *DB) mayWrite() error {
+// checkFence returns an error when [Options.BeforeWrite] forbids the write.
+func (db *DB) checkFence() error {
 	if err := db.beforeWrite(); err != nil {
-		return fmt.Errorf("%w: %w", errHeldBack, err)
+		return fmt.Errorf("%w: %w", errFenced, err)
 	}
 	return nil
 }
@@ -215,13 +221,13 @@ func exec(ctx context.Context, on executor, statement string, values []any) (aff
 	return result.RowsAffected()
 }
 
-// inTx runs work in a transaction that is committed only if work succeeds, and in a dry run never.
+// inTx runs work in a transaction. It commits if work succeeds, except in a dry run.
 func (db *DB) inTx(ctx context.Context, work func(*sql.Tx) error) error {
 	tx, err := db.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = tx.Rollback() }() // no effect after a commit
 	if err := work(tx); err != nil {
 		return err
 	}

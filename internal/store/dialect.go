@@ -5,37 +5,38 @@ import (
 	"time"
 )
 
-// dialect is all that differs between the engines. Everything else, every statement included, is the same for both.
+// dialect contains the differences between the engines. All other code, statements included, is the same for both.
 type dialect struct {
-	// open makes a pool that has not connected yet.
+	// open returns a pool that has not connected yet.
 	open func(rawURL string, options Options) (*sql.DB, error)
-	// exposed is what [Exposed] says; nil where nothing leaves this machine.
-	exposed func(rawURL string) bool
-	// classify is nil for errors that do not come from the engine.
+	// insecure implements [InsecureTransport]; nil for an engine that uses no network.
+	insecure func(rawURL string) bool
+	// classify returns nil for errors that do not come from the engine.
 	classify func(error) *Error
-	// oneConn: the engine has one writer anyway, and a second connection of our own would only be in its way.
+	// oneConn limits the pool to one connection: the engine has one writer, and a second connection would only block it.
 	oneConn bool
-	// connLifetime bounds how long a connection may lead to where the address or the path no longer leads.
+	// connLifetime limits how long a connection may lead to a server or file that the URL no longer leads to.
 	connLifetime time.Duration
 	// lockRows ends a SELECT whose rows the transaction is going to change.
 	lockRows string
-	// create makes the table, by whomever and however often it is run at the same time.
+	// create creates the table. It may run many times and concurrently.
 	create []string
 
-	// The kinds of column that serve for a text and for the role; clocks has those that serve for a time.
+	// textKinds and roleKinds are the kinds of column that can hold a text and the role. clocks has the kinds that can
+	// hold a time.
 	textKinds, roleKinds []string
 	clocks               map[string]clock
 
-	// The catalogs, in one shape for both engines; see [shape].
+	// The queries of the catalogs return the same columns on both engines; see [tableSchema].
 	relation, columns, uniques string
 }
 
-// clock is how a column of some kind holds a time: SQL from and to milliseconds since 1970, with %s for the value.
+// clock is how a kind of column holds a time: SQL from and to milliseconds since 1970, with %s for the value.
 type clock struct {
 	write, read string
 }
 
-// What a column is, as the catalogs of both engines say it.
+// The kinds of a column, as the catalog queries of both engines name them.
 const (
 	kindText        = "text"
 	kindCitext      = "citext"
@@ -45,7 +46,7 @@ const (
 	kindTimestamptz = "timestamptz"
 )
 
-// unixSeconds is what Drizzle's integer timestamps hold.
+// unixSeconds is the format of Drizzle's integer timestamps.
 func unixSeconds() clock {
 	return clock{write: "CAST(%s AS bigint) / 1000", read: "CAST(%s AS bigint) * 1000"}
 }

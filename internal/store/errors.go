@@ -13,51 +13,51 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// What can be wrong, by who has to do something about it. All but [ErrNotFound] and [ErrConflict] come as an [*Error]
-// that also carries the driver's code.
+// The classes of errors. They differ in what has to change before a retry can succeed. All except [ErrNotFound] and
+// [ErrConflict] are wrapped in an [*Error] that has the driver's code.
 var (
-	// ErrNotFound says that there is no row with this id.
+	// ErrNotFound means that no row has this id.
 	ErrNotFound = errors.New("the users table has no such row")
-	// ErrConflict says that a row is no longer as the caller read it: read again, decide again.
-	ErrConflict = errors.New("the row was changed by somebody else meanwhile")
+	// ErrConflict means that a row is not as the caller read it. The caller must read it again and decide again.
+	ErrConflict = errors.New("the row was changed concurrently")
 
-	// ErrInvalidData says that the database cannot hold one of this row's values. Only another value helps.
+	// ErrInvalidData means that the database cannot hold one of this row's values. A retry with the same value fails.
 	ErrInvalidData = errors.New("the database cannot hold a value of this row")
-	// ErrRowInUse says that other rows refer to the row, or that a trigger of the application keeps it.
+	// ErrRowInUse means that other rows refer to the row, or that a trigger of the application refused the deletion.
 	ErrRowInUse = errors.New("the application's schema keeps this row: other rows refer to it")
 
-	// ErrUnavailable says that the database did not answer, or not in time, or asked to try again later. Whether a
-	// write took place is not known; all calls may be repeated.
+	// ErrUnavailable means that the database did not answer in time or asked to retry later. A write may or may not have
+	// taken effect; all calls may be repeated.
 	ErrUnavailable = errors.New("the database is unavailable")
-	// ErrReadOnly says that the database takes no writes, such as a standby after a failover. The next call connects
-	// anew.
+	// ErrReadOnly means that the database accepts no writes, such as a standby after a failover. The next call uses a new
+	// connection.
 	ErrReadOnly = errors.New("the database is read-only")
-	// ErrForbidden says that the database refuses the login, or refuses the statement to it.
+	// ErrForbidden means that the database refuses the login, or that the login lacks the privilege for the statement.
 	ErrForbidden = errors.New("the database refuses access")
-	// ErrStorage says that the disk is full or broken, or that the file is no database.
+	// ErrStorage means that the disk is full or broken, or that the file is not a database.
 	ErrStorage = errors.New("the database's storage is full or damaged")
 
-	// errHeldBack says that [Options.BeforeWrite] forbade a write. What that said comes with it.
-	errHeldBack = errors.New("held back")
+	// errFenced means that [Options.BeforeWrite] forbade a write. It wraps the error of BeforeWrite.
+	errFenced = errors.New("writes are fenced")
 
-	// These never leave the package: what they mean depends on the statement, and on another look at the catalogs.
+	// These never leave the package: their meaning depends on the statement and on a new check of the schema.
 	errUnique  = errors.New("a unique index refuses the row")
 	errRefused = errors.New("a foreign key or trigger refuses the statement")
-	errStale   = errors.New("the database does not know what the statement names")
+	errStale   = errors.New("the statement refers to something that the database does not have")
 )
 
-// Error is a database's refusal, reduced to what holds no value of a row.
+// Error is a database's refusal without any value of a row.
 type Error struct {
 	// Class is one of the Err… variables.
 	Class error
-	// Code is the driver's own: "SQLSTATE 23514", "SQLite code 275". Empty when no database answered.
+	// Code is the driver's code: "SQLSTATE 23514", "SQLite code 275". It is empty when no database answered.
 	Code string
-	// Name is the constraint or column that the database names; often empty.
+	// Name is the constraint or column that the database reports; often empty.
 	Name string
-	// Cause is what happened in place of an answer, such as "connection refused".
+	// Cause describes the failure, such as "connection refused".
 	Cause string
 
-	// retry says that the same statement or transaction is expected to succeed if it is simply repeated.
+	// retry is true when the same statement or transaction is expected to succeed on a retry.
 	retry bool
 }
 
@@ -81,19 +81,18 @@ func (e *Error) Error() string {
 // Unwrap returns the class.
 func (e *Error) Unwrap() error { return e.Class }
 
-// as returns the same refusal in another class.
+// as returns the same refusal with another class.
 func (e *Error) as(class error) *Error {
 	same := *e
 	same.Class = class
 	return &same
 }
 
-// EmailTakenError says that an address is held by a row that was no part of the call.
+// EmailTakenError means that a row outside the call holds an address.
 type EmailTakenError struct {
-	// ID is the user, of the call, who wants the address.
+	// ID is the user in the call whose address it should be.
 	ID user.ID
-	// Holder is the id of the row that holds it, as it stands in the table: the application's own rows may have ids
-	// that are not Clerk's.
+	// Holder is the id of the row that holds the address. The application's own rows may have ids that are not Clerk's.
 	Holder user.ID
 }
 
@@ -101,8 +100,8 @@ func (e *EmailTakenError) Error() string {
 	return fmt.Sprintf("the e-mail address of %s is held by the row %s", e.ID, e.Holder)
 }
 
-// SchemaError says why the table cannot be used: all reasons at once, each a clause that names the thing and what is
-// wanted instead.
+// SchemaError lists all reasons why the table cannot be used. Each names the table's property and what is required
+// instead.
 type SchemaError struct {
 	Problems []string
 }
@@ -111,14 +110,14 @@ func (e *SchemaError) Error() string {
 	return "the users table cannot be used: " + strings.Join(e.Problems, "; ")
 }
 
-// classify turns what database/sql or a driver returned into the package's errors. Nothing of err's text is kept.
+// classify converts an error of database/sql or a driver into the package's errors. It keeps no text of err.
 func (db *DB) classify(err error) error {
 	var taken *EmailTakenError
 	var schema *SchemaError
-	var ours *Error
+	var classified *Error
 	switch {
-	case err == nil, errors.As(err, &taken), errors.As(err, &schema), errors.As(err, &ours),
-		errors.Is(err, ErrConflict), errors.Is(err, errRehearsed), errors.Is(err, errHeldBack):
+	case err == nil, errors.As(err, &taken), errors.As(err, &schema), errors.As(err, &classified),
+		errors.Is(err, ErrConflict), errors.Is(err, errProbe), errors.Is(err, errFenced):
 		return err
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
@@ -131,8 +130,8 @@ func (db *DB) classify(err error) error {
 	return &Error{Class: ErrUnavailable, Cause: networkCause(err)}
 }
 
-// networkCause says why there was no answer in words that are the same at the next attempt: addresses and ports would
-// make a status change with every retry.
+// networkCause returns why the database did not answer. The text is the same for every retry: addresses and ports would
+// change the status each time.
 func networkCause(err error) string {
 	var number syscall.Errno
 	var lookup *net.DNSError

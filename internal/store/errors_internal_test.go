@@ -17,7 +17,7 @@ import (
 	codes "modernc.org/sqlite/lib"
 )
 
-func TestPostgresCodes(t *testing.T) {
+func TestClassifyPostgres_Codes(t *testing.T) {
 	t.Parallel()
 	for class, codes := range map[error][]string{
 		errUnique:      {"23505"},
@@ -41,7 +41,7 @@ func TestPostgresCodes(t *testing.T) {
 	}
 }
 
-func TestSQLiteCodes(t *testing.T) {
+func TestSQLiteRefusal_Codes(t *testing.T) {
 	t.Parallel()
 	for class, codes := range map[error][]int{
 		errUnique:  {codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_PRIMARYKEY},
@@ -69,7 +69,7 @@ func TestSQLiteCodes(t *testing.T) {
 	}
 }
 
-func TestNetworkCauseIsStable(t *testing.T) {
+func TestNetworkCause_IsStable(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error {
 		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 54321}, Err: err}
@@ -93,7 +93,7 @@ func (timeout) Error() string   { return "canary" }
 func (timeout) Timeout() bool   { return true }
 func (timeout) Temporary() bool { return true }
 
-func TestErrorTexts(t *testing.T) {
+func TestClassify_ErrorTexts(t *testing.T) {
 	t.Parallel()
 	db := &DB{dialect: postgres(), timeout: 10 * time.Second}
 	for want, err := range map[string]error{
@@ -110,24 +110,24 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// Whatever a database says, there is a class for it, and nothing of what it says about the row is repeated.
-func FuzzPostgresRefusals(f *testing.F) {
+// Every answer of the database has a class, and the error repeats no text about the row.
+func FuzzClassify_Postgres(f *testing.F) {
 	for _, code := range []string{"", "?", "23505", "40P01", "25006", "99999", "22021", "\x00\x00\x00\x00\x00", "23"} {
 		f.Add(code, "Key (email)=(jane@example.com) already exists.", "users_email_unique")
 	}
 	db := &DB{dialect: postgres(), timeout: time.Second}
-	f.Fuzz(func(t *testing.T, code, said, constraint string) {
+	f.Fuzz(func(t *testing.T, code, text, constraint string) {
 		err := db.classify(fmt.Errorf("wrapped: %w", &pgconn.PgError{
-			Code: code, Message: said, Detail: said, Hint: said, Where: said, ConstraintName: constraint,
+			Code: code, Message: text, Detail: text, Hint: text, Where: text, ConstraintName: constraint,
 		}))
 		checkRefusal(t, err)
-		if len(said) > 20 && !strings.Contains(code+constraint, said) && strings.Contains(err.Error(), said) {
-			t.Errorf("%v repeats %q", err, said)
+		if len(text) > 20 && !strings.Contains(code+constraint, text) && strings.Contains(err.Error(), text) {
+			t.Errorf("%v repeats %q", err, text)
 		}
 	})
 }
 
-func FuzzSQLiteRefusals(f *testing.F) {
+func FuzzSQLiteRefusal(f *testing.F) {
 	for _, code := range []int{0, -1, codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_BUSY_SNAPSHOT, codes.SQLITE_FULL, 1 << 40} {
 		f.Add(code)
 	}
@@ -147,9 +147,9 @@ func checkRefusal(t *testing.T, err error) {
 		ErrInvalidData, ErrUnavailable, ErrReadOnly, ErrForbidden, ErrStorage, errUnique, errRefused, errStale,
 	}
 	if !slices.Contains(classes, refusal.Class) {
-		t.Errorf("%v is of the class %v", err, refusal.Class)
+		t.Errorf("%v has the class %v", err, refusal.Class)
 	}
 	if refusal.retry && !errors.Is(refusal, ErrUnavailable) {
-		t.Errorf("%v would be tried again at once", err)
+		t.Errorf("%v would be retried immediately", err)
 	}
 }

@@ -6,15 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Counted is s, with every call counted and timed.
-func Counted(s Store, registerer prometheus.Registerer) Store {
-	return counted{s, newMetrics(registerer)}
-}
-
+// metrics counts and times the calls of [Instrumented].
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -24,29 +18,29 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fituser_table_requests_total",
-			Help: "Calls for rows of the users table, by operation and what became of them.",
+			Help: "Calls to the users table, by operation and outcome.",
 		}, []string{"operation", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "fituser_table_request_duration_seconds",
-			Help: "Seconds that a call for rows took, the wait for a connection and repetitions included, by operation.",
-			// A call is given up after ten seconds from its turn on.
+			Help: "Duration of calls to the users table, including the wait for a connection and retries, by operation.",
+			// StatementTimeout ends a call ten seconds after it has its slot.
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}, []string{"operation"}),
 	}
 	for _, o := range []operation{opGet, opScan, opPut, opDelete} {
 		m.seconds.WithLabelValues(string(o))
-		// Those that the alert is about begin with 0: a counter that appears with its first event shows no increase.
-		for _, begun := range []outcome{
+		// The outcomes of the alert start at 0: a counter that appears with its first event shows no increase.
+		for _, initial := range []outcome{
 			outcomeOK, outcomeUnavailable, outcomeReadOnly, outcomeRefused, outcomeStorage, outcomeMismatch,
 		} {
-			m.requests.WithLabelValues(string(o), string(begun))
+			m.requests.WithLabelValues(string(o), string(initial))
 		}
 	}
 	registerer.MustRegister(m.requests, m.seconds)
 	return m
 }
 
-// operation and outcome are the labels' closed sets. A name once published stays.
+// operation and outcome are the values of the labels. Published values do not change.
 type (
 	operation string
 	outcome   string
@@ -66,12 +60,12 @@ const (
 	outcomeEmailTaken outcome = "email_taken"
 	outcomeRowInUse   outcome = "row_in_use"
 	outcomeInvalid    outcome = "invalid_data"
-	outcomeCancelled  outcome = "cancelled" // the caller did not wait, or held the write back
+	outcomeCancelled  outcome = "cancelled" // the caller gave up, or BeforeWrite forbade the write
 
-	// What is wrong with the database or the table, whoever is asked for.
+	// Failures of the database or the table, independent of the row.
 	outcomeUnavailable outcome = "unavailable"
 	outcomeReadOnly    outcome = "read_only"
-	outcomeRefused     outcome = "refused" // the login, or the statement to it
+	outcomeRefused     outcome = "refused" // the login, or its privileges
 	outcomeStorage     outcome = "storage"
 	outcomeMismatch    outcome = "mismatch" // the table does not fit
 )
@@ -93,7 +87,7 @@ func outcomeOf(err error) outcome {
 	}{
 		{ErrNotFound, outcomeNotFound}, {ErrConflict, outcomeConflict}, {ErrRowInUse, outcomeRowInUse}, {ErrInvalidData, outcomeInvalid},
 		{ErrReadOnly, outcomeReadOnly}, {ErrForbidden, outcomeRefused}, {ErrStorage, outcomeStorage},
-		{context.Canceled, outcomeCancelled}, {context.DeadlineExceeded, outcomeCancelled}, {errHeldBack, outcomeCancelled},
+		{context.Canceled, outcomeCancelled}, {context.DeadlineExceeded, outcomeCancelled}, {errFenced, outcomeCancelled},
 	} {
 		if errors.Is(err, known.class) {
 			return known.outcome
@@ -105,44 +99,4 @@ func outcomeOf(err error) outcome {
 func (m *metrics) observe(o operation, since time.Time, err error) {
 	m.requests.WithLabelValues(string(o), string(outcomeOf(err))).Inc()
 	m.seconds.WithLabelValues(string(o)).Observe(time.Since(since).Seconds())
-}
-
-// counted is a [Store] whose calls are counted.
-type counted struct {
-	store   Store
-	metrics *metrics
-}
-
-var _ Store = counted{}
-
-// Get implements [Store].
-func (c counted) Get(ctx context.Context, id user.ID) (user.Row, error) {
-	began := time.Now()
-	row, err := c.store.Get(ctx, id)
-	c.metrics.observe(opGet, began, err)
-	return row, err
-}
-
-// Scan implements [Store].
-func (c counted) Scan(ctx context.Context, after user.ID, limit int) ([]user.Row, error) {
-	began := time.Now()
-	rows, err := c.store.Scan(ctx, after, limit)
-	c.metrics.observe(opScan, began, err)
-	return rows, err
-}
-
-// Put implements [Store].
-func (c counted) Put(ctx context.Context, row user.Row, moves []Move) error {
-	began := time.Now()
-	err := c.store.Put(ctx, row, moves)
-	c.metrics.observe(opPut, began, err)
-	return err
-}
-
-// Delete implements [Store].
-func (c counted) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
-	began := time.Now()
-	removed, err = c.store.Delete(ctx, id)
-	c.metrics.observe(opDelete, began, err)
-	return removed, err
 }

@@ -4,26 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestCallsAreCountedByOperationAndOutcome(t *testing.T) {
+func TestInstrumented_CountsByOperationAndOutcome(t *testing.T) {
 	t.Parallel()
 	db, err := store.Open(storetest.SQLite(t), store.Options{CreateTable: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	table := store.Counted(db, registry)
-	put := func(id user.ID, email string) { // what matters here is what was counted
+	table := store.Instrumented(db, registry, noop.NewTracerProvider().Tracer(""))
+	put := func(id user.ID, email string) { // the test checks only the counters
 		_ = table.Put(t.Context(), user.Row{ID: id, Email: email, Role: user.Client}, nil)
 	}
 	get := func(ctx context.Context, id user.ID) { _, _ = table.Get(ctx, id) }
@@ -36,9 +40,9 @@ func TestCallsAreCountedByOperationAndOutcome(t *testing.T) {
 	_, _ = table.Scan(t.Context(), "", 10)
 	_, _ = table.Delete(t.Context(), "user_jane")
 	_, _ = table.Delete(t.Context(), "user_jane")
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	get(gone, "user_jane")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	get(cancelled, "user_jane")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -54,31 +58,31 @@ func TestCallsAreCountedByOperationAndOutcome(t *testing.T) {
 	}
 }
 
-// failing is a table whose every call fails in the same way.
-type failing struct {
-	store.Store
-	err error
-}
+// failing is a Store whose calls all return err.
+type failing struct{ err error }
 
-func (f failing) Get(context.Context, user.ID) (user.Row, error) { return user.Row{}, f.err }
+func (f failing) Get(context.Context, user.ID) (user.Row, error)         { return user.Row{}, f.err }
+func (f failing) Scan(context.Context, user.ID, int) ([]user.Row, error) { return nil, f.err }
+func (f failing) Put(context.Context, user.Row, []store.Move) error      { return f.err }
+func (f failing) Delete(context.Context, user.ID) (bool, error)          { return false, f.err }
 
-// A write that the operator itself holds back says nothing of the database: nobody is to be called for it.
-func TestAWriteThatIsHeldBackIsNoFailureOfTheDatabase(t *testing.T) {
+// A fenced write is not a failure of the database and must not raise its alert.
+func TestInstrumented_FencedWriteCountsAsCancelled(t *testing.T) {
 	t.Parallel()
-	forbid := func() error { return errors.New("not any more") }
+	forbid := func() error { return errors.New("writes are not allowed") }
 	db, err := store.Open(storetest.SQLite(t), store.Options{BeforeWrite: forbid})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
 	registry := prometheus.NewRegistry()
-	_, err = store.Counted(db, registry).Delete(t.Context(), "user_jane")
+	_, err = store.Instrumented(db, registry, noop.NewTracerProvider().Tracer("")).Delete(t.Context(), "user_jane")
 	if diff := cmp.Diff(map[call]float64{{"delete", "cancelled"}: 1}, calls(t, registry)); diff != "" {
 		t.Errorf("%v is counted as (-want +got):\n%s", err, diff)
 	}
 }
 
-func TestEveryFailureHasItsOutcome(t *testing.T) {
+func TestInstrumented_OutcomeOfEveryError(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
 		"ok": nil, "not_found": store.ErrNotFound, "conflict": store.ErrConflict, "email_taken": &store.EmailTakenError{},
@@ -91,16 +95,41 @@ func TestEveryFailureHasItsOutcome(t *testing.T) {
 		if err != nil {
 			err = fmt.Errorf("reading row of user_jane: %w", err)
 		}
-		_, _ = store.Counted(failing{err: err}, registry).Get(t.Context(), "user_jane")
+		_, _ = store.Instrumented(failing{err: err}, registry, noop.NewTracerProvider().Tracer("")).Get(t.Context(), "user_jane")
 		if diff := cmp.Diff(map[call]float64{{"get", want}: 1}, calls(t, registry)); diff != "" {
 			t.Errorf("%v is counted as another outcome (-want +got):\n%s", err, diff)
 		}
 	}
 }
 
+// A driver's text does not belong into a trace, and a missing row is a normal answer.
+func TestInstrumented_RecordsSpans(t *testing.T) {
+	t.Parallel()
+	recorder := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("")
+	for _, err := range []error{nil, store.ErrNotFound, &store.Error{Class: store.ErrStorage, Cause: "canary"}} {
+		table := store.Instrumented(failing{err: err}, prometheus.NewRegistry(), tracer)
+		_, _ = table.Get(t.Context(), "user_jane")
+		_, _ = table.Scan(t.Context(), "", 1)
+		_ = table.Put(t.Context(), user.Row{}, nil)
+		_, _ = table.Delete(t.Context(), "user_jane")
+	}
+	var got []string
+	for _, span := range recorder.Ended() {
+		got = append(got, strings.TrimSpace(span.Name()+" "+span.Status().Description))
+	}
+	want := []string{
+		"row: read", "row: write", "row: delete", "row: read", "row: write", "row: delete",
+		"row: read failed", "row: write failed", "row: delete failed",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+}
+
 type call struct{ operation, outcome string }
 
-// calls are the calls counted, by label, with every call in the histogram as well.
+// calls returns the counted calls by label. It fails unless the histogram has the same number of calls.
 func calls(t *testing.T, registry *prometheus.Registry) map[call]float64 {
 	t.Helper()
 	families, err := registry.Gather()
@@ -121,9 +150,9 @@ func calls(t *testing.T, registry *prometheus.Registry) map[call]float64 {
 	for c, n := range counts {
 		timed[c.operation] -= n
 	}
-	for operation, left := range timed {
-		if left != 0 {
-			t.Errorf("%s: calls timed less calls counted: %v", operation, left)
+	for operation, difference := range timed {
+		if difference != 0 {
+			t.Errorf("%s: timed calls minus counted calls: %v", operation, difference)
 		}
 	}
 	return counts

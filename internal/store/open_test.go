@@ -11,26 +11,26 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
-func TestOpenRefusesWithoutRepeating(t *testing.T) {
+func TestOpen_ErrorDoesNotRepeatTheURL(t *testing.T) {
 	t.Parallel()
 	for name, databaseURL := range map[string]string{
-		"nothing":                       "",
-		"another engine":                "mysql://user:canary@host/db",
-		"no scheme":                     "canary",
-		"a password with a slash":       "postgres://user:canary/canary@host/db",
-		"a password with a hash":        "postgres://user:#canary@host/db",
-		"a port that is none":           "postgres://user:canary@host:canary/db",
-		"broken escapes":                "postgres://user:canary%zz@host/db",
-		"a setting that is none":        "postgres://user:canary@host/db?sslmode=canary",
-		"a file that is not there":      "postgres://user@host/db?sslrootcert=/canary",
-		"no path":                       "sqlite:",
-		"no file":                       "sqlite::memory:",
-		"a path and what is not a path": "sqlite:canary.sqlite?mode=ro",
+		"empty":                   "",
+		"another engine":          "mysql://user:canary@host/db",
+		"no scheme":               "canary",
+		"a password with a slash": "postgres://user:canary/canary@host/db",
+		"a password with a hash":  "postgres://user:#canary@host/db",
+		"an invalid port":         "postgres://user:canary@host:canary/db",
+		"invalid escapes":         "postgres://user:canary%zz@host/db",
+		"an invalid setting":      "postgres://user:canary@host/db?sslmode=canary",
+		"a missing file":          "postgres://user@host/db?sslrootcert=/canary",
+		"no path":                 "sqlite:",
+		"no file":                 "sqlite::memory:",
+		"a path with parameters":  "sqlite:canary.sqlite?mode=ro",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := store.Open(databaseURL, store.Options{})
 			if err == nil {
-				t.Fatal("it was accepted")
+				t.Fatal("Open accepted the URL")
 			}
 			if strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "host/db") {
 				t.Errorf("the error repeats the URL: %v", err)
@@ -39,17 +39,17 @@ func TestOpenRefusesWithoutRepeating(t *testing.T) {
 	}
 }
 
-func TestOpenDoesNotConnect(t *testing.T) {
+func TestOpen_DoesNotConnect(t *testing.T) {
 	t.Parallel()
 	for _, databaseURL := range []string{
 		"postgres://nowhere.invalid/db", "postgresql://nowhere.invalid/db", "sqlite:/nowhere/app.sqlite",
 	} {
 		db := open(t, databaseURL, store.Options{})
-		wants(t, db.Check(t.Context()), store.ErrUnavailable)
+		wantError(t, db.Check(t.Context()), store.ErrUnavailable)
 	}
 }
 
-func TestExposed(t *testing.T) {
+func TestInsecureTransport(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -72,7 +72,7 @@ func TestExposed(t *testing.T) {
 		"postgres://db/app?sslmode=verify-ca&sslrootcert=" + authority: false,
 		"mysql://db/app":                                               false,
 	} {
-		if got := store.Exposed(databaseURL); got != want {
+		if got := store.InsecureTransport(databaseURL); got != want {
 			t.Errorf("%s: %v", databaseURL, got)
 		}
 	}

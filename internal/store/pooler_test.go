@@ -14,13 +14,14 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// pooler stands between the store and PostgreSQL as PgBouncer does: it looks at the start-up message, and what follows
-// it passes on.
+// pooler is a proxy in front of PostgreSQL, as PgBouncer is: it reads the start-up message and forwards everything
+// after it.
 type pooler struct {
 	socket string
-	// strict refuses settings at start-up, as PgBouncer does with all that it does not know.
+	// strict refuses settings at start-up, as PgBouncer does with unknown ones.
 	strict bool
 
 	mu      sync.Mutex
@@ -57,7 +58,7 @@ func (p *pooler) serve(client net.Conn) {
 	message, err := backend.ReceiveStartupMessage()
 	startup, is := message.(*pgproto3.StartupMessage)
 	if err != nil || !is {
-		_ = client.Close() // a request to cancel, which would have to find its way to the right server
+		_ = client.Close() // a cancel request, which this proxy cannot route
 		return
 	}
 	if _, set := startup.Parameters["statement_timeout"]; set && p.strict {
@@ -69,23 +70,23 @@ func (p *pooler) serve(client net.Conn) {
 		return
 	}
 	if server, err := net.Dial("unix", p.socket); err == nil {
-		p.pass(startup, client, server)
+		p.forward(startup, client, server)
 	}
 }
 
-func (p *pooler) pass(startup *pgproto3.StartupMessage, client, server net.Conn) {
+func (p *pooler) forward(startup *pgproto3.StartupMessage, client, server net.Conn) {
 	p.mu.Lock()
 	p.clients = append(p.clients, client)
 	p.mu.Unlock()
 	if hello, err := startup.Encode(nil); err == nil {
 		_, _ = server.Write(hello)
 	}
-	go func() { _, _ = io.Copy(server, client) }() // does not close: the server does not learn that the client is gone
+	go func() { _, _ = io.Copy(server, client) }() // keeps the server connection open when the client disconnects
 	_, _ = io.Copy(client, server)
 }
 
-// lose breaks the connections to the clients, and tells the server nothing.
-func (p *pooler) lose() {
+// disconnect closes the connections to the clients and keeps those to the server.
+func (p *pooler) disconnect() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, client := range p.clients {
@@ -93,7 +94,7 @@ func (p *pooler) lose() {
 	}
 }
 
-func TestPostgresBehindAPoolerThatRefusesSettings(t *testing.T) {
+func TestPostgres_PoolerThatRefusesSettings(t *testing.T) {
 	t.Parallel()
 	behind := (&pooler{strict: true}).listen(t, server.URL(t))
 	db := open(t, behind, store.Options{})
@@ -107,26 +108,26 @@ func TestPostgresBehindAPoolerThatRefusesSettings(t *testing.T) {
 	}
 }
 
-// A write that waits in the server while its process is gone must not come through when the way is free.
-func TestPostgresEndsAStatementWhoseProcessIsGone(t *testing.T) {
+// A write that waits for a lock while its process dies must not take effect when the lock is released.
+func TestPostgres_EndsTheStatementOfADeadProcess(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)
 	put(t, open(t, databaseURL, store.Options{}), jane())
 	release := raw.Lock("user_jane")
 
-	var lossy pooler
-	db := open(t, lossy.listen(t, databaseURL), store.Options{StatementTimeout: time.Second})
+	var proxy pooler
+	db := open(t, proxy.listen(t, databaseURL), store.Options{StatementTimeout: time.Second})
 	late := jane()
 	late.FirstName = "Late"
 	answered := make(chan error)
 	go func() { answered <- db.Put(t.Context(), late, nil) }()
-	eventually(t, func() bool { return sessions(raw, "wait_event_type = 'Lock'") == 1 })
-	lossy.lose()
-	wants(t, <-answered, store.ErrUnavailable)
-	eventually(t, func() bool { return sessions(raw, "state = 'active'") == 0 })
+	eventually.Holds(t, "the store waits for a lock", func() bool { return sessions(raw, "wait_event_type = 'Lock'") == 1 })
+	proxy.disconnect()
+	wantError(t, <-answered, store.ErrUnavailable)
+	eventually.Holds(t, "the server ended the statement", func() bool { return sessions(raw, "state = 'active'") == 0 })
 	release()
 	if got := raw.Column("user_jane", "first_name"); got != "Jane" {
-		t.Errorf("first_name is %v: the write came through", got)
+		t.Errorf("first_name is %v: the write took effect", got)
 	}
 }

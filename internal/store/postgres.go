@@ -15,12 +15,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// postgres goes through database/sql like SQLite does, so that both engines share one implementation; pgx is the
-// maintained driver and reports SQLSTATE, constraint and column apart from the text.
+// postgres uses database/sql as SQLite does, so that both engines share one implementation. Its driver pgx is
+// maintained and reports SQLSTATE, constraint and column separately from the text.
 func postgres() *dialect {
 	return &dialect{
 		open:         openPostgres,
-		exposed:      postgresExposed,
+		insecure:     insecurePostgres,
 		classify:     classifyPostgres,
 		connLifetime: 5 * time.Minute,
 		lockRows:     " FOR UPDATE",
@@ -51,8 +51,8 @@ FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
      JOIN pg_type AS base ON base.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
 WHERE a.attrelid = to_regclass('users') AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attnum`,
-		// An expression's one column is found in pg_depend; an index over several has none. Only a unique index that is
-		// checked at once can decide an ON CONFLICT.
+		// pg_depend has the column of an expression; for an expression over several columns the query returns none. Only a
+		// unique index that is checked immediately can decide an ON CONFLICT.
 		uniques: `
 SELECT a.attname,
        pg_get_indexdef(i.indexrelid, 1, true) || coalesce((
@@ -67,7 +67,7 @@ FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnu
         HAVING count(DISTINCT d.refobjsubid) = 1))
 WHERE i.indrelid = to_regclass('users') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1`,
 		create: []string{
-			// CREATE TABLE IF NOT EXISTS alone fails when two run at once.
+			// CREATE TABLE IF NOT EXISTS alone fails when two processes run it at the same time.
 			`SELECT pg_advisory_xact_lock(hashtext('fituser-operator: create table users'))`,
 			`CREATE TABLE IF NOT EXISTS users (
 	id text PRIMARY KEY, email text NOT NULL UNIQUE, first_name text NOT NULL, last_name text NOT NULL,
@@ -84,11 +84,11 @@ var errPostgresURL = errors.New("the database URL cannot be read: want postgres:
 
 func openPostgres(rawURL string, options Options) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(rawURL)
-	if err != nil || strings.Contains(rawURL, "#") { // what follows a # would silently be ignored
-		return nil, errPostgresURL // the driver's own text repeats parts of the URL
+	if err != nil || strings.Contains(rawURL, "#") { // the driver would ignore the part after a #
+		return nil, errPostgresURL // the driver's text repeats parts of the URL
 	}
-	// One round trip and no named prepared statement: behind PgBouncer in transaction mode the next statement may reach
-	// another server connection, and a migration cannot invalidate what is not cached.
+	// This mode needs one round trip and no named prepared statement. Behind PgBouncer in transaction mode the next
+	// statement may use another server connection, and a migration would invalidate cached statements.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	setDefault(config.RuntimeParams, "application_name", "fituser-operator")
 	poolable := config.Copy()
@@ -104,9 +104,9 @@ func setDefault(params map[string]string, name, value string) {
 	}
 }
 
-// connector has the server end our statements, so that a write of a process that is gone cannot come through later.
-// A pooler that refuses such settings at start-up, as PgBouncer does, is connected to without them: there they could
-// not be bound to us.
+// connector sets timeouts on the server, so that the write of a killed process cannot take effect later. A pooler that
+// refuses such settings at start-up, as PgBouncer does, gets a connection without them: its server connections are
+// shared, and the settings would apply to other clients too.
 type connector struct {
 	driver.Connector
 	poolable driver.Connector
@@ -121,7 +121,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, err
 }
 
-// classifyPostgres leaves message and detail behind: they repeat values.
+// classifyPostgres drops message and detail, which repeat values.
 func classifyPostgres(err error) *Error {
 	var answer *pgconn.PgError
 	if !errors.As(err, &answer) {
@@ -133,12 +133,12 @@ func classifyPostgres(err error) *Error {
 	return &refusal
 }
 
-// postgresRefusal follows PostgreSQL's documentation, appendix A: by code where one is worth it, by the code's class (its
-// first two characters) otherwise.
+// postgresRefusal follows PostgreSQL's documentation, appendix A: by code for the listed codes, by the code's class
+// (its first two characters) for the others.
 func postgresRefusal(code string) Error {
 	byCode := map[string]Error{
 		"22001": {Class: ErrInvalidData, Cause: "a text is too long for its column"},
-		"22P02": {Class: ErrInvalidData, Cause: "a column's type does not have the value"},
+		"22P02": {Class: ErrInvalidData, Cause: "a column's type does not allow the value"},
 		"23001": {Class: errRefused}, // RESTRICT, since PostgreSQL 18
 		"23503": {Class: errRefused},
 		"23505": {Class: errUnique},
@@ -157,7 +157,7 @@ func postgresRefusal(code string) Error {
 	}
 	byClass := map[string]error{
 		"22": ErrInvalidData, "23": ErrInvalidData, "44": ErrInvalidData,
-		"42": errStale, // no such table, column, type of column, unique index: our statements are fixed, the table changed
+		"42": errStale, // a table, column, type or unique index is missing: the statements are fixed, so the table changed
 		"28": ErrForbidden, "58": ErrStorage, "XX": ErrStorage,
 	}
 	if refusal, known := byCode[code]; known {

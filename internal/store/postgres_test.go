@@ -43,7 +43,7 @@ func put(tb testing.TB, db *store.DB, row user.Row, moves ...store.Move) {
 	}
 }
 
-func wants(tb testing.TB, err, class error) {
+func wantError(tb testing.TB, err, class error) {
 	tb.Helper()
 	if !errors.Is(err, class) {
 		tb.Fatalf("got error %v, want %v", err, class)
@@ -53,7 +53,7 @@ func wants(tb testing.TB, err, class error) {
 	}
 }
 
-func TestPostgresComesBackAfterARestart(t *testing.T) {
+func TestPostgres_RecoversAfterARestart(t *testing.T) {
 	t.Parallel()
 	var own storetest.Postgres
 	databaseURL := own.URL(t)
@@ -66,7 +66,7 @@ func TestPostgresComesBackAfterARestart(t *testing.T) {
 		var texts []string
 		for range 3 {
 			_, err := db.Get(t.Context(), "user_jane")
-			wants(t, err, store.ErrUnavailable)
+			wantError(t, err, store.ErrUnavailable)
 			texts = append(texts, err.Error())
 		}
 		if texts[1] != texts[2] {
@@ -79,7 +79,7 @@ func TestPostgresComesBackAfterARestart(t *testing.T) {
 	put(t, started, john())
 }
 
-func TestPostgresConnectionsAreKilled(t *testing.T) {
+func TestPostgres_KilledConnections(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)
@@ -110,8 +110,8 @@ func TestPostgresConnectionsAreKilled(t *testing.T) {
 	}
 }
 
-// A failed-over primary is a standby to the connections that it still has; the next ones are led elsewhere.
-func TestPostgresTurnsReadOnlyAndBack(t *testing.T) {
+// After a failover the old connections lead to a standby, and new ones to the primary.
+func TestPostgres_ReconnectsWhenReadOnly(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)
@@ -121,22 +121,22 @@ func TestPostgresTurnsReadOnlyAndBack(t *testing.T) {
 	name := raw.Query("SELECT current_database() AS name")[0]["name"].(string)
 	raw.Exec("ALTER DATABASE " + name + " SET default_transaction_read_only = on")
 	fresh := open(t, databaseURL, store.Options{})
-	wants(t, fresh.Check(t.Context()), store.ErrReadOnly)
+	wantError(t, fresh.Check(t.Context()), store.ErrReadOnly)
 	raw.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity" +
 		" WHERE datname = current_database() AND pid <> pg_backend_pid()")
-	_, _ = db.Get(t.Context(), "user_jane") // may notice the broken connection
-	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	_, _ = db.Get(t.Context(), "user_jane") // may fail on the broken connection
+	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
 	if _, err := db.Get(t.Context(), "user_jane"); err != nil {
 		t.Errorf("a read-only database cannot be read: %v", err)
 	}
 
 	raw.Exec("BEGIN READ WRITE; ALTER DATABASE " + name + " RESET default_transaction_read_only; COMMIT")
-	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
 	put(t, db, jane())
 	put(t, fresh, jane())
 }
 
-func TestPostgresRights(t *testing.T) {
+func TestPostgres_Privileges(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)
@@ -150,14 +150,14 @@ func TestPostgresRights(t *testing.T) {
 		raw.Exec(statement)
 	}
 
-	t.Run("all that are missing are named", func(t *testing.T) {
+	t.Run("all missing ones are reported", func(t *testing.T) {
 		err := open(t, server.As(t, databaseURL, "reader"), store.Options{}).Check(t.Context())
-		want := "the database user has no right to INSERT, UPDATE, DELETE on users"
+		want := "the database user lacks the privileges INSERT, UPDATE, DELETE on users"
 		if err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("got error %v, want %s", err, want)
 		}
 	})
-	t.Run("rights on our columns are enough", func(t *testing.T) {
+	t.Run("those on the owned columns are enough", func(t *testing.T) {
 		db := open(t, server.As(t, databaseURL, "narrow"), store.Options{})
 		put(t, db, jane())
 		put(t, db, john())
@@ -168,42 +168,42 @@ func TestPostgresRights(t *testing.T) {
 			t.Errorf("removed %t, error %v", removed, err)
 		}
 	})
-	t.Run("a right that is taken later is missed", func(t *testing.T) {
+	t.Run("a revoked one is forbidden", func(t *testing.T) {
 		db := open(t, server.As(t, databaseURL, "narrow"), store.Options{})
 		put(t, db, jane())
 		raw.Exec("REVOKE DELETE ON users FROM narrow")
 		_, err := db.Delete(t.Context(), "user_jane")
-		wants(t, err, store.ErrForbidden)
+		wantError(t, err, store.ErrForbidden)
 	})
-	t.Run("an unknown user is refused", func(t *testing.T) {
-		db := open(t, server.As(t, databaseURL, "nobody_canary"), store.Options{})
-		wants(t, db.Check(t.Context()), store.ErrForbidden)
+	t.Run("an unknown login is forbidden", func(t *testing.T) {
+		db := open(t, server.As(t, databaseURL, "unknown_canary"), store.Options{})
+		wantError(t, db.Check(t.Context()), store.ErrForbidden)
 	})
 }
 
-func TestPostgresDatabaseDoesNotExist(t *testing.T) {
+func TestPostgres_MissingDatabase(t *testing.T) {
 	t.Parallel()
 	db := open(t, strings.Replace(server.URL(t), "/test", "/canary", 1), store.Options{})
-	wants(t, db.Check(t.Context()), store.ErrUnavailable)
+	wantError(t, db.Check(t.Context()), store.ErrUnavailable)
 }
 
-func TestPostgresTextsTooLong(t *testing.T) {
+func TestPostgres_TextTooLong(t *testing.T) {
 	t.Parallel()
 	db := open(t, server.URL(t, strings.Replace(storetest.PostgresTable, "first_name text", "first_name varchar(10)", 1)),
 		store.Options{})
 	long := jane()
 	long.FirstName = "canary canary"
-	wants(t, db.Put(t.Context(), long, nil), store.ErrInvalidData)
+	wantError(t, db.Put(t.Context(), long, nil), store.ErrInvalidData)
 
 	endless := jane()
-	for i := range 2000 { // an index's entry is compressed: this one does not become short
+	for i := range 2000 { // index entries are compressed, and this text does not compress well
 		endless.Email += fmt.Sprintf("canary%x", i*i*7919)
 	}
-	wants(t, db.Put(t.Context(), endless, nil), store.ErrInvalidData)
+	wantError(t, db.Put(t.Context(), endless, nil), store.ErrInvalidData)
 	put(t, db, jane())
 }
 
-func TestPostgresSearchPath(t *testing.T) {
+func TestPostgres_SearchPath(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t, "CREATE SCHEMA app", strings.Replace(storetest.PostgresTable, "users", "app.users", 1))
 	err := open(t, databaseURL, store.Options{}).Check(t.Context())
@@ -214,7 +214,7 @@ func TestPostgresSearchPath(t *testing.T) {
 	put(t, open(t, databaseURL+"&search_path=app", store.Options{}), jane())
 }
 
-func TestPostgresTimesWithoutZoneAreUTC(t *testing.T) {
+func TestPostgres_TimesWithoutZoneAreUTC(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t, strings.ReplaceAll(storetest.PostgresTable, "timestamptz", "timestamp"))
 	db := open(t, databaseURL+"&timezone=Asia/Tokyo", store.Options{})
@@ -229,7 +229,7 @@ func TestPostgresTimesWithoutZoneAreUTC(t *testing.T) {
 	}
 }
 
-func TestPostgresConnectionsAreBounded(t *testing.T) {
+func TestPostgres_ConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
 	databaseURL := server.URL(t)
 	raw := storetest.OpenRaw(t, databaseURL)

@@ -5,24 +5,26 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// problems says what keeps the table from being used: everything, so that one migration can mend it.
-func (t shape) problems(d *dialect) []string {
+// problems returns all reasons why the table cannot be used, so that one migration can fix them.
+func (t tableSchema) problems(d *dialect) []string {
 	switch t.relation {
 	case "":
-		return []string{"there is no table users in " + t.place +
+		return []string{"there is no table users in " + t.location +
 			"; run the application's migrations, or start the operator with --create-table"}
 	case "table":
 	default:
-		return []string{"users is a " + t.relation + ", wanted is a table"}
+		return []string{"users is a " + t.relation + ", want a table"}
 	}
 	problems := append(t.wrongColumns(d), t.missingKeys()...)
-	if names := t.requiredOthers(); len(names) > 0 {
+	if names := t.requiredForeign(); len(names) > 0 {
 		problems = append(problems, "NOT NULL without a default, so that no row can be inserted: "+strings.Join(names, ", "))
 	}
-	if rights := t.missingRights(); len(rights) > 0 {
-		problems = append(problems, "the database user has no right to "+strings.Join(rights, ", ")+" on users")
+	if privileges := t.missingPrivileges(); len(privileges) > 0 {
+		problems = append(problems, "the database user lacks the privileges "+strings.Join(privileges, ", ")+" on users")
 	}
 	if t.readOnly && len(problems) > 0 {
 		problems = append(problems, "the database is read-only")
@@ -30,17 +32,13 @@ func (t shape) problems(d *dialect) []string {
 	return problems
 }
 
-// ours are our columns in the table's order.
-func ours() []string {
-	return []string{"id", "email", "first_name", "last_name", "role", "phone", "created_at", "updated_at"}
-}
-
-// kindsFor are the kinds of column that serve for one of ours. An id is case-sensitive, which citext is not.
+// kindsFor returns the kinds of column that can hold an owned column. Ids are case-sensitive, so citext cannot hold
+// them.
 func (d *dialect) kindsFor(name string) []string {
 	switch name {
 	case "id":
 		return []string{kindText}
-	case "role":
+	case string(user.ColumnRole):
 		return d.roleKinds
 	case "created_at", "updated_at":
 		return slices.Sorted(maps.Keys(d.clocks))
@@ -49,15 +47,15 @@ func (d *dialect) kindsFor(name string) []string {
 	}
 }
 
-func (t shape) wrongColumns(d *dialect) []string {
+func (t tableSchema) wrongColumns(d *dialect) []string {
 	var missing, wrong []string
-	for _, name := range ours() {
-		have, there := t.columns[name]
+	for _, name := range ownedColumns() {
+		have, exists := t.columns[name]
 		switch {
-		case !there:
+		case !exists:
 			missing = append(missing, name)
 		case !slices.Contains(d.kindsFor(name), have.kind):
-			wrong = append(wrong, fmt.Sprintf("column %s is %s, wanted is %s", name, have.sqlType,
+			wrong = append(wrong, fmt.Sprintf("column %s is %s, want %s", name, have.sqlType,
 				strings.Join(d.kindsFor(name), " or ")))
 		}
 	}
@@ -67,20 +65,20 @@ func (t shape) wrongColumns(d *dialect) []string {
 	return wrong
 }
 
-func (t shape) missingKeys() []string {
+func (t tableSchema) missingKeys() []string {
 	var missing []string
-	if _, there := t.columns["id"]; there && !t.idKey {
-		missing = append(missing, "id is neither primary key nor unique by itself, by exact comparison and not deferrable")
+	if _, exists := t.columns["id"]; exists && !t.idKey {
+		missing = append(missing, "id needs a primary key or a unique index over id alone, with exact comparison and not deferrable")
 	}
-	if _, there := t.columns["email"]; there && len(t.emailKeys) == 0 {
-		missing = append(missing, "no unique index is over email alone and over all rows")
+	if _, exists := t.columns["email"]; exists && len(t.emailKeys) == 0 {
+		missing = append(missing, "email needs a unique index over email alone and over all rows")
 	}
 	return missing
 }
 
-func (t shape) requiredOthers() []string {
+func (t tableSchema) requiredForeign() []string {
 	var names []string
-	for _, name := range t.others {
+	for _, name := range t.foreign {
 		if t.columns[name].required {
 			names = append(names, name)
 		}
@@ -88,24 +86,24 @@ func (t shape) requiredOthers() []string {
 	return names
 }
 
-// missingRights asks for no more than the statements need: rights on our columns are enough.
-func (t shape) missingRights() []string {
-	lacks := func(right string, has func(column) bool, names []string) string {
+// missingPrivileges returns the privileges that the statements need and the login lacks. Privileges on the owned
+// columns are enough.
+func (t tableSchema) missingPrivileges() []string {
+	lacks := func(privilege string, has func(column) bool, names []string) string {
 		for _, name := range names {
-			if have, there := t.columns[name]; there && !has(have) {
-				return right
+			if have, exists := t.columns[name]; exists && !has(have) {
+				return privilege
 			}
 		}
 		return ""
 	}
-	updated := []string{"email", "first_name", "last_name", "role", "phone", "updated_at"}
-	rights := []string{
-		lacks("SELECT", func(c column) bool { return c.selectable }, ours()),
-		lacks("INSERT", func(c column) bool { return c.insertable }, ours()),
-		lacks("UPDATE", func(c column) bool { return c.updateable }, updated),
+	missing := []string{
+		lacks("SELECT", func(c column) bool { return c.selectable }, ownedColumns()),
+		lacks("INSERT", func(c column) bool { return c.insertable }, ownedColumns()),
+		lacks("UPDATE", func(c column) bool { return c.updateable }, updatedColumns()),
 	}
 	if !t.deletable {
-		rights = append(rights, "DELETE")
+		missing = append(missing, "DELETE")
 	}
-	return slices.DeleteFunc(rights, func(right string) bool { return right == "" })
+	return slices.DeleteFunc(missing, func(privilege string) bool { return privilege == "" })
 }

@@ -16,13 +16,13 @@ import (
 	codes "modernc.org/sqlite/lib"
 )
 
-// sqlite uses the driver that needs no cgo: the image is one static binary.
+// sqlite uses a driver without cgo, so that the image is one static binary.
 func sqlite() *dialect {
 	return &dialect{
 		open:     openSQLite,
 		classify: classifySQLite,
 		oneConn:  true,
-		// Opening a file is cheap, and a file that was replaced under its path is noticed no sooner.
+		// Opening a file is cheap, and only a new connection notices that the file was replaced.
 		connLifetime: time.Minute,
 		textKinds:    []string{kindText},
 		roleKinds:    []string{kindText},
@@ -40,8 +40,8 @@ SELECT lower(name),
        "notnull" AND dflt_value IS NULL AND NOT (pk = 1 AND type = 'INTEGER' COLLATE NOCASE),
        true, true, true
 FROM pragma_table_info('users') ORDER BY cid`,
-		// An index over an expression tells it only as part of its own text: what follows the first parenthesis, since
-		// there is one key and no WHERE.
+		// SQLite has the expression of an index only in the text of CREATE INDEX, after the first parenthesis: the query
+		// selects indexes with one key and without WHERE.
 		uniques: `
 SELECT coalesce(lower(key.name), ''),
        CASE WHEN key.cid >= 0 THEN '"' || key.name || '" COLLATE ' || key.coll
@@ -71,22 +71,22 @@ func openSQLite(rawURL string, options Options) (*sql.DB, error) {
 		return nil, errSQLiteURL
 	}
 	parameters := url.Values{
-		"mode":          {"rw"}, // never make an empty file where the application's should be
+		"mode":          {"rw"}, // never create an empty file in place of the application's
 		"_txlock":       {"immediate"},
-		"_foreign_keys": {"on"}, // a property of the connection: without it nothing cascades
+		"_foreign_keys": {"on"}, // a setting of the connection; without it deletions do not cascade
 		"_busy_timeout": {strconv.FormatInt(options.StatementTimeout.Milliseconds(), 10)},
 	}
 	if options.CreateTable {
 		parameters.Set("mode", "rwc")
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			parameters.Set("_journal_mode", "WAL") // of a file that others made, the mode is theirs
+			parameters.Set("_journal_mode", "WAL") // an existing file keeps the mode that the application chose
 		}
 	}
 	name := url.URL{Scheme: "file", Path: path, RawQuery: parameters.Encode()}
 	return sql.Open("sqlite", name.String())
 }
 
-// classifySQLite leaves the message behind.
+// classifySQLite drops the message.
 func classifySQLite(err error) *Error {
 	var answer *driver.Error
 	if !errors.As(err, &answer) {
@@ -101,27 +101,27 @@ func classifySQLite(err error) *Error {
 	return &refusal
 }
 
-// sqliteRefusal follows https://www.sqlite.org/rescode.html: by extended code where one is worth it, by primary code
-// otherwise.
+// sqliteRefusal follows https://www.sqlite.org/rescode.html: by extended code for the listed codes, by primary code for
+// the others.
 func sqliteRefusal(code int) Error {
 	extended := map[int]Error{
 		codes.SQLITE_CONSTRAINT_UNIQUE:     {Class: errUnique},
 		codes.SQLITE_CONSTRAINT_PRIMARYKEY: {Class: errUnique},
 		codes.SQLITE_CONSTRAINT_FOREIGNKEY: {Class: errRefused},
-		codes.SQLITE_CONSTRAINT_TRIGGER:    {Class: errRefused}, // also a foreign key that says RESTRICT
+		codes.SQLITE_CONSTRAINT_TRIGGER:    {Class: errRefused}, // also a foreign key with RESTRICT
 	}
 	primary := map[int]Error{
 		codes.SQLITE_AUTH:       {Class: ErrForbidden},
 		codes.SQLITE_BUSY:       {Class: ErrUnavailable, Cause: "another connection holds the file", retry: true},
-		codes.SQLITE_CANTOPEN:   {Class: ErrUnavailable, Cause: "the file cannot be opened, or its directory not written to"},
+		codes.SQLITE_CANTOPEN:   {Class: ErrUnavailable, Cause: "the file cannot be opened, or its directory is not writable"},
 		codes.SQLITE_CONSTRAINT: {Class: ErrInvalidData},
 		codes.SQLITE_CORRUPT:    {Class: ErrStorage, Cause: "the file is damaged"},
-		codes.SQLITE_ERROR:      {Class: errStale}, // our statements are fixed, so it is the table that changed
+		codes.SQLITE_ERROR:      {Class: errStale}, // the statements are fixed, so the table changed
 		codes.SQLITE_FULL:       {Class: ErrStorage, Cause: "the disk is full"},
 		codes.SQLITE_IOERR:      {Class: ErrStorage, Cause: "the disk cannot be read or written"},
 		codes.SQLITE_LOCKED:     {Class: ErrUnavailable, Cause: "another connection holds the table", retry: true},
 		codes.SQLITE_MISMATCH:   {Class: ErrInvalidData},
-		codes.SQLITE_NOTADB:     {Class: ErrStorage, Cause: "the file is no SQLite database"},
+		codes.SQLITE_NOTADB:     {Class: ErrStorage, Cause: "the file is not a SQLite database"},
 		codes.SQLITE_PERM:       {Class: ErrForbidden},
 		codes.SQLITE_READONLY:   {Class: ErrReadOnly},
 		codes.SQLITE_SCHEMA:     {Class: errStale},
@@ -136,8 +136,8 @@ func sqliteRefusal(code int) Error {
 	return Error{Class: ErrUnavailable}
 }
 
-// constraintOf names the column or constraint. SQLite has no field for it, only the end of its message, which for the
-// constraints asked about is text of the schema and never of a row. Nothing is decided by it.
+// constraintOf returns the column or constraint. SQLite has it only at the end of its message. For the constraints that
+// the caller selects, that is text of the schema and never of a row. No decision depends on it.
 func constraintOf(answer *driver.Error) string {
 	_, name, _ := strings.Cut(answer.Error(), " constraint failed: ")
 	return strings.TrimSuffix(name, fmt.Sprintf(" (%d)", answer.Code()))

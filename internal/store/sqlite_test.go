@@ -19,21 +19,21 @@ func journalMode(tb testing.TB, databaseURL string) any {
 	return storetest.OpenRaw(tb, databaseURL).Query("PRAGMA journal_mode")[0]["journal_mode"]
 }
 
-func TestSQLiteFileThatIsNotThere(t *testing.T) {
+func TestSQLite_MissingFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "app.sqlite")
 	db := open(t, "sqlite:"+path, store.Options{})
-	wants(t, db.Check(t.Context()), store.ErrUnavailable)
+	wantError(t, db.Check(t.Context()), store.ErrUnavailable)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the file was made, or %v", err)
+		t.Errorf("the file was created, or %v", err)
 	}
 	storetest.OpenRaw(t, "sqlite:"+path).Exec(storetest.SQLiteTable)
 	put(t, db, jane())
 }
 
-func TestSQLiteJournalMode(t *testing.T) {
+func TestSQLite_JournalMode(t *testing.T) {
 	t.Parallel()
-	t.Run("of a file that the store makes is WAL", func(t *testing.T) {
+	t.Run("a new file uses WAL", func(t *testing.T) {
 		databaseURL := "sqlite:" + filepath.Join(t.TempDir(), "new.sqlite")
 		put(t, open(t, databaseURL, store.Options{CreateTable: true}), jane())
 		if got := journalMode(t, databaseURL); got != "wal" {
@@ -41,7 +41,7 @@ func TestSQLiteJournalMode(t *testing.T) {
 		}
 	})
 	for _, mode := range []string{"delete", "wal"} {
-		t.Run("of a file that was there stays "+mode, func(t *testing.T) {
+		t.Run("an existing file keeps "+mode, func(t *testing.T) {
 			databaseURL := storetest.SQLite(t, "PRAGMA journal_mode = "+mode, "CREATE TABLE other (id text)")
 			put(t, open(t, databaseURL, store.Options{CreateTable: true}), jane())
 			if got := journalMode(t, databaseURL); got != mode {
@@ -51,14 +51,15 @@ func TestSQLiteJournalMode(t *testing.T) {
 	}
 }
 
-// SQLite itself writes no file whose header asks for a later version of the format (https://www.sqlite.org/fileformat2.html,
-// file format version numbers), whoever runs this test.
-func TestSQLiteFileIsReadOnly(t *testing.T) {
+// SQLite does not write a file whose header requires a later version of the format
+// (https://www.sqlite.org/fileformat2.html, file format version numbers). So the test does not depend on file
+// permissions, which do not apply to root.
+func TestSQLite_ReadOnlyFile(t *testing.T) {
 	t.Parallel()
 	databaseURL := storetest.SQLite(t)
 	setHeader(t, pathOf(databaseURL), 18, 3)
 	db := open(t, databaseURL, store.Options{})
-	wants(t, db.Check(t.Context()), store.ErrReadOnly)
+	wantError(t, db.Check(t.Context()), store.ErrReadOnly)
 	setHeader(t, pathOf(databaseURL), 18, 1)
 	put(t, db, jane())
 }
@@ -75,17 +76,17 @@ func setHeader(t *testing.T, path string, offset int64, value byte) {
 	}
 }
 
-func TestSQLiteFileIsNoDatabase(t *testing.T) {
+func TestSQLite_FileIsNotADatabase(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "app.sqlite")
 	if err := os.WriteFile(path, []byte(strings.Repeat("canary ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, open(t, "sqlite:"+path, store.Options{}).Check(t.Context()), store.ErrStorage)
+	wantError(t, open(t, "sqlite:"+path, store.Options{}).Check(t.Context()), store.ErrStorage)
 }
 
 // A restored backup is another file under the same path.
-func TestSQLiteFileIsReplaced(t *testing.T) {
+func TestSQLite_ReplacedFile(t *testing.T) {
 	t.Parallel()
 	databaseURL, restoredURL := storetest.SQLite(t), storetest.SQLite(t)
 	db := open(t, databaseURL, store.Options{})
@@ -93,14 +94,14 @@ func TestSQLiteFileIsReplaced(t *testing.T) {
 	if err := os.Rename(pathOf(restoredURL), pathOf(databaseURL)); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
 	put(t, db, jane())
 	if storetest.OpenRaw(t, databaseURL).Row("user_jane") == nil {
 		t.Error("the row is not in the restored file")
 	}
 }
 
-func TestSQLitePaths(t *testing.T) {
+func TestSQLite_Paths(t *testing.T) {
 	directory := t.TempDir()
 	t.Chdir(directory)
 	for name, path := range map[string]string{

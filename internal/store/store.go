@@ -1,7 +1,11 @@
-// Package store keeps users' rows in the application's users table, on SQLite and on PostgreSQL. It owns the SQL, the
-// connections, the check that the table fits, and what a driver's error means. It does not own the table: it writes
-// the columns that [user.Row] names and updated_at, and touches nothing else. What a row should hold, and when to
-// write it, is decided by its callers.
+// Package store reads and writes users' rows in the application's users table, on SQLite and PostgreSQL. It owns the
+// SQL, the connections, the schema check and the classification of drivers' errors. It does not own the table: it
+// writes the columns of [user.Row] and updated_at, and nothing else. Callers decide what a row should contain and when
+// to write it.
+//
+// Read store.go and errors.go first, the contract. Then db.go (connections, retries), columns.go and statements.go
+// (from columns to SQL), rows.go, scan.go and swap.go (the calls), check.go and problems.go (the schema check). Each
+// engine is one file, postgres.go and sqlite.go. [Swappable] and [Instrumented] are decorators.
 package store
 
 import (
@@ -10,29 +14,30 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Store reads and writes rows. Every method may be repeated and is safe for concurrent use. Every statement and every
-// transaction is bounded by [Options.StatementTimeout] once it has its turn, and the wait for a turn by ctx alone. Errors
-// are told apart with errors.Is and errors.As, see the Err… variables; a cancelled ctx comes back as ctx.Err(). No error's
-// text holds a value of a row.
+// Store reads and writes rows. Every method may be repeated and is safe for concurrent use.
+//
+// A call first waits for a slot, limited by ctx alone. From then on [Options.StatementTimeout] limits every statement
+// and every transaction. Callers distinguish errors with errors.Is and errors.As, see the Err… variables. A cancelled
+// ctx returns ctx.Err(). No error text contains a value of a row.
 type Store interface {
-	// Get reads the columns we own. [ErrNotFound] when there is no row.
+	// Get reads the owned columns. It returns [ErrNotFound] when the row does not exist.
 	Get(ctx context.Context, id user.ID) (user.Row, error)
 
-	// Scan reads up to limit rows in the order of their ids, from the one that follows after; an empty after begins with
-	// the first. The order is the database's own. CreatedAt is not read. Fewer rows than limit: there are no more.
+	// Scan reads up to limit rows in the order of their ids, starting after the id after; an empty after starts with the
+	// first row. The order is the database's own. CreatedAt is not read. A page with fewer rows than limit is the last.
 	Scan(ctx context.Context, after user.ID, limit int) ([]user.Row, error)
 
-	// Put inserts the row, or updates the columns we own and updated_at. created_at is written with the row and never
-	// again. Moves give other rows their new addresses in the same transaction, so that two users can exchange
-	// addresses; of those rows only email and updated_at are written. Nobody sees a state in between.
+	// Put inserts the row, or updates its owned columns and updated_at. created_at is written on insert only. Moves give
+	// other rows their new addresses in the same transaction, so that two users can exchange addresses. In those rows
+	// only email and updated_at are written. Other connections never see an intermediate state.
 	//
-	// [*EmailTakenError] when a row that is no part of the call holds an address that the call wants, by the
-	// comparison of the unique index; [ErrConflict] when a move's row no longer holds From, or rows of the call want
-	// the same address; [ErrInvalidData] when the database cannot hold a value. Nothing is written then.
+	// It returns [*EmailTakenError] when a row outside the call holds an address that the call writes, compared as the
+	// unique index compares. It returns [ErrConflict] when a move's row no longer holds From, or when two rows of the
+	// call want the same address, and [ErrInvalidData] when the database cannot hold a value. Nothing is written then.
 	Put(ctx context.Context, row user.Row, moves []Move) error
 
-	// Delete removes the row, and what the application's schema says goes with it. An absent row is no error:
-	// removed tells. [ErrRowInUse] when the schema says that the row has to stay.
+	// Delete removes the row, and the rows that the application's schema cascades to. An absent row is not an error;
+	// removed is false then. It returns [ErrRowInUse] when the schema does not allow the deletion.
 	Delete(ctx context.Context, id user.ID) (removed bool, err error)
 }
 
@@ -44,5 +49,6 @@ type Move struct {
 
 var (
 	_ Store = (*DB)(nil)
-	_ Store = (*Switch)(nil)
+	_ Store = (*Swappable)(nil)
+	_ Store = instrumented{}
 )

@@ -1,4 +1,7 @@
-// Package user is the domain: what a user is in each of the three places, which facts differ, and which role is in
-// force. Everything in it is a value or a pure function; it knows neither Kubernetes nor Clerk's wire format nor SQL,
-// and imports the standard library only.
+// Package user is the domain: users in Clerk, their rows, the columns that are compared, and the role in force. It
+// contains values and pure functions. It imports the standard library only and does not depend on Kubernetes, on
+// Clerk's wire format or on SQL.
+//
+// Read row.go first: it defines the two records and the table of columns that the rest of the code derives from. Then
+// read role.go: [RoleFacts.Plan] decides every role.
 package user

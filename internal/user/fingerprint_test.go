@@ -6,7 +6,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// lookalikes are rows whose columns, put one after another, read alike or nearly so.
+// lookalikes returns different rows whose concatenated columns are equal or nearly equal.
 func lookalikes() []user.Row {
 	row := user.DesiredRow(jane(), user.Trainer)
 	rows := []user.Row{row}
@@ -29,7 +29,7 @@ func lookalikes() []user.Row {
 	return rows
 }
 
-func TestFingerprintsDifferWhereRowsDiffer(t *testing.T) {
+func TestFingerprint_DiffersWhenRowsDiffer(t *testing.T) {
 	t.Parallel()
 	f := user.NewFingerprinter()
 	for _, a := range lookalikes() {
@@ -42,7 +42,7 @@ func TestFingerprintsDifferWhereRowsDiffer(t *testing.T) {
 	}
 }
 
-func TestFingerprintsIgnoreWhatIsNotCompared(t *testing.T) {
+func TestFingerprint_IgnoresIDAndTimes(t *testing.T) {
 	t.Parallel()
 	f, row := user.NewFingerprinter(), user.DesiredRow(jane(), user.Trainer)
 	other := row
@@ -52,11 +52,11 @@ func TestFingerprintsIgnoreWhatIsNotCompared(t *testing.T) {
 	}
 }
 
-func TestFingerprintsCannotBeKnownBeforehand(t *testing.T) {
+func TestFingerprint_DependsOnARandomSeed(t *testing.T) {
 	t.Parallel()
 	row := user.DesiredRow(jane(), user.Trainer)
 	one, other := user.NewFingerprinter(), user.NewFingerprinter()
 	if one.Fingerprint(row) == other.Fingerprint(row) {
-		t.Error("two Fingerprinters agree")
+		t.Error("two Fingerprinters return equal fingerprints")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestParseIDTakesClerkIDsUnchanged(t *testing.T) {
+func TestParseID_ReturnsClerkIDsUnchanged(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{
 		"user_29w83sxmDNGwOuEthce5gg56FcC",
@@ -24,7 +24,7 @@ func TestParseIDTakesClerkIDsUnchanged(t *testing.T) {
 	}
 }
 
-func TestParseIDRefusesWhatIsNoClerkID(t *testing.T) {
+func TestParseID_RejectsOtherStrings(t *testing.T) {
 	t.Parallel()
 	for name, id := range map[string]string{
 		"empty":             "",
@@ -53,7 +53,7 @@ func TestParseIDRefusesWhatIsNoClerkID(t *testing.T) {
 			t.Parallel()
 			got, err := user.ParseID(id)
 			if got != "" || !errors.Is(err, user.ErrInvalidID) {
-				t.Fatalf("ParseID = %q, %v; want nothing and ErrInvalidID", got, err)
+				t.Fatalf("ParseID = %q, %v; want an empty id and ErrInvalidID", got, err)
 			}
 			if id != "" && id != "user_" && strings.Contains(err.Error(), id) {
 				t.Errorf("the error repeats the id: %v", err)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Role is what a user may do in the application.
+// Role is a user's role in the application.
 type Role string
 
 // The roles that the application knows. Client is the default role.
@@ -26,7 +26,7 @@ func ParseRole(s string) (role Role, ok bool) {
 	return Role(s), true
 }
 
-// RoleSource is where the role in force comes from.
+// RoleSource is the origin of the role in force.
 type RoleSource string
 
 // The sources of a role.
@@ -35,7 +35,7 @@ const (
 	FromManifest RoleSource = "Manifest"
 	// FromClerk means that somebody other than the operator set public_metadata.role in Clerk.
 	FromClerk RoleSource = "Clerk"
-	// FromDefault means that neither sets a known role.
+	// FromDefault means that neither a FitUser nor Clerk sets a known role.
 	FromDefault RoleSource = "Default"
 )
 

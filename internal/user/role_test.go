@@ -8,7 +8,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestParseRoleKnowsThreeRolesExactly(t *testing.T) {
+func TestParseRole_AcceptsOnlyTheKnownRoles(t *testing.T) {
 	t.Parallel()
 	for _, known := range []user.Role{user.Admin, user.Trainer, user.Client} {
 		if got, ok := user.ParseRole(string(known)); got != known || !ok {
@@ -17,7 +17,7 @@ func TestParseRoleKnowsThreeRolesExactly(t *testing.T) {
 	}
 	for _, unknown := range []string{"", "Admin", "ADMIN", " admin", "admin ", "admin\n", "owner", `"admin"`, "null"} {
 		if got, ok := user.ParseRole(unknown); got != "" || ok {
-			t.Errorf("ParseRole(%q) = %q, %v; want nothing", unknown, got, ok)
+			t.Errorf("ParseRole(%q) = %q, %v; want an unknown role", unknown, got, ok)
 		}
 	}
 }
@@ -28,79 +28,79 @@ func TestPlan(t *testing.T) {
 		facts user.RoleFacts
 		want  user.RolePlan
 	}{
-		"nobody says anything": {
+		"no role in Clerk": {
 			user.RoleFacts{},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
-		"Clerk says a role": {
+		"known role in Clerk": {
 			user.RoleFacts{Current: "trainer"},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Trainer, Source: user.FromClerk},
 		},
-		"Clerk says client": {
+		"client in Clerk": {
 			user.RoleFacts{Current: "client"},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromClerk},
 		},
-		"Clerk says no known role": {
+		"unknown role in Clerk": {
 			user.RoleFacts{Current: "owner"},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
-		"a role in capitals is no role": {
+		"known role in other case": {
 			user.RoleFacts{Current: "Admin"},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Client, Source: user.FromDefault},
 		},
-		"a manifest demands a role": {
+		"desired role": {
 			user.RoleFacts{Desired: user.Admin},
 			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
-		"what is demanded was given": {
+		"desired role already granted": {
 			user.RoleFacts{Desired: user.Admin, Current: "admin", HasMarker: true, MarkerRole: "admin"},
 			user.RolePlan{Change: user.NoRoleChange, Role: user.Admin, Source: user.FromManifest},
 		},
-		"what is demanded is held without a mark": {
+		"desired role in Clerk without marker": {
 			user.RoleFacts{Desired: user.Admin, Current: "admin"},
 			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
-		"what is demanded is held with another role's mark": {
+		"desired role in Clerk with another role's marker": {
 			user.RoleFacts{Desired: user.Admin, Current: "admin", HasMarker: true, MarkerRole: "trainer"},
 			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
-		"somebody changed the role in Clerk while a manifest rules": {
+		"desired role overwritten in Clerk": {
 			user.RoleFacts{Desired: user.Trainer, Current: "admin", HasMarker: true, MarkerRole: "trainer"},
 			user.RolePlan{Change: user.GrantRole, Role: user.Trainer, Source: user.FromManifest},
 		},
-		"the manifest changed": {
+		"desired role changed": {
 			user.RoleFacts{Desired: user.Admin, Current: "trainer", HasMarker: true, MarkerRole: "trainer"},
 			user.RolePlan{Change: user.GrantRole, Role: user.Admin, Source: user.FromManifest},
 		},
-		"a manifest can demand client": {
+		"client desired": {
 			user.RoleFacts{Desired: user.Client, Current: "admin"},
 			user.RolePlan{Change: user.GrantRole, Role: user.Client, Source: user.FromManifest},
 		},
-		"the manifest is gone": {
+		"granted role no longer desired": {
 			user.RoleFacts{Current: "admin", HasMarker: true, MarkerRole: "admin"},
 			user.RolePlan{Change: user.RevokeRole, Role: user.Client, Source: user.FromDefault},
 		},
-		"the manifest is gone and somebody set another role since": {
+		"granted role no longer desired and replaced in Clerk": {
 			user.RoleFacts{Current: "trainer", HasMarker: true, MarkerRole: "admin"},
 			user.RolePlan{Change: user.RemoveMarker, Role: user.Trainer, Source: user.FromClerk},
 		},
-		"the manifest is gone and somebody wrote the role otherwise since": {
+		"granted role no longer desired and respelled in Clerk": {
 			user.RoleFacts{Current: "Admin", HasMarker: true, MarkerRole: "admin"},
 			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
-		"the manifest is gone and somebody removed the role since": {
+		"granted role no longer desired and removed in Clerk": {
 			user.RoleFacts{HasMarker: true, MarkerRole: "admin"},
 			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
-		"a role of an older release was given and is unknown now": {
+		"granted role of an older release, unknown now": {
 			user.RoleFacts{Current: "owner", HasMarker: true, MarkerRole: "owner"},
 			user.RolePlan{Change: user.RevokeRole, Role: user.Client, Source: user.FromDefault},
 		},
-		"a mark without a role takes nothing back": {
+		"marker without role": {
 			user.RoleFacts{Current: "admin", HasMarker: true},
 			user.RolePlan{Change: user.RemoveMarker, Role: user.Admin, Source: user.FromClerk},
 		},
-		"a mark without a role where there is no role": {
+		"marker without role, no role in Clerk": {
 			user.RoleFacts{HasMarker: true},
 			user.RolePlan{Change: user.RemoveMarker, Role: user.Client, Source: user.FromDefault},
 		},
@@ -114,24 +114,24 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestAsHeldSaysWhatIsInForceNow(t *testing.T) {
+func TestObserved_ReturnsTheRoleInForceBeforeTheWrite(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		facts user.RoleFacts
 		role  user.Role
 		from  user.RoleSource
 	}{
-		"nothing held": {user.RoleFacts{}, user.Client, user.FromDefault},
-		"a demand is not in force before it is written": {
+		"no role in Clerk": {user.RoleFacts{}, user.Client, user.FromDefault},
+		"desired role not yet granted": {
 			user.RoleFacts{Desired: user.Admin, Current: "trainer"}, user.Trainer, user.FromClerk,
 		},
-		"a given role stays in force until it is taken back": {
+		"granted role not yet revoked": {
 			user.RoleFacts{Current: "admin", HasMarker: true, MarkerRole: "admin"}, user.Admin, user.FromManifest,
 		},
-		"another role than the marked one is somebody else's": {
+		"role replaced in Clerk": {
 			user.RoleFacts{Current: "trainer", HasMarker: true, MarkerRole: "admin"}, user.Trainer, user.FromClerk,
 		},
-		"an unknown role is none": {
+		"unknown role": {
 			user.RoleFacts{Current: "owner", HasMarker: true, MarkerRole: "owner"}, user.Client, user.FromDefault,
 		},
 	} {
@@ -145,22 +145,22 @@ func TestAsHeldSaysWhatIsInForceNow(t *testing.T) {
 	}
 }
 
-// allFacts are all combinations of every demand with everything that Clerk may hold.
+// allFacts returns all combinations of desired roles, roles in Clerk and markers.
 func allFacts() []user.RoleFacts {
-	held := []string{"", "admin", "trainer", "client", "Admin", "owner", `["admin"]`, "null", "0"}
+	inClerk := []string{"", "admin", "trainer", "client", "Admin", "owner", `["admin"]`, "null", "0"}
 	var all []user.RoleFacts
-	for _, demanded := range []user.Role{"", user.Admin, user.Trainer, user.Client} {
-		for _, role := range held {
-			all = append(all, user.RoleFacts{Desired: demanded, Current: role})
-			for _, mark := range held {
-				all = append(all, user.RoleFacts{Desired: demanded, Current: role, HasMarker: true, MarkerRole: mark})
+	for _, desired := range []user.Role{"", user.Admin, user.Trainer, user.Client} {
+		for _, role := range inClerk {
+			all = append(all, user.RoleFacts{Desired: desired, Current: role})
+			for _, marker := range inClerk {
+				all = append(all, user.RoleFacts{Desired: desired, Current: role, HasMarker: true, MarkerRole: marker})
 			}
 		}
 	}
 	return all
 }
 
-// written are the facts once Clerk has taken the change.
+// written returns the facts after the change is written to Clerk.
 func written(f user.RoleFacts, change user.RoleChange) user.RoleFacts {
 	switch change {
 	case user.GrantRole:
@@ -173,7 +173,7 @@ func written(f user.RoleFacts, change user.RoleChange) user.RoleFacts {
 	return f
 }
 
-func TestAPlanThatWasCarriedOutIsKept(t *testing.T) {
+func TestPlan_NeedsNoChangeAfterItsWrite(t *testing.T) {
 	t.Parallel()
 	for _, facts := range allFacts() {
 		plan := facts.Plan()
@@ -183,12 +183,12 @@ func TestAPlanThatWasCarriedOutIsKept(t *testing.T) {
 			t.Errorf("%+v, planned %v, then %+v (-want +got):\n%s", facts, plan, after, diff)
 		}
 		if diff := cmp.Diff(want, after.Observed()); diff != "" {
-			t.Errorf("%+v: what is held is not what was planned (-want +got):\n%s", after, diff)
+			t.Errorf("%+v: the observed role is not the planned one (-want +got):\n%s", after, diff)
 		}
 	}
 }
 
-func TestEveryPlan(t *testing.T) {
+func TestPlan_Invariants(t *testing.T) {
 	t.Parallel()
 	for _, facts := range allFacts() {
 		plan := facts.Plan()
@@ -197,23 +197,23 @@ func TestEveryPlan(t *testing.T) {
 			t.Errorf("%+v: role %q is in force", facts, plan.Role)
 		}
 		if facts.Desired != "" && plan.Role != facts.Desired {
-			t.Errorf("%+v: role %q is in force, want the demanded one", facts, plan.Role)
+			t.Errorf("%+v: role %q is in force, want the desired one", facts, plan.Role)
 		}
 		if after.HasMarker != (facts.Desired != "") {
-			t.Errorf("%+v: leaves %+v, want a mark where a role is demanded and none elsewhere", facts, after)
+			t.Errorf("%+v: leaves %+v, want a marker exactly when a role is desired", facts, after)
 		}
-		given := facts.HasMarker && facts.MarkerRole == facts.Current
-		if facts.Desired == "" && after.Current != facts.Current && !given {
-			t.Errorf("%+v: takes away a role that no manifest gave", facts)
+		granted := facts.HasMarker && facts.MarkerRole == facts.Current
+		if facts.Desired == "" && after.Current != facts.Current && !granted {
+			t.Errorf("%+v: removes a role that no manifest granted", facts)
 		}
 		if facts.Desired == "" && !facts.HasMarker && plan.Change != user.NoRoleChange {
-			t.Errorf("%+v: writes (%s) to a user whom no manifest ever named", facts, plan.Change)
+			t.Errorf("%+v: writes (%s) for a user without manifest and marker", facts, plan.Change)
 		}
 	}
 }
 
-// A log line or a failing test must not panic over a value that nobody thought of.
-func TestRoleChangesHaveNames(t *testing.T) {
+// A log or a failing test must not panic on an unknown value.
+func TestRoleChange_String(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[user.RoleChange]string{
 		user.NoRoleChange: "none", user.GrantRole: "grant", user.RevokeRole: "revoke", user.RemoveMarker: "remove_marker",

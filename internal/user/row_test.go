@@ -19,7 +19,7 @@ func jane() user.User {
 	}
 }
 
-func TestDesiredRowIsTheUserWithTheRoleInForce(t *testing.T) {
+func TestDesiredRow_HasTheUsersValuesAndTheRole(t *testing.T) {
 	t.Parallel()
 	want := user.Row{
 		ID: "user_jane", Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100",
@@ -30,25 +30,25 @@ func TestDesiredRowIsTheUserWithTheRoleInForce(t *testing.T) {
 	}
 }
 
-func TestDiffNamesTheColumnsThatDiffer(t *testing.T) {
+func TestDiff_ReturnsDifferingColumns(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*user.Row)
 		want   []user.Column
 	}{
-		"nothing":               {func(*user.Row) {}, nil},
-		"email":                 {func(r *user.Row) { r.Email = "doe@example.com" }, []user.Column{user.ColumnEmail}},
-		"case of the email":     {func(r *user.Row) { r.Email = "Jane@example.com" }, []user.Column{user.ColumnEmail}},
-		"first name":            {func(r *user.Row) { r.FirstName = "" }, []user.Column{user.ColumnFirstName}},
-		"last name":             {func(r *user.Row) { r.LastName = "Doe " }, []user.Column{user.ColumnLastName}},
-		"phone":                 {func(r *user.Row) { r.Phone = "" }, []user.Column{user.ColumnPhone}},
-		"role":                  {func(r *user.Row) { r.Role = user.Admin }, []user.Column{user.ColumnRole}},
-		"a role that is none":   {func(r *user.Row) { r.Role = "" }, []user.Column{user.ColumnRole}},
-		"the time is no column": {func(r *user.Row) { r.CreatedAt = r.CreatedAt.Add(time.Hour) }, nil},
-		"all, in the table's order": {
+		"equal rows":                    {func(*user.Row) {}, nil},
+		"email":                         {func(r *user.Row) { r.Email = "doe@example.com" }, []user.Column{user.ColumnEmail}},
+		"case of the email":             {func(r *user.Row) { r.Email = "Jane@example.com" }, []user.Column{user.ColumnEmail}},
+		"first name":                    {func(r *user.Row) { r.FirstName = "" }, []user.Column{user.ColumnFirstName}},
+		"last name":                     {func(r *user.Row) { r.LastName = "Doe " }, []user.Column{user.ColumnLastName}},
+		"phone":                         {func(r *user.Row) { r.Phone = "" }, []user.Column{user.ColumnPhone}},
+		"role":                          {func(r *user.Row) { r.Role = user.Admin }, []user.Column{user.ColumnRole}},
+		"empty role":                    {func(r *user.Row) { r.Role = "" }, []user.Column{user.ColumnRole}},
+		"creation time is not compared": {func(r *user.Row) { r.CreatedAt = r.CreatedAt.Add(time.Hour) }, nil},
+		"all columns in the table's order": {
 			func(r *user.Row) { *r = user.Row{ID: r.ID} },
 			[]user.Column{
-				user.ColumnEmail, user.ColumnFirstName, user.ColumnLastName, user.ColumnPhone, user.ColumnRole,
+				user.ColumnEmail, user.ColumnFirstName, user.ColumnLastName, user.ColumnRole, user.ColumnPhone,
 			},
 		},
 	} {
@@ -61,13 +61,13 @@ func TestDiffNamesTheColumnsThatDiffer(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.want, observed.Diff(desired)); diff != "" {
-				t.Errorf("the other way round (-want +got):\n%s", diff)
+				t.Errorf("reversed (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestASignInIsNoDifference(t *testing.T) {
+func TestDiff_SignInIsNotADifference(t *testing.T) {
 	t.Parallel()
 	before, after := jane(), jane()
 	after.UpdatedAt = after.UpdatedAt.Add(time.Hour)
@@ -76,7 +76,7 @@ func TestASignInIsNoDifference(t *testing.T) {
 	}
 }
 
-func TestRoleFactsJoinClerkAndManifest(t *testing.T) {
+func TestRoleFacts_JoinClerkAndManifest(t *testing.T) {
 	t.Parallel()
 	want := user.RoleFacts{Desired: user.Admin, Current: "owner", HasMarker: true, MarkerRole: "trainer"}
 	if diff := cmp.Diff(want, jane().RoleFacts(user.Admin)); diff != "" {

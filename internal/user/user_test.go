@@ -6,7 +6,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestUsersWhomClerkKeepsForTests(t *testing.T) {
+func TestIsTest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		email, phone string

@@ -1,4 +1,7 @@
-// Package storetest is what tests need of the users table: the conformance suite that every engine has to pass ([Run]),
-// a private PostgreSQL ([Postgres]), SQLite files ([SQLite]), and a look at raw rows past the store ([Raw]). It is for
-// tests only.
+// Package storetest contains what tests of the users table need: the conformance suite that every engine must pass
+// ([Run]), a private PostgreSQL server ([Postgres]), SQLite files ([SQLite]), and direct access to raw rows ([Raw]). It
+// is for tests only.
+//
+// Read suite.go first. Each suite_*.go file has the cases of one subject; engines.go has the SQL that differs between
+// the engines.
 package storetest

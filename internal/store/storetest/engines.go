@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// SQLiteEngine is SQLite as the suite needs it.
+// SQLiteEngine returns the SQL of SQLite for the suite.
 func SQLiteEngine() Engine {
 	return Engine{
 		URL:       SQLite,
@@ -29,7 +29,7 @@ func SQLiteEngine() Engine {
 	}
 }
 
-// PostgresEngine is PostgreSQL as the suite needs it.
+// PostgresEngine returns the SQL of PostgreSQL for the suite.
 func PostgresEngine(server *Postgres) Engine {
 	return Engine{
 		URL:       server.URL,
@@ -65,7 +65,7 @@ func emailColumn(table, by string) string {
 	return strings.Replace(table, "email text NOT NULL UNIQUE", by, 1)
 }
 
-// timeOf is a time as SQL for the engine's own table.
+// timeOf returns a time as SQL for the engine's own table.
 func (e Engine) timeOf(seconds int64) string {
 	if e.Clock == "integer" {
 		return fmt.Sprint(seconds)

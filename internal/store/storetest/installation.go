@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// installation is where PostgreSQL's programs are, and as whom they run: they refuse to be root.
+// installation is the directory of PostgreSQL's programs and the user that runs them: they refuse to run as root.
 type installation struct {
 	dir        string
 	credential *syscall.Credential
@@ -21,7 +21,7 @@ type installation struct {
 var errNoPostgres = errors.New("initdb and pg_ctl are neither in PATH nor in /usr/lib/postgresql/*/bin; " +
 	"install PostgreSQL 12 or later, on Debian and Ubuntu with: sudo apt-get install postgresql")
 
-// findInstallation installs PostgreSQL where it may: as root, with apt-get.
+// findInstallation finds PostgreSQL. As root it installs a missing one with apt-get.
 func findInstallation() (installation, error) {
 	dir := programs()
 	if dir == "" && os.Geteuid() == 0 {
@@ -37,7 +37,7 @@ func findInstallation() (installation, error) {
 	return installation{dir: dir, credential: credential}, err
 }
 
-// programs is the directory of initdb and pg_ctl, or empty.
+// programs returns the directory of initdb and pg_ctl, or an empty string.
 func programs() string {
 	versions, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is well-formed
 	slices.Reverse(versions)                                  // the newest first
@@ -68,7 +68,7 @@ func installPostgres() error {
 	return nil
 }
 
-// unprivileged is nil where this process is not root: then the server runs as the same user.
+// unprivileged returns nil when this process is not root: then the server runs as the same user.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -93,13 +93,13 @@ func unprivileged() (*syscall.Credential, error) {
 
 func (i installation) path(program string) string { return filepath.Join(i.dir, program) }
 
-// own gives dir to the server's user, which later also removes it.
+// own makes the server's user the owner of dir; that user also removes it.
 func (i installation) own(dir string) error {
 	if i.credential == nil {
 		return nil
 	}
 	if err := os.Chown(dir, int(i.credential.Uid), int(i.credential.Gid)); err != nil {
-		return fmt.Errorf("giving the server its directory: %w", err)
+		return fmt.Errorf("changing the owner of the server's directory: %w", err)
 	}
 	return nil
 }

@@ -18,15 +18,17 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
 )
 
-// Postgres is a private PostgreSQL server in a temporary directory, reached through a socket there and nowhere else.
-// The zero value is ready: a package's tests share one, started when the first of them asks.
+// Postgres is a private PostgreSQL server in a temporary directory. It listens only on a socket in that directory. The
+// zero value is usable: the tests of a package share one, and the first call of [Postgres.URL] starts it.
 //
 //	var postgres storetest.Postgres
 //
 //	func TestSomething(t *testing.T) {
 //		db, err := store.Open(postgres.URL(t), store.Options{})
 //
-// It ends, and its directory goes, when the test's process is gone, however it went.
+// A second process stops the server and removes the directory when the test's process ends, also after a crash.
+//
+// With -short it skips the test.
 type Postgres struct {
 	once sync.Once
 	err  error
@@ -37,10 +39,10 @@ type Postgres struct {
 	reaper    *exec.Cmd
 }
 
-// startTimeout bounds initdb and each start. They take a second or two; a busy machine takes longer.
+// startTimeout limits initdb and each start. They take a second or two, on a busy machine longer.
 const startTimeout = time.Minute
 
-// URL makes a database for the test, executes ddl in it, and returns its URL. Without ddl it holds FitAI's table.
+// URL creates a database for the test, executes ddl in it, and returns its URL. Without ddl it creates FitAI's table.
 func (p *Postgres) URL(tb testing.TB, ddl ...string) string {
 	tb.Helper()
 	p.start(tb)
@@ -55,7 +57,7 @@ func (p *Postgres) URL(tb testing.TB, ddl ...string) string {
 	return databaseURL
 }
 
-// As is the URL for another user of the same server.
+// As returns the URL for another user of the same server.
 func (p *Postgres) As(tb testing.TB, databaseURL, user string) string {
 	tb.Helper()
 	parsed, err := url.Parse(databaseURL)
@@ -66,7 +68,7 @@ func (p *Postgres) As(tb testing.TB, databaseURL, user string) string {
 	return parsed.String()
 }
 
-// Stop shuts the server down, breaking all connections. Only for a server that the test has for itself.
+// Stop shuts the server down and breaks all connections. Call it only on a server that no other test uses.
 func (p *Postgres) Stop(tb testing.TB) {
 	tb.Helper()
 	if err := p.control("stop", "-m", "fast"); err != nil {
@@ -84,9 +86,12 @@ func (p *Postgres) Start(tb testing.TB) {
 
 func (p *Postgres) start(tb testing.TB) {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs PostgreSQL, which -short leaves out")
+	}
 	p.once.Do(func() { p.err = p.make() })
 	if p.err != nil {
-		tb.Fatalf("no PostgreSQL: %v", p.err)
+		tb.Fatalf("starting PostgreSQL: %v", p.err)
 	}
 }
 
@@ -95,7 +100,7 @@ func (p *Postgres) make() (err error) {
 		return err
 	}
 	if p.dir, err = os.MkdirTemp("", "fituser-postgres-"); err != nil {
-		return fmt.Errorf("making a directory for the server: %w", err)
+		return fmt.Errorf("creating a directory for the server: %w", err)
 	}
 	if err := p.install.own(p.dir); err != nil {
 		return err
@@ -112,7 +117,7 @@ func (p *Postgres) make() (err error) {
 }
 
 func (p *Postgres) run() error {
-	// Nothing here outlives the process, so nothing has to reach the disk.
+	// No data outlives the process, so that no write must reach the disk.
 	settings := "-c listen_addresses='' -c unix_socket_directories='" + p.dir + "' -c max_connections=200" +
 		" -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c deadlock_timeout=100ms"
 	return p.control("start", "-l", filepath.Join(p.dir, "log"), "-o", settings)
@@ -130,7 +135,7 @@ func (p *Postgres) command(name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, p.install.path(name), args...)
 	cmd.Dir = p.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.install.credential}
-	cmd.WaitDelay = time.Second // the server may hold the output open
+	cmd.WaitDelay = time.Second // the server may keep the output open
 	if out, err := cmd.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		log, _ := os.ReadFile(filepath.Join(p.dir, "log"))
 		return fmt.Errorf("running %s: %w\n%s\n%s", name, err, out, log)
@@ -138,7 +143,7 @@ func (p *Postgres) command(name string, args ...string) error {
 	return nil
 }
 
-// reaperScript waits for the end of a pipe whose other end only the test's process holds.
+// reaperScript waits until a pipe is closed whose other end only the test's process holds.
 const reaperScript = `
 read -r _
 "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1
@@ -147,10 +152,10 @@ rm -rf "$2"`
 func (p *Postgres) startReaper() error {
 	p.reaper = exec.Command("/bin/sh", "-c", reaperScript, "reaper", p.install.path("pg_ctl"), p.dir)
 	p.reaper.Dir = "/"
-	// A Ctrl-C is not for it.
+	// Its own process group keeps a Ctrl-C away from it.
 	p.reaper.SysProcAttr = &syscall.SysProcAttr{Credential: p.install.credential, Setpgid: true}
 	if _, err := p.reaper.StdinPipe(); err != nil {
-		return fmt.Errorf("making the reaper's pipe: %w", err)
+		return fmt.Errorf("creating the reaper's pipe: %w", err)
 	}
 	if err := p.reaper.Start(); err != nil {
 		return fmt.Errorf("starting the reaper: %w", err)
@@ -166,7 +171,7 @@ func (p *Postgres) url(user, database string) string {
 	return location.String()
 }
 
-// drop saves disk; a server that a test has stopped keeps its databases until it goes itself.
+// drop saves disk space. A server that a test has stopped keeps its databases until its directory is removed.
 func (p *Postgres) drop(database string) {
 	db, err := sql.Open("pgx", p.url("postgres", "postgres"))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// FitAI's own table, as the application makes it.
+// FitAI's own table, as the application creates it.
 const (
 	SQLiteTable = `CREATE TABLE users (
 	id text PRIMARY KEY NOT NULL, email text NOT NULL UNIQUE, first_name text NOT NULL, last_name text NOT NULL,
@@ -26,7 +26,8 @@ const (
 	created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL)`
 )
 
-// SQLite makes a database file for the test, executes ddl in it, and returns its URL. Without ddl it holds FitAI's table.
+// SQLite creates a database file for the test, executes ddl in it, and returns its URL. Without ddl it creates FitAI's
+// table.
 func SQLite(tb testing.TB, ddl ...string) string {
 	tb.Helper()
 	databaseURL := "sqlite:" + filepath.Join(tb.TempDir(), "app.sqlite")
@@ -40,14 +41,15 @@ func SQLite(tb testing.TB, ddl ...string) string {
 	return databaseURL
 }
 
-// Raw is the database as the application sees it, password and all. Placeholders are $1, $2, … on both engines.
+// Raw accesses the database as the application does, including the column password. Placeholders are $1, $2, … on both
+// engines.
 type Raw struct {
 	tb testing.TB
 	db *sql.DB
 }
 
-// OpenRaw opens what a store's URL names, until the test ends. In PostgreSQL each statement outside a transaction has a
-// connection of its own.
+// OpenRaw opens the database of a store's URL until the test ends. On PostgreSQL each statement outside a transaction
+// uses its own connection.
 func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 	tb.Helper()
 	driver, source := "pgx", databaseURL
@@ -57,10 +59,10 @@ func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
-		tb.Fatalf("opening the database past the store: %v", err)
+		tb.Fatalf("opening the database directly: %v", err)
 	}
 	if driver == "pgx" {
-		db.SetMaxIdleConns(0) // a connection kept while the test stops and starts the server would be broken afterwards
+		db.SetMaxIdleConns(0) // an idle connection would be broken after the test restarts the server
 	}
 	tb.Cleanup(func() { _ = db.Close() })
 	return &Raw{tb: tb, db: db}
@@ -70,17 +72,18 @@ func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 func (r *Raw) Exec(query string, args ...any) {
 	r.tb.Helper()
 	if err := r.Try(query, args...); err != nil {
-		r.tb.Fatalf("executing past the store: %v\n%s", err, query)
+		r.tb.Fatalf("executing directly: %v\n%s", err, query)
 	}
 }
 
-// Try is [Raw.Exec] where the database may be down.
+// Try executes one statement and returns its error, for a database that may be down.
 func (r *Raw) Try(query string, args ...any) error {
 	_, err := r.db.ExecContext(r.tb.Context(), query, args...)
 	return err
 }
 
-// Row is all columns of a user's row by name, or nil when there is none. Times of every kind are Unix seconds.
+// Row returns all columns of a user's row by name, or nil when the row does not exist. Times of every kind are Unix
+// seconds.
 func (r *Raw) Row(id user.ID) map[string]any {
 	r.tb.Helper()
 	rows := r.Query("SELECT * FROM users WHERE id = $1", string(id))
@@ -90,13 +93,13 @@ func (r *Raw) Row(id user.ID) map[string]any {
 	return rows[0]
 }
 
-// Column is one column of a user's row.
+// Column returns one column of a user's row.
 func (r *Raw) Column(id user.ID, column string) any {
 	r.tb.Helper()
 	return r.Row(id)[column]
 }
 
-// Query returns all rows of a query, as [Raw.Row] does.
+// Query returns all rows of a query, in the format of [Raw.Row].
 func (r *Raw) Query(query string, args ...any) []map[string]any {
 	r.tb.Helper()
 	return read(r.tb, r.db, query, args)
@@ -111,19 +114,19 @@ func read(tb testing.TB, from queryer, query string, args []any) []map[string]an
 	tb.Helper()
 	rows, err := from.QueryContext(tb.Context(), query, args...)
 	if err != nil {
-		tb.Fatalf("reading past the store: %v\n%s", err, query)
+		tb.Fatalf("reading directly: %v\n%s", err, query)
 	}
 	defer func() { _ = rows.Close() }()
 	var all []map[string]any
 	for rows.Next() {
 		row, err := scan(rows)
 		if err != nil {
-			tb.Fatalf("reading a row past the store: %v\n%s", err, query)
+			tb.Fatalf("reading a row directly: %v\n%s", err, query)
 		}
 		all = append(all, row)
 	}
 	if err := rows.Err(); err != nil {
-		tb.Fatalf("reading past the store: %v\n%s", err, query)
+		tb.Fatalf("reading directly: %v\n%s", err, query)
 	}
 	return all
 }
@@ -161,12 +164,12 @@ func (r *Raw) Begin() *RawTx {
 	r.tb.Helper()
 	tx, err := r.db.BeginTx(r.tb.Context(), nil)
 	if err != nil {
-		r.tb.Fatalf("beginning a transaction past the store: %v", err)
+		r.tb.Fatalf("beginning a transaction directly: %v", err)
 	}
 	return &RawTx{tb: r.tb, tx: tx}
 }
 
-// Lock changes nothing of the row but holds it, as a transaction of the application would, until release is called.
+// Lock locks the row without changing it, as a transaction of the application would, until release is called.
 func (r *Raw) Lock(id user.ID) (release func()) {
 	r.tb.Helper()
 	tx := r.Begin()
@@ -184,23 +187,23 @@ type RawTx struct {
 func (t *RawTx) Exec(query string, args ...any) {
 	t.tb.Helper()
 	if _, err := t.tx.ExecContext(t.tb.Context(), query, args...); err != nil {
-		t.tb.Fatalf("executing past the store: %v\n%s", err, query)
+		t.tb.Fatalf("executing directly: %v\n%s", err, query)
 	}
 }
 
-// Query returns all rows of a query, as [Raw.Query] does.
+// Query returns all rows of a query, in the format of [Raw.Row].
 func (t *RawTx) Query(query string, args ...any) []map[string]any {
 	t.tb.Helper()
 	return read(t.tb, t.tx, query, args)
 }
 
-// Commit makes it so.
+// Commit commits the transaction.
 func (t *RawTx) Commit() {
 	t.tb.Helper()
 	if err := t.tx.Commit(); err != nil {
-		t.tb.Fatalf("committing past the store: %v", err)
+		t.tb.Fatalf("committing directly: %v", err)
 	}
 }
 
-// Rollback undoes it.
+// Rollback rolls the transaction back.
 func (t *RawTx) Rollback() { _ = t.tx.Rollback() }

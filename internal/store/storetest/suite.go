@@ -11,32 +11,32 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Engine is what the suite has to know of an engine: how to get a database, and the engine's own ways to say what the
-// suite wants of the application's schema.
+// Engine contains what the suite needs for an engine: a way to create databases, and the engine's own SQL for the
+// schemas of the suite.
 type Engine struct {
-	// URL makes a fresh database that holds what ddl makes, or FitAI's table without ddl.
+	// URL creates a database, executes ddl in it, and returns its URL. Without ddl it creates FitAI's table.
 	URL func(tb testing.TB, ddl ...string) string
-	// Table is FitAI's table; the suite varies its text.
+	// Table creates FitAI's table; the suite varies its text.
 	Table string
-	// Clock is the type of created_at and updated_at in Table, Clocks are all that serve.
+	// Clock is the type of created_at and updated_at in Table. Clocks are all types that can hold a time.
 	Clock  string
 	Clocks []string
-	// RoleKinds and ClockKinds are what the check says it wants.
+	// RoleKinds and ClockKinds are the kinds of column that the check accepts, as its messages list them.
 	RoleKinds, ClockKinds string
-	// Enum is Table with a role that can be nothing but admin, trainer and client.
+	// Enum creates Table with a role limited to admin, trainer and client.
 	Enum []string
-	// AnyCase are tables, by name, in which two addresses that differ in case are the same.
+	// AnyCase creates tables, by name, that treat addresses which differ only in case as equal.
 	AnyCase map[string][]string
-	// Audit makes a trigger that adds a row to the table audit for every update of a user.
+	// Audit creates a trigger that adds a row to the table audit for every update of a user.
 	Audit []string
-	// Keep makes a trigger that refuses to let a user go.
+	// Keep creates a trigger that refuses every deletion of a user.
 	Keep []string
 }
 
-// Run is what every engine has to pass: the behaviour that [store.Store] documents, against the real engine.
+// Run tests the behaviour that [store.Store] documents against the real engine. Every engine must pass it.
 func Run(t *testing.T, engine Engine) {
 	groups := []map[string]func(*bundle){
-		rowTests, moveTests, dryRunTests, valueTests, schemaTests, checkTests, concurrencyTests, switchTests, heldBackTests,
+		rowTests, swapTests, dryRunTests, valueTests, schemaTests, checkTests, concurrencyTests, swappableTests, fenceTests,
 	}
 	for _, group := range groups {
 		for name, test := range group {
@@ -50,7 +50,7 @@ func Run(t *testing.T, engine Engine) {
 	engine.runAnyCase(t)
 }
 
-// bundle is one test's database, seen through the store and past it.
+// bundle is one test with its database, accessed through the store and directly.
 type bundle struct {
 	*testing.T
 	engine Engine
@@ -58,11 +58,11 @@ type bundle struct {
 	url string
 	db  *store.DB
 	raw *Raw
-	// now is what the store takes for the time, in Unix seconds.
+	// now is the store's clock, in Unix seconds.
 	now atomic.Int64
 }
 
-// open gives the test a database that holds what ddl makes, or FitAI's table without ddl.
+// open creates the test's database and executes ddl in it. Without ddl it creates FitAI's table.
 func (b *bundle) open(ddl ...string) *bundle {
 	b.Helper()
 	b.url = b.engine.URL(b, ddl...)
@@ -72,7 +72,7 @@ func (b *bundle) open(ddl ...string) *bundle {
 	return b
 }
 
-// another is a second store on the same database.
+// another returns a second store on the same database.
 func (b *bundle) another(options store.Options) *store.DB {
 	b.Helper()
 	options.Now = func() time.Time { return time.Unix(b.now.Load(), 0) }
@@ -84,7 +84,7 @@ func (b *bundle) another(options store.Options) *store.DB {
 	return db
 }
 
-// person is a row all of whose values say "canary", which no error may repeat.
+// person returns a row whose values all contain "canary". No error may repeat them.
 func person(name string) user.Row {
 	return user.Row{
 		ID: user.ID("user_" + name), Email: name + "@canary.example",
@@ -100,7 +100,7 @@ func (b *bundle) put(row user.Row, moves ...store.Move) {
 	}
 }
 
-// emails are the addresses in the table by user.
+// emails returns the addresses in the table by user.
 func (b *bundle) emails() map[string]string {
 	b.Helper()
 	found := map[string]string{}
@@ -110,43 +110,33 @@ func (b *bundle) emails() map[string]string {
 	return found
 }
 
-// wants fails unless err is of the class and gives nothing away.
-func (b *bundle) wants(err, class error) {
+// wantError fails unless err has the class and contains no value of a row.
+func (b *bundle) wantError(err, class error) {
 	b.Helper()
 	if !errors.Is(err, class) {
 		b.Fatalf("got error %v, want %v", err, class)
 	}
-	b.discreet(err)
+	b.wantNoValues(err)
 }
 
-// taken fails unless err says that holder has the address that id wants.
-func (b *bundle) taken(err error, id, holder user.ID) {
+// wantEmailTaken fails unless err reports that holder has the address of id.
+func (b *bundle) wantEmailTaken(err error, id, holder user.ID) {
 	b.Helper()
 	var got *store.EmailTakenError
 	if !errors.As(err, &got) || got.ID != id || got.Holder != holder {
-		b.Fatalf("got error %v, want that %s is in the way of %s", err, holder, id)
+		b.Fatalf("got error %v, want that %s holds the address of %s", err, holder, id)
 	}
-	b.discreet(err)
+	b.wantNoValues(err)
 }
 
-func (b *bundle) discreet(err error) {
+func (b *bundle) wantNoValues(err error) {
 	b.Helper()
 	if text := strings.ToLower(err.Error()); strings.Contains(text, "canary") {
 		b.Errorf("the error repeats a value of the row: %s", text)
 	}
 }
 
-// eventually asks again until the answer is yes, for as long as a busy machine may take.
-func (b *bundle) eventually(what string, yes func() bool) {
-	b.Helper()
-	for deadline := time.Now().Add(time.Minute); !yes(); {
-		if time.Now().After(deadline) {
-			b.Fatalf("it did not happen that %s", what)
-		}
-	}
-}
-
-// varied replaces a part of a table's text.
+// varied replaces a part of the text that creates a table.
 func (b *bundle) varied(table, part, by string) string {
 	b.Helper()
 	if !strings.Contains(table, part) {

@@ -8,7 +8,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
-const noUniqueEmail = "no unique index is over email alone and over all rows"
+const noUniqueEmail = "email needs a unique index over email alone and over all rows"
 
 var checkTests = map[string]func(*bundle){
 	"FitAI's own table passes": func(b *bundle) {
@@ -17,53 +17,53 @@ var checkTests = map[string]func(*bundle){
 			b.Errorf("Check: %v", err)
 		}
 	},
-	"all that is wrong is said at once": func(b *bundle) {
+	"all problems are reported at once": func(b *bundle) {
 		b.open(`CREATE TABLE users (id text, email text, role date, created_at date, tenant integer NOT NULL, ` +
 			`plan text NOT NULL DEFAULT 'free', seat text NOT NULL)`)
-		b.problems(
+		b.wantProblemsOfCheck(
 			"missing columns: first_name, last_name, phone, updated_at",
-			"column role is date, wanted is "+b.engine.RoleKinds,
-			"column created_at is date, wanted is "+b.engine.ClockKinds,
-			"id is neither primary key nor unique by itself, by exact comparison and not deferrable",
+			"column role is date, want "+b.engine.RoleKinds,
+			"column created_at is date, want "+b.engine.ClockKinds,
+			"id needs a primary key or a unique index over id alone, with exact comparison and not deferrable",
 			noUniqueEmail,
 			"NOT NULL without a default, so that no row can be inserted: tenant, seat",
 		)
 		if err := b.db.Check(b.Context()); !strings.HasPrefix(err.Error(),
 			"the users table cannot be used: missing columns: first_name") {
-			b.Errorf("the message begins otherwise: %v", err)
+			b.Errorf("unexpected start of the message: %v", err)
 		}
 	},
-	"a unique index over email and more is none over email": func(b *bundle) {
+	"a unique index over email and role does not suffice": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "email text NOT NULL UNIQUE", "email text NOT NULL"),
 			"CREATE UNIQUE INDEX email_and_role ON users (email, role)")
-		b.problems(noUniqueEmail)
+		b.wantProblemsOfCheck(noUniqueEmail)
 	},
-	"a partial unique index is none": func(b *bundle) {
+	"a partial unique index does not suffice": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "email text NOT NULL UNIQUE", "email text NOT NULL"),
 			"CREATE UNIQUE INDEX some_emails ON users (email) WHERE role = 'client'")
-		b.problems(noUniqueEmail)
+		b.wantProblemsOfCheck(noUniqueEmail)
 	},
-	"an index that is not unique is none": func(b *bundle) {
+	"an index that is not unique does not suffice": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "email text NOT NULL UNIQUE", "email text NOT NULL"),
 			"CREATE INDEX plain ON users (email)")
-		b.problems(noUniqueEmail)
+		b.wantProblemsOfCheck(noUniqueEmail)
 	},
-	"a unique expression over another column is none": func(b *bundle) {
+	"a unique expression over another column does not suffice": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "email text NOT NULL UNIQUE", "email text NOT NULL"),
 			`CREATE UNIQUE INDEX other ON users (lower("phone"))`, "CREATE UNIQUE INDEX mixed ON users (lower(email || role))")
-		b.problems(noUniqueEmail)
+		b.wantProblemsOfCheck(noUniqueEmail)
 	},
-	"a unique index over id serves as well as a primary key": func(b *bundle) {
+	"a unique index over id replaces a primary key": func(b *bundle) {
 		table := strings.Replace(b.engine.Table, "id text PRIMARY KEY", "id text UNIQUE", 1)
 		b.open(table, "ALTER TABLE users ADD COLUMN number integer")
 		b.put(person("jane"))
 		b.put(person("jane"))
 	},
-	"a view is no table": func(b *bundle) {
+	"a view is refused": func(b *bundle) {
 		b.open("CREATE TABLE accounts (id text)", "CREATE VIEW users AS SELECT * FROM accounts")
-		b.problems("users is a view, wanted is a table")
+		b.wantProblemsOfCheck("users is a view, want a table")
 	},
-	"a missing table is used as soon as it is there": func(b *bundle) {
+	"a missing table is used once it exists": func(b *bundle) {
 		b.open("CREATE TABLE other (id text)")
 		_, err := b.db.Get(b.Context(), "user_jane")
 		if _, is := errorAs[*store.SchemaError](err); !is {
@@ -72,7 +72,7 @@ var checkTests = map[string]func(*bundle){
 		b.raw.Exec(b.engine.Table)
 		b.put(person("jane"))
 	},
-	"a column that goes while we run is named, and used again when it is back": func(b *bundle) {
+	"a dropped column is reported, and used again once it is back": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		b.raw.Exec("ALTER TABLE users RENAME COLUMN phone TO mobile")
@@ -80,16 +80,16 @@ var checkTests = map[string]func(*bundle){
 		b.raw.Exec("ALTER TABLE users RENAME COLUMN mobile TO phone")
 		b.put(person("jane"))
 	},
-	"where there is no table, one is made if asked for": func(b *bundle) {
+	"CreateTable creates a missing table": func(b *bundle) {
 		b.open("CREATE TABLE other (id text)")
 		b.db = b.another(store.Options{CreateTable: true})
 		b.put(person("jane"))
-		b.taken(b.db.Put(b.Context(), at("john", person("jane").Email), nil), "user_john", "user_jane")
+		b.wantEmailTaken(b.db.Put(b.Context(), at("john", person("jane").Email), nil), "user_john", "user_jane")
 		if row := b.raw.Row("user_jane"); row["password"] != nil || row["updated_at"] != int64(1_750_000_000) {
 			b.Errorf("row: %v", row)
 		}
 	},
-	"without being asked, none is made": func(b *bundle) {
+	"without CreateTable a missing table is not created": func(b *bundle) {
 		b.open("CREATE TABLE other (id text)")
 		if err := b.db.Check(b.Context()); !strings.Contains(err.Error(), "there is no table users in the ") {
 			b.Errorf("got error %v", err)
@@ -99,12 +99,12 @@ var checkTests = map[string]func(*bundle){
 			b.Errorf("got error %v, want a SchemaError", err)
 		}
 	},
-	"a table that does not fit is not replaced": func(b *bundle) {
+	"CreateTable does not replace an unusable table": func(b *bundle) {
 		b.open("CREATE TABLE users (id text PRIMARY KEY)")
 		b.db = b.another(store.Options{CreateTable: true})
-		b.problems("missing columns: email, first_name, last_name, role, phone, created_at, updated_at")
+		b.wantProblemsOfCheck("missing columns: email, first_name, last_name, role, phone, created_at, updated_at")
 	},
-	"several may make the table at once": func(b *bundle) {
+	"CreateTable may run concurrently": func(b *bundle) {
 		b.open("CREATE TABLE other (id text)")
 		var all sync.WaitGroup
 		for range 5 {

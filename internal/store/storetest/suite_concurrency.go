@@ -19,8 +19,8 @@ const (
 	rounds  = 10
 )
 
-// crowd runs work in many goroutines and waits for them.
-func crowd(work func(worker int)) {
+// concurrently runs work in many goroutines and waits for them.
+func concurrently(work func(worker int)) {
 	var all sync.WaitGroup
 	for worker := range workers {
 		all.Go(func() { work(worker) })
@@ -28,23 +28,23 @@ func crowd(work func(worker int)) {
 	all.Wait()
 }
 
-// swap exchanges the addresses of a and b as a reconcile would: read both, write what the other holds.
-func (b *bundle) swap(a, c string) error {
-	first, err := b.db.Get(b.Context(), person(a).ID)
+// swap exchanges the addresses of two users as a reconcile does: it reads both and writes each with the other address.
+func (b *bundle) swap(one, other string) error {
+	first, err := b.db.Get(b.Context(), person(one).ID)
 	if err != nil {
 		return err
 	}
-	second, err := b.db.Get(b.Context(), person(c).ID)
+	second, err := b.db.Get(b.Context(), person(other).ID)
 	if err != nil {
 		return err
 	}
-	return b.db.Put(b.Context(), at(a, second.Email), []store.Move{move(c, second.Email, first.Email)})
+	return b.db.Put(b.Context(), at(one, second.Email), []store.Move{move(other, second.Email, first.Email)})
 }
 
 var concurrencyTests = map[string]func(*bundle){
-	"many write many rows": func(b *bundle) {
+	"concurrent writes of many rows": func(b *bundle) {
 		b.open()
-		crowd(func(worker int) {
+		concurrently(func(worker int) {
 			for round := range rounds {
 				row := person(fmt.Sprintf("%dx%d", worker, round))
 				if err := b.db.Put(b.Context(), row, nil); err != nil {
@@ -56,9 +56,9 @@ var concurrencyTests = map[string]func(*bundle){
 			b.Errorf("%d rows, want %d", got, workers*rounds)
 		}
 	},
-	"many insert the same row, and one row is there": func(b *bundle) {
+	"concurrent inserts of one row leave one row": func(b *bundle) {
 		b.open()
-		crowd(func(worker int) {
+		concurrently(func(worker int) {
 			row := person("jane")
 			row.FirstName = fmt.Sprint("writer ", worker)
 			if err := b.db.Put(b.Context(), row, nil); err != nil {
@@ -67,12 +67,12 @@ var concurrencyTests = map[string]func(*bundle){
 		})
 		b.wantEmails(map[string]string{"user_jane": "jane@canary.example"})
 	},
-	"the application inserting the same row meanwhile is no error": func(b *bundle) {
+	"a concurrent insert by the application is not an error": func(b *bundle) {
 		b.open()
 		insert := strings.NewReplacer("$time", fmt.Sprint(b.engine.timeOf(1_600_000_000))).Replace(
 			"INSERT INTO users (id, email, first_name, last_name, password, created_at, updated_at)" +
 				" VALUES ($1, $2, '', '', 'secret', $time, $time) ON CONFLICT DO NOTHING")
-		crowd(func(worker int) {
+		concurrently(func(worker int) {
 			row := person(fmt.Sprint("jane", worker/2))
 			if worker%2 == 0 {
 				b.raw.Exec(insert, string(row.ID), row.Email)
@@ -85,19 +85,19 @@ var concurrencyTests = map[string]func(*bundle){
 		for worker := range workers / 2 {
 			row := person(fmt.Sprint("jane", worker))
 			if got := b.raw.Column(row.ID, "first_name"); got != row.FirstName {
-				b.Errorf("first name of %s is %q, want ours", row.ID, got)
+				b.Errorf("first name of %s is %q, want the store's", row.ID, got)
 			}
 		}
 	},
-	"opposing exchanges and plain writes end in a table that holds together": func(b *bundle) {
+	"opposite exchanges keep every address once": func(b *bundle) {
 		names := []string{"a", "b", "c", "d"}
-		b.inTown(names...)
-		crowd(func(worker int) {
+		b.withEmails(names...)
+		concurrently(func(worker int) {
 			first, second := names[worker%4], names[(worker+1+worker/4%3)%4]
 			for range rounds {
 				err := b.swap(first, second)
 				var taken *store.EmailTakenError
-				// Decided on what another has changed since: the caller reads and decides again.
+				// The caller decided on rows that changed since; it would read again and decide again.
 				if err != nil && !errors.Is(err, store.ErrConflict) && !errors.As(err, &taken) &&
 					!errors.Is(err, store.ErrUnavailable) {
 					b.Errorf("exchange of %s and %s: %v", first, second, err)
@@ -113,8 +113,8 @@ var concurrencyTests = map[string]func(*bundle){
 			b.Errorf("addresses held (-want +got):\n%s", diff)
 		}
 	},
-	"nobody sees a state between": func(b *bundle) {
-		b.inTown("a", "b")
+	"an exchange shows no intermediate state": func(b *bundle) {
+		b.withEmails("a", "b")
 		watcher := OpenRaw(b, b.url)
 		done := make(chan struct{})
 		var all sync.WaitGroup
@@ -139,16 +139,16 @@ var concurrencyTests = map[string]func(*bundle){
 		}
 		all.Wait()
 	},
-	"a row that the application holds is waited for no longer than agreed": func(b *bundle) {
+	"a locked row is limited by StatementTimeout": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
-		impatient := b.another(store.Options{StatementTimeout: 200 * time.Millisecond})
+		limited := b.another(store.Options{StatementTimeout: 200 * time.Millisecond})
 		release := b.raw.Lock("user_jane")
-		b.wants(impatient.Put(b.Context(), person("jane"), nil), store.ErrUnavailable)
+		b.wantError(limited.Put(b.Context(), person("jane"), nil), store.ErrUnavailable)
 		release()
 		b.put(person("jane"))
 	},
-	"a caller who gives up gets its own reason back": func(b *bundle) {
+	"a cancelled call returns the reason of its context": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		defer b.raw.Lock("user_jane")()
@@ -157,9 +157,9 @@ var concurrencyTests = map[string]func(*bundle){
 		if err := b.db.Put(ctx, person("jane"), nil); !errors.Is(err, context.DeadlineExceeded) {
 			b.Errorf("got error %v, want context.DeadlineExceeded", err)
 		}
-		gone, leave := context.WithCancel(b.Context())
-		leave()
-		if _, err := b.db.Get(gone, "user_jane"); !errors.Is(err, context.Canceled) {
+		cancelled, cancelNow := context.WithCancel(b.Context())
+		cancelNow()
+		if _, err := b.db.Get(cancelled, "user_jane"); !errors.Is(err, context.Canceled) {
 			b.Errorf("got error %v, want context.Canceled", err)
 		}
 	},

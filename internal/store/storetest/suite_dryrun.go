@@ -6,7 +6,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
-// dryRun is a table with Jane and Joe, and a second store on it that changes nothing.
+// dryRun creates a table with Jane and Joe, and a second store on it in dry-run mode.
 func (b *bundle) dryRun() (dry *store.DB, unchanged func()) {
 	b.Helper()
 	b.open()
@@ -22,7 +22,7 @@ func (b *bundle) dryRun() (dry *store.DB, unchanged func()) {
 }
 
 var dryRunTests = map[string]func(*bundle){
-	"a dry run inserts, updates and removes nothing, and says what would be so": func(b *bundle) {
+	"dry run returns the result of a write without writing": func(b *bundle) {
 		dry, unchanged := b.dryRun()
 		for _, row := range []string{"jane", "ann"} {
 			next := person(row)
@@ -38,17 +38,17 @@ var dryRunTests = map[string]func(*bundle){
 		}
 		unchanged()
 	},
-	"a dry run finds out whose address it is, and moves nobody": func(b *bundle) {
+	"dry run reports the holder of an address and moves no row": func(b *bundle) {
 		dry, unchanged := b.dryRun()
 		jane, joe := person("jane"), person("joe")
 		jane.Email, joe.Email = joe.Email, jane.Email
-		b.taken(dry.Put(b.Context(), jane, nil), jane.ID, joe.ID)
+		b.wantEmailTaken(dry.Put(b.Context(), jane, nil), jane.ID, joe.ID)
 		if err := dry.Put(b.Context(), jane, []store.Move{{ID: joe.ID, From: jane.Email, To: joe.Email}}); err != nil {
 			b.Errorf("Put with a move: %v", err)
 		}
 		unchanged()
 	},
-	"a dry run makes no table": func(b *bundle) {
+	"dry run does not create a table": func(b *bundle) {
 		b.open("CREATE TABLE other (id text)")
 		dry := b.another(store.Options{DryRun: true, CreateTable: true})
 		if _, ok := errorAs[*store.SchemaError](dry.Check(b.Context())); !ok {

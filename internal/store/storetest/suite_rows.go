@@ -11,12 +11,12 @@ import (
 )
 
 var rowTests = map[string]func(*bundle){
-	"a row that is not there is not found": func(b *bundle) {
+	"Get of a missing row: not found": func(b *bundle) {
 		b.open()
 		_, err := b.db.Get(b.Context(), "user_nobody")
-		b.wants(err, store.ErrNotFound)
+		b.wantError(err, store.ErrNotFound)
 	},
-	"what was put is what is read": func(b *bundle) {
+	"Get returns the row of Put": func(b *bundle) {
 		b.open()
 		jane := person("jane")
 		b.put(jane)
@@ -28,7 +28,30 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("row (-put +read):\n%s", diff)
 		}
 	},
-	"a new row has our columns, both times, and the application's defaults": func(b *bundle) {
+	"every column is written, read, scanned and updated": func(b *bundle) {
+		b.open()
+		row := user.Row{ID: "user_jane", CreatedAt: person("jane").CreatedAt}
+		for _, text := range []string{"first", "second"} {
+			for _, cell := range row.Cells() {
+				*cell.Text = text + " " + string(cell.Column)
+			}
+			b.put(row)
+			stored := b.raw.Row(row.ID)
+			read, err := b.db.Get(b.Context(), row.ID)
+			if err != nil {
+				b.Fatalf("Get: %v", err)
+			}
+			page, _ := b.scan("", 1)
+			for _, column := range user.Columns() {
+				want := text + " " + string(column)
+				got := []any{stored[string(column)], column.Of(&read), column.Of(&page[0])}
+				if diff := cmp.Diff([]any{want, want, want}, got); diff != "" {
+					b.Errorf("%s in the table, by Get and by Scan (-want +got):\n%s", column, diff)
+				}
+			}
+		}
+	},
+	"Put of a new row writes owned columns, both times and the application's defaults": func(b *bundle) {
 		b.open()
 		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
 		b.put(person("jane"))
@@ -41,7 +64,7 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("row (-want +got):\n%s", diff)
 		}
 	},
-	"an update writes our columns and updated_at, and nothing else": func(b *bundle) {
+	"Put of an existing row writes only owned columns and updated_at": func(b *bundle) {
 		b.open()
 		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
 		jane := person("jane")
@@ -61,7 +84,7 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("row (-want +got):\n%s", diff)
 		}
 	},
-	"putting the same row again changes nothing but updated_at": func(b *bundle) {
+	"Put of an equal row changes only updated_at": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		want := b.raw.Row("user_jane")
@@ -72,7 +95,7 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("row (-want +got):\n%s", diff)
 		}
 	},
-	"no phone is NULL": func(b *bundle) {
+	"an empty phone is written as NULL": func(b *bundle) {
 		b.open()
 		jane := person("jane")
 		b.put(jane)
@@ -82,16 +105,16 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("phone is %q, want NULL", got)
 		}
 	},
-	"an empty phone is none": func(b *bundle) {
+	"an empty phone in the table is read as empty": func(b *bundle) {
 		b.open()
 		jane := person("jane")
 		b.put(jane)
 		b.raw.Exec("UPDATE users SET phone = ''")
 		if got, err := b.db.Get(b.Context(), jane.ID); err != nil || got.Phone != "" {
-			b.Errorf("phone %q, error %v; want none", got.Phone, err)
+			b.Errorf("phone %q, error %v; want an empty one", got.Phone, err)
 		}
 	},
-	"a row that the application inserted first is updated": func(b *bundle) {
+	"Put updates a row that the application inserted": func(b *bundle) {
 		b.open()
 		jane := person("jane")
 		b.put(jane)
@@ -99,10 +122,10 @@ var rowTests = map[string]func(*bundle){
 		b.put(jane)
 		row := b.raw.Row(jane.ID)
 		if row["email"] != jane.Email || row["password"] != "secret" {
-			b.Errorf("email %v, password %v; want ours and the application's", row["email"], row["password"])
+			b.Errorf("email %v, password %v; want the store's and the application's", row["email"], row["password"])
 		}
 	},
-	"ids that differ in case are two users": func(b *bundle) {
+	"ids that differ only in case are two users": func(b *bundle) {
 		b.open()
 		lower, upper := person("jane"), person("Jane")
 		upper.Email = "other@canary.example"
@@ -113,29 +136,29 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("addresses (-want +got):\n%s", diff)
 		}
 	},
-	"an address that another row holds is refused, naming the holder, and nothing is written": func(b *bundle) {
+	"Put with the address of another row: email taken, no write": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		b.put(person("john"))
 		want := b.raw.Row("user_jane")
 		jane := person("jane")
 		jane.Email, jane.Role = person("john").Email, user.Admin
-		b.taken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		b.wantEmailTaken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
 		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
 			b.Errorf("row (-before +after):\n%s", diff)
 		}
 	},
-	"a new row cannot take an address either": func(b *bundle) {
+	"Put of a new row with the address of another row: email taken, no write": func(b *bundle) {
 		b.open()
 		b.put(person("john"))
 		jane := person("jane")
 		jane.Email = person("john").Email
-		b.taken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		b.wantEmailTaken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
 		if got := b.raw.Row("user_jane"); got != nil {
-			b.Errorf("the row is there: %v", got)
+			b.Errorf("the row exists: %v", got)
 		}
 	},
-	"a row is removed, and removing it again is no error": func(b *bundle) {
+	"Delete twice is not an error": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		for _, want := range []bool{true, false} {
@@ -144,10 +167,10 @@ var rowTests = map[string]func(*bundle){
 			}
 		}
 		if got := b.raw.Row("user_jane"); got != nil {
-			b.Errorf("the row is there: %v", got)
+			b.Errorf("the row exists: %v", got)
 		}
 	},
-	"removing one row leaves the others": func(b *bundle) {
+	"Delete keeps the other rows": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		b.put(person("john"))
@@ -158,7 +181,7 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("addresses (-want +got):\n%s", diff)
 		}
 	},
-	"all rows are scanned, page by page, each once": func(b *bundle) {
+	"Scan returns every row once": func(b *bundle) {
 		b.open()
 		want := map[user.ID]user.Row{}
 		for i := range 7 {
@@ -171,7 +194,7 @@ var rowTests = map[string]func(*bundle){
 		for page, after := b.scan("", 3); len(page) > 0; page, after = b.scan(after, 3) {
 			for _, row := range page {
 				if _, twice := got[row.ID]; twice {
-					b.Fatalf("%s was read twice", row.ID)
+					b.Fatalf("%s was returned twice", row.ID)
 				}
 				got[row.ID] = row
 			}
@@ -180,7 +203,7 @@ var rowTests = map[string]func(*bundle){
 			b.Errorf("rows (-want +got):\n%s", diff)
 		}
 	},
-	"rows with ids that are not Clerk's, and without a phone, are scanned too": func(b *bundle) {
+	"Scan returns rows with other ids than Clerk's and without phone": func(b *bundle) {
 		b.open()
 		jane := person("jane")
 		jane.Phone = ""
@@ -188,12 +211,12 @@ var rowTests = map[string]func(*bundle){
 		b.raw.Exec("UPDATE users SET id = '0c9c-Legacy'")
 		page, _ := b.scan("", 10)
 		if len(page) != 1 || page[0].ID != "0c9c-Legacy" || page[0].Phone != "" {
-			b.Errorf("got %v, want the one row", page)
+			b.Errorf("got %v, want one row", page)
 		}
 	},
 }
 
-// scan reads one page and returns where the next begins.
+// scan reads one page. It also returns the id after which the next page starts.
 func (b *bundle) scan(after user.ID, limit int) ([]user.Row, user.ID) {
 	b.Helper()
 	page, err := b.db.Scan(b.Context(), after, limit)

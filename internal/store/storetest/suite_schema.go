@@ -8,8 +8,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
-// referring opens FitAI's table and a table of workouts that refer to users and say what becomes of them.
-func (b *bundle) referring(onDelete string) {
+// withWorkouts creates FitAI's table and a table of workouts that refer to users, with the given ON DELETE action.
+func (b *bundle) withWorkouts(onDelete string) {
 	b.Helper()
 	b.open(b.engine.Table,
 		"CREATE TABLE workouts (title text, user_id text REFERENCES users (id) ON DELETE "+onDelete+")")
@@ -17,18 +17,18 @@ func (b *bundle) referring(onDelete string) {
 	b.raw.Exec("INSERT INTO workouts VALUES ('squats', 'user_jane')")
 }
 
-// keptInUse fails unless the row cannot be removed.
-func (b *bundle) keptInUse() {
+// wantRowInUse fails unless the deletion of the row is refused.
+func (b *bundle) wantRowInUse() {
 	b.Helper()
 	_, err := b.db.Delete(b.Context(), "user_jane")
-	b.wants(err, store.ErrRowInUse)
+	b.wantError(err, store.ErrRowInUse)
 	if b.raw.Row("user_jane") == nil {
-		b.Error("the row is gone")
+		b.Error("the row is deleted")
 	}
 }
 
-// removedLeaving fails unless the row can be removed and leaves these workouts.
-func (b *bundle) removedLeaving(want []map[string]any) {
+// wantDeletedLeaving fails unless the row is deleted and these workouts remain.
+func (b *bundle) wantDeletedLeaving(want []map[string]any) {
 	b.Helper()
 	if removed, err := b.db.Delete(b.Context(), "user_jane"); err != nil || !removed {
 		b.Fatalf("removed %t, error %v", removed, err)
@@ -39,35 +39,35 @@ func (b *bundle) removedLeaving(want []map[string]any) {
 }
 
 var schemaTests = map[string]func(*bundle){
-	"a row that others refer to stays": func(b *bundle) {
-		b.referring("NO ACTION")
-		b.keptInUse()
+	"Delete with references: row in use": func(b *bundle) {
+		b.withWorkouts("NO ACTION")
+		b.wantRowInUse()
 	},
-	"a row whose removal is restricted stays": func(b *bundle) {
-		b.referring("RESTRICT")
-		b.keptInUse()
+	"Delete with RESTRICT: row in use": func(b *bundle) {
+		b.withWorkouts("RESTRICT")
+		b.wantRowInUse()
 	},
-	"a row that cascades takes what refers to it along": func(b *bundle) {
-		b.referring("CASCADE")
-		b.removedLeaving(nil)
+	"Delete with CASCADE deletes the references": func(b *bundle) {
+		b.withWorkouts("CASCADE")
+		b.wantDeletedLeaving(nil)
 	},
-	"a row may leave what refers to it without it": func(b *bundle) {
-		b.referring("SET NULL")
-		b.removedLeaving([]map[string]any{{"title": "squats", "user_id": nil}})
+	"Delete with SET NULL keeps the references": func(b *bundle) {
+		b.withWorkouts("SET NULL")
+		b.wantDeletedLeaving([]map[string]any{{"title": "squats", "user_id": nil}})
 	},
-	"writing a row again leaves what refers to it alone": func(b *bundle) {
-		b.referring("CASCADE")
+	"Put of an existing row keeps the references": func(b *bundle) {
+		b.withWorkouts("CASCADE")
 		b.put(person("jane"))
 		if got := b.raw.Query("SELECT * FROM workouts"); len(got) != 1 {
-			b.Errorf("workouts: %v, want the one there was", got)
+			b.Errorf("workouts: %v, want the existing one", got)
 		}
 	},
-	"a row that a trigger keeps stays": func(b *bundle) {
+	"Delete refused by a trigger: row in use": func(b *bundle) {
 		b.open(append([]string{b.engine.Table}, b.engine.Keep...)...)
 		b.put(person("jane"))
-		b.keptInUse()
+		b.wantRowInUse()
 	},
-	"the application's triggers see one update per write": func(b *bundle) {
+	"Put runs update triggers once per write": func(b *bundle) {
 		b.open(append([]string{b.engine.Table}, b.engine.Audit...)...)
 		b.put(person("jane"))
 		b.put(person("jane"))
@@ -77,8 +77,8 @@ var schemaTests = map[string]func(*bundle){
 	},
 }
 
-// problems fails unless the check names exactly these.
-func (b *bundle) problems(want ...string) {
+// wantProblemsOfCheck fails unless the check returns exactly these problems.
+func (b *bundle) wantProblemsOfCheck(want ...string) {
 	b.Helper()
 	b.wantProblems(b.db.Check(b.Context()), want)
 }

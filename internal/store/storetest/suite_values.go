@@ -12,11 +12,12 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// refused fails unless the database refuses the row for one of its values and says so with name.
-func (b *bundle) refused(row user.Row, name string) {
+// wantInvalidData fails unless the row is refused for one of its values and the error has the column or constraint
+// name.
+func (b *bundle) wantInvalidData(row user.Row, name string) {
 	b.Helper()
 	err := b.db.Put(b.Context(), row, nil)
-	b.wants(err, store.ErrInvalidData)
+	b.wantError(err, store.ErrInvalidData)
 	var refusal *store.Error
 	if !errors.As(err, &refusal) || !strings.Contains(refusal.Name, name) {
 		b.Errorf("error %v does not name %s", err, name)
@@ -27,7 +28,7 @@ func (b *bundle) refused(row user.Row, name string) {
 }
 
 var valueTests = map[string]func(*bundle){
-	"text of all kinds comes back as it went": func(b *bundle) {
+	"Get returns unusual text unchanged": func(b *bundle) {
 		b.open()
 		for _, text := range []string{"Zoë", "李小龍", "👩🏽‍🚀", "'; DROP TABLE users; --", `back\slash`, "new\nline", " ", ""} {
 			row := person("jane")
@@ -38,39 +39,34 @@ var valueTests = map[string]func(*bundle){
 			}
 		}
 	},
-	"NUL and broken UTF-8 are refused, naming the column": func(b *bundle) {
+	"NUL and invalid UTF-8: invalid data with the column": func(b *bundle) {
 		b.open()
 		for _, text := range []string{"canary\x00", "canary\xff"} {
-			for column, field := range map[string]func(*user.Row) *string{
-				"email":      func(r *user.Row) *string { return &r.Email },
-				"first_name": func(r *user.Row) *string { return &r.FirstName },
-				"last_name":  func(r *user.Row) *string { return &r.LastName },
-				"phone":      func(r *user.Row) *string { return &r.Phone },
-			} {
+			for i, column := range user.Columns() {
 				row := person("jane")
-				*field(&row) = text
-				b.refused(row, column)
+				*row.Cells()[i].Text = text
+				b.wantInvalidData(row, string(column))
 			}
 		}
 	},
-	"so are they in the address of a move": func(b *bundle) {
-		b.inTown("a", "b")
-		b.wants(b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "canary\x00")}), store.ErrInvalidData)
+	"NUL in the address of a move: invalid data": func(b *bundle) {
+		b.withEmails("a", "b")
+		b.wantError(b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "canary\x00")}), store.ErrInvalidData)
 	},
-	"text longer than a check allows is refused, naming the constraint": func(b *bundle) {
+	"a violated CHECK: invalid data with the constraint": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "first_name text NOT NULL",
 			"first_name text NOT NULL CONSTRAINT short_name CHECK (length(first_name) < 20)"))
 		row := person("jane")
 		row.FirstName = strings.Repeat("canary", 10)
-		b.refused(row, "short_name")
+		b.wantInvalidData(row, "short_name")
 	},
-	"NULL where the schema wants a value is refused, naming the column": func(b *bundle) {
+	"NULL in a NOT NULL column: invalid data with the column": func(b *bundle) {
 		b.open(b.varied(b.engine.Table, "phone text", "phone text NOT NULL"))
 		row := person("jane")
 		row.Phone = ""
-		b.refused(row, "phone")
+		b.wantInvalidData(row, "phone")
 	},
-	"an enumeration holds its roles and refuses others": func(b *bundle) {
+	"an enum holds its roles; others: invalid data": func(b *bundle) {
 		b.open(b.engine.Enum...)
 		row := person("jane")
 		for _, row.Role = range []user.Role{user.Admin, user.Trainer, user.Client} {
@@ -81,25 +77,25 @@ var valueTests = map[string]func(*bundle){
 		}
 		other := person("john")
 		other.Role = "canary"
-		b.refused(other, "")
+		b.wantInvalidData(other, "")
 	},
-	"a role that the application refers to elsewhere has to exist there": func(b *bundle) {
+	"a role that violates a foreign key: invalid data": func(b *bundle) {
 		b.open("CREATE TABLE roles (name text PRIMARY KEY)", "INSERT INTO roles VALUES ('client')",
 			b.varied(b.engine.Table, "role text", "role text REFERENCES roles (name)"))
 		b.put(person("jane"))
 		other := person("john")
 		other.Role = user.Admin
-		b.refused(other, "")
+		b.wantInvalidData(other, "")
 	},
-	"another unique column of the application is no question of addresses": func(b *bundle) {
+	"another unique index of the application: invalid data, not email taken": func(b *bundle) {
 		b.open()
 		b.raw.Exec("CREATE UNIQUE INDEX users_phone ON users (phone)")
 		b.put(person("jane"))
 		other := person("john")
 		other.Phone = person("jane").Phone
-		b.refused(other, "phone")
+		b.wantInvalidData(other, "phone")
 	},
-	"a stored value of no known role is read as it stands": func(b *bundle) {
+	"Get returns an unknown role unchanged": func(b *bundle) {
 		b.open()
 		b.put(person("jane"))
 		b.raw.Exec("UPDATE users SET role = 'owner'")
@@ -109,7 +105,7 @@ var valueTests = map[string]func(*bundle){
 	},
 }
 
-// runClocks puts a row into every type of time column there is, beside one of another.
+// runClocks writes rows with every type of time column, combined with another type.
 func (e Engine) runClocks(t *testing.T) {
 	for i, created := range e.Clocks {
 		updated := e.Clocks[(i+1)%len(e.Clocks)]
@@ -121,14 +117,14 @@ func (e Engine) runClocks(t *testing.T) {
 			b.put(person("jane"))
 			b.put(person("john"))
 			b.put(at("jane", "new"), move("john", "john@canary.example", "other"))
-			b.times("user_jane")
-			b.times("user_john")
+			b.wantTimes("user_jane")
+			b.wantTimes("user_john")
 		})
 	}
 }
 
-// times fails unless the row has the times of [person] and of now.
-func (b *bundle) times(id user.ID) {
+// wantTimes fails unless the row has the times of [person] and of now.
+func (b *bundle) wantTimes(id user.ID) {
 	b.Helper()
 	row := b.raw.Row(id)
 	got := []any{row["created_at"], row["updated_at"]}
@@ -141,7 +137,7 @@ func (b *bundle) times(id user.ID) {
 	}
 }
 
-// runAnyCase shows that the index, and not the store, decides which addresses are equal.
+// runAnyCase tests that the index, not the store, decides which addresses are equal.
 func (e Engine) runAnyCase(t *testing.T) {
 	for name, ddl := range e.AnyCase {
 		open := func(t *testing.T) *bundle {
@@ -151,19 +147,19 @@ func (e Engine) runAnyCase(t *testing.T) {
 			b.put(at("john", "john@canary.example"))
 			return b
 		}
-		t.Run("any case, by "+name+", finds the holder", func(t *testing.T) {
+		t.Run("case-insensitive by "+name+": email taken", func(t *testing.T) {
 			b := open(t)
-			b.taken(b.db.Put(t.Context(), at("jane", "John@Canary.example"), nil), "user_jane", "user_john")
-			b.taken(b.db.Put(t.Context(), at("new", "JANE@canary.example"), nil), "user_new", "user_jane")
+			b.wantEmailTaken(b.db.Put(t.Context(), at("jane", "John@Canary.example"), nil), "user_jane", "user_john")
+			b.wantEmailTaken(b.db.Put(t.Context(), at("new", "JANE@canary.example"), nil), "user_new", "user_jane")
 		})
-		t.Run("any case, by "+name+", lets a row change the case of its own", func(t *testing.T) {
+		t.Run("case-insensitive by "+name+": a row changes the case of its own address", func(t *testing.T) {
 			b := open(t)
 			b.put(at("jane", "Jane@Canary.Example"))
 			if got := b.raw.Column("user_jane", "email"); got != "Jane@Canary.Example" {
 				t.Errorf("email is %v", got)
 			}
 		})
-		t.Run("any case, by "+name+", lets two rows exchange theirs", func(t *testing.T) {
+		t.Run("case-insensitive by "+name+": two rows exchange addresses", func(t *testing.T) {
 			b := open(t)
 			b.put(at("jane", "John@canary.example"), move("john", "john@canary.example", "Jane@canary.example"))
 			b.wantEmails(map[string]string{"user_jane": "John@canary.example", "user_john": "Jane@canary.example"})
