@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// documents are the pages that people read, by their path from here.
+// documents returns the pages that people read, by their path from this package.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	pages, err := filepath.Glob("../../docs/*.md")
@@ -36,21 +36,21 @@ func documents(t *testing.T) map[string]string {
 	return documents
 }
 
-// Whoever sees a type or a reason finds it in docs/conditions.md, in the order of the source.
-func TestEveryConditionAndReasonIsDocumented(t *testing.T) {
+// docs/conditions.md lists every condition type and reason, in the order of the source.
+func TestDocs_EveryConditionAndReasonIsListed(t *testing.T) {
 	t.Parallel()
 	page := documents(t)["../../docs/conditions.md"]
 	var documented []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\|").FindAllStringSubmatch(page, -1) {
 		documented = append(documented, row[1])
 	}
-	if diff := cmp.Diff(constants(t, "conditions.go"), documented); diff != "" {
+	if diff := cmp.Diff(constants(t, "conditions.go", ""), documented); diff != "" {
 		t.Errorf("conditions.go and docs/conditions.md differ (-declared +documented):\n%s", diff)
 	}
 }
 
-// constants are the values of the constants that a file declares, in its order.
-func constants(t *testing.T, file string) []string {
+// constants returns the values of a file's string constants with the given type ("" for untyped ones), in their order.
+func constants(t *testing.T, file, typeName string) []string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
@@ -58,20 +58,32 @@ func constants(t *testing.T, file string) []string {
 	}
 	var values []string
 	ast.Inspect(parsed, func(node ast.Node) bool {
-		if literal, ok := node.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			value, err := strconv.Unquote(literal.Value)
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		declared := ""
+		if name, ok := spec.Type.(*ast.Ident); ok {
+			declared = name.Name
+		}
+		for _, value := range spec.Values {
+			literal, ok := value.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING || declared != typeName {
+				continue
+			}
+			text, err := strconv.Unquote(literal.Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			values = append(values, value)
+			values = append(values, text)
 		}
 		return true
 	})
 	return values
 }
 
-// The FitUsers in the pages are taken by the API server as they stand, with not one unknown field.
-func TestFitUsersInTheDocuments(t *testing.T) {
+// The API server accepts the FitUsers in the pages as they are, without an unknown field.
+func TestDocs_FitUsersAreValid(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	namespace := env.Namespace(t)
@@ -95,25 +107,25 @@ func TestFitUsersInTheDocuments(t *testing.T) {
 		}
 	}
 	if manifests == 0 {
-		t.Error("there is none")
+		t.Error("the pages contain no FitUser")
 	}
 	typo := manifest(namespace, "jane", map[string]any{"clerkUserID": "user_1", "roles": "admin"})
 	if err := strict.Create(t.Context(), typo, client.DryRunAll); err == nil {
-		t.Error("an unknown field was taken")
+		t.Error("an unknown field was accepted")
 	}
 }
 
-func TestTheReadmeLeadsToEveryPage(t *testing.T) {
+func TestDocs_ReadmeLinksEveryPage(t *testing.T) {
 	t.Parallel()
 	pages := documents(t)
 	for page := range pages {
 		if link := strings.TrimPrefix(page, "../../"); link != "README.md" && !strings.Contains(pages["../../README.md"], "]("+link) {
-			t.Errorf("README.md does not lead to %s", link)
+			t.Errorf("README.md does not link %s", link)
 		}
 	}
 }
 
-func TestLinksLeadSomewhere(t *testing.T) {
+func TestDocs_LinksResolve(t *testing.T) {
 	t.Parallel()
 	pages := documents(t)
 	for page, text := range pages {

@@ -18,7 +18,7 @@ var controlPlane testenv.Shared
 
 func TestMain(m *testing.M) { controlPlane.Main(m) }
 
-// newClient is a client of the API server without a cache.
+// newClient returns a client of the API server without a cache.
 func newClient(t *testing.T, env *testenv.Environment) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -32,7 +32,7 @@ func newClient(t *testing.T, env *testenv.Environment) client.Client {
 	return c
 }
 
-// manifest is a FitUser as a person writes it, with any spec.
+// manifest returns a FitUser as a person writes it, with any spec.
 func manifest(namespace, name string, spec map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FitUser"))
@@ -41,7 +41,7 @@ func manifest(namespace, name string, spec map[string]any) *unstructured.Unstruc
 	return u
 }
 
-func TestTheSmallestManifest(t *testing.T) {
+func TestSpec_SmallestManifest(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c := newClient(t, env)
@@ -55,14 +55,14 @@ func TestTheSmallestManifest(t *testing.T) {
 	}
 	want := v1alpha1.FitUserSpec{ClerkUserID: "user_2abc123", DeletionPolicy: v1alpha1.DeletionPolicyDelete}
 	if got.Spec != want {
-		t.Errorf("the API server made %+v of it, want %+v", got.Spec, want)
+		t.Errorf("the stored spec is %+v, want %+v", got.Spec, want)
 	}
 	if got.ManagedByOperator() {
-		t.Error("a person's FitUser counts as the operator's")
+		t.Error("a user-managed FitUser counts as operator-managed")
 	}
 }
 
-func TestSpecsThatAreTaken(t *testing.T) {
+func TestSpec_ValidIsAccepted(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c, namespace := newClient(t, env), env.Namespace(t)
@@ -79,8 +79,8 @@ func TestSpecsThatAreTaken(t *testing.T) {
 	}
 }
 
-// What is refused says why, in words that a person can act on.
-func TestSpecsThatAreRefused(t *testing.T) {
+// The API server's error names the reason, so that a person can act on it.
+func TestSpec_InvalidIsRefused(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c, namespace := newClient(t, env), env.Namespace(t)
@@ -111,7 +111,7 @@ func TestSpecsThatAreRefused(t *testing.T) {
 		"role in capitals":    {map[string]any{"clerkUserID": id, "role": "Admin"}, `spec.role: Unsupported value: "Admin"`},
 		"empty role":          {map[string]any{"clerkUserID": id, "role": ""}, `spec.role: Unsupported value: ""`},
 		"unknown policy":      {map[string]any{"clerkUserID": id, "deletionPolicy": "Keep"}, `spec.deletionPolicy: Unsupported value: "Keep": supported values: "Delete", "Retain"`},
-		"suspend in words":    {map[string]any{"clerkUserID": id, "suspend": "yes"}, "spec.suspend: Invalid value: \"string\": spec.suspend in body must be of type boolean"},
+		"suspend as text":     {map[string]any{"clerkUserID": id, "suspend": "yes"}, "spec.suspend: Invalid value: \"string\": spec.suspend in body must be of type boolean"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +133,7 @@ func checkRefusal(t *testing.T, err error, want string) {
 	}
 }
 
-func TestChanges(t *testing.T) {
+func TestSpec_Changes(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c := newClient(t, env)
@@ -144,23 +144,23 @@ func TestChanges(t *testing.T) {
 	patch := func(patch string) error {
 		return c.Patch(t.Context(), object.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch)))
 	}
-	for _, taken := range []string{
+	for _, valid := range []string{
 		`{"spec":{"role":"trainer"}}`, `{"spec":{"role":null}}`, `{"spec":{"suspend":true}}`,
 		`{"spec":{"deletionPolicy":"Retain"}}`, `{"spec":{"deletionPolicy":null}}`,
 	} {
-		if err := patch(taken); err != nil {
-			t.Errorf("%s: %v", taken, err)
+		if err := patch(valid); err != nil {
+			t.Errorf("%s: %v", valid, err)
 		}
 	}
-	const another = "cannot be changed: a FitUser stays with one Clerk user; make another FitUser for another user"
+	const another = "cannot be changed: a FitUser stays with one Clerk user; create another FitUser for another user"
 	checkRefusal(t, patch(`{"spec":{"clerkUserID":"user_2abc124"}}`), another)
 	checkRefusal(t, patch(`{"spec":{"clerkUserID":"user_2ABC123"}}`), another)
 	checkRefusal(t, patch(`{"spec":{"clerkUserID":null}}`), "spec.clerkUserID: Required value")
 	checkRefusal(t, patch(`{"spec":{"deletionPolicy":"delete"}}`), `Unsupported value: "delete"`)
 }
 
-// Whoever writes a manifest cannot write a status with it, and the operator's status write touches nothing else.
-func TestSpecAndStatusAreWrittenApart(t *testing.T) {
+// A manifest cannot write a status, and the operator's status write changes nothing else.
+func TestStatus_IsASeparateSubresource(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c := newClient(t, env)
@@ -170,38 +170,38 @@ func TestSpecAndStatusAreWrittenApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if role, _, _ := unstructured.NestedString(object.Object, "status", "role"); role != "" {
-		t.Errorf("the manifest's status was taken: %s", role)
+		t.Errorf("the manifest's status was accepted: %s", role)
 	}
 	patch := []byte(`{"spec":{"role":"admin"},"status":{"role":"trainer"}}`)
 	if err := c.Status().Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", patch)); err != nil {
 		t.Fatal(err)
 	}
-	demanded, _, _ := unstructured.NestedString(object.Object, "spec", "role")
-	inForce, _, _ := unstructured.NestedString(object.Object, "status", "role")
-	if demanded != "" || inForce != "trainer" {
-		t.Errorf("spec.role %q, status.role %q", demanded, inForce)
+	desired, _, _ := unstructured.NestedString(object.Object, "spec", "role")
+	observed, _, _ := unstructured.NestedString(object.Object, "status", "role")
+	if desired != "" || observed != "trainer" {
+		t.Errorf("spec.role %q, status.role %q", desired, observed)
 	}
 }
 
-func TestSelectableFields(t *testing.T) {
+func TestFitUser_SelectableFields(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c, namespace := newClient(t, env), env.Namespace(t)
-	for name, roles := range map[string]struct{ demanded, inForce string }{
+	for name, roles := range map[string]struct{ desired, observed string }{
 		"jane": {"admin", "admin"}, "joe": {"admin", "client"}, "max": {"", "trainer"}, "new": {"", ""},
 	} {
 		spec := map[string]any{"clerkUserID": "user_" + name}
-		if roles.demanded != "" {
-			spec["role"] = roles.demanded
+		if roles.desired != "" {
+			spec["role"] = roles.desired
 		}
 		object := manifest(namespace, name, spec)
 		if err := c.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
-		if roles.inForce == "" {
+		if roles.observed == "" {
 			continue
 		}
-		patch := []byte(`{"status":{"role":"` + roles.inForce + `"}}`)
+		patch := []byte(`{"status":{"role":"` + roles.observed + `"}}`)
 		if err := c.Status().Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", patch)); err != nil {
 			t.Fatal(err)
 		}

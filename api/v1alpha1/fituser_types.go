@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// FieldClerkUserID is the selectable field that finds the FitUsers of a Clerk user.
+// FieldClerkUserID is the selectable field with the Clerk user of a FitUser.
 const FieldClerkUserID = "spec.clerkUserID"
 
 // Role is a role that a manifest can grant.
@@ -12,62 +12,62 @@ const FieldClerkUserID = "spec.clerkUserID"
 // +kubebuilder:validation:Enum=admin;trainer;client
 type Role string
 
-// DeletionPolicy says what becomes of the row once Clerk no longer has the
-// user.
+// DeletionPolicy is what happens to the row once the user is deleted in
+// Clerk.
 //
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
 
 // The deletion policies.
 const (
-	// DeletionPolicyDelete removes the row.
+	// DeletionPolicyDelete deletes the row.
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 	// DeletionPolicyRetain keeps the row.
 	DeletionPolicyRetain DeletionPolicy = "Retain"
 )
 
-// FitUserSpec is what people want. Only people write it: the operator never
+// FitUserSpec is the desired state. Only people write it: the operator never
 // does.
 type FitUserSpec struct {
 	// clerkUserID is the user's id in Clerk, such as user_2abc123. It cannot be
-	// changed: make another FitUser for another user.
+	// changed: create another FitUser for another user.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=6
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^user_[0-9A-Za-z]+$')",message="must be a Clerk user id: user_ followed by letters and digits (copy it from Clerk's dashboard)"
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a FitUser stays with one Clerk user; make another FitUser for another user"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a FitUser stays with one Clerk user; create another FitUser for another user"
 	ClerkUserID string `json:"clerkUserID"`
 
-	// role is the role this user has while the line stands here: it is written to
-	// Clerk's public_metadata.role and to the row. Removing the line takes the
-	// role away again. Without it, the role set in Clerk counts, or client.
+	// role grants a role: the operator writes it to Clerk's public_metadata.role
+	// and to the row. Removing the line revokes the role. Without it, the role
+	// set in Clerk counts, or client.
 	//
 	// +optional
 	Role Role `json:"role,omitempty"`
 
-	// deletionPolicy says what becomes of the row in the users table once Clerk no
-	// longer has the user: Delete removes it, Retain keeps it. Deleting the
-	// FitUser itself never removes a row.
+	// deletionPolicy is what happens to the row in the users table once the user
+	// is deleted in Clerk: Delete deletes it, Retain keeps it. Deleting the
+	// FitUser itself never deletes a row.
 	//
 	// +optional
 	// +kubebuilder:default=Delete
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend set to true stops all writes for this user, to Clerk and to the row,
-	// whatever happens. The status goes on saying what is observed.
+	// suspend set to true stops all writes for this user, to Clerk and to the
+	// row. The status still shows what is observed.
 	//
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// RoleSource says where the role in force comes from.
+// RoleSource is where the role in force comes from.
 //
 // +kubebuilder:validation:Enum=Manifest;Clerk;Default
 type RoleSource string
 
-// Profile is the person, as Clerk last said. How much of it is shown is the
-// operator's --status-profile setting.
+// Profile is the person as last read from Clerk. The operator's
+// --status-profile setting decides which fields are shown.
 type Profile struct {
 	// email is the primary e-mail address.
 	//
@@ -94,18 +94,18 @@ type Profile struct {
 	Phone string `json:"phone,omitempty"`
 }
 
-// AccountState is what Clerk says about the account apart from the person. It
-// changes neither the row nor the role.
+// AccountState is the state of the account in Clerk, apart from the person.
+// It changes neither the row nor the role.
 type AccountState struct {
-	// createdAt is when Clerk created the user. It is here exactly when the
-	// operator has seen the user in Clerk: without it, no row is ever removed for
+	// createdAt is when Clerk created the user. It is set exactly when the
+	// operator has seen the user in Clerk: without it, no row is ever deleted for
 	// this FitUser.
 	//
 	// +optional
 	CreatedAt *metav1.Time `json:"createdAt,omitempty"`
 
-	// role is Clerk's own public_metadata.role where it is not the role in force,
-	// such as a role this operator does not know.
+	// role is Clerk's public_metadata.role when it differs from the role in
+	// force, such as a role that this operator does not know.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
@@ -121,51 +121,51 @@ type AccountState struct {
 	// +optional
 	Locked bool `json:"locked,omitempty"`
 
-	// deprovisioned is true when a directory has switched the user off.
+	// deprovisioned is true when a directory has deactivated the user.
 	//
 	// +optional
 	Deprovisioned bool `json:"deprovisioned,omitempty"`
 
-	// testUser is true for a user whose e-mail address or phone number is one that
-	// Clerk reserves for tests: nobody has to prove that it is theirs.
+	// testUser is true when the user's e-mail address or phone number is one that
+	// Clerk reserves for tests: it needs no proof of ownership.
 	//
 	// +optional
 	TestUser bool `json:"testUser,omitempty"`
 }
 
-// FitUserStatus is what was observed. Only the operator writes it, and only
+// FitUserStatus is the observed state. Only the operator writes it, and only
 // when something has changed.
 type FitUserStatus struct {
-	// observedGeneration is the generation of the spec that this status answers.
+	// observedGeneration is the generation of the spec that this status is about.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// role is the role in force: what Clerk and the row both hold.
+	// role is the role in force: the one that Clerk and the row both have.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Role Role `json:"role,omitempty"`
 
-	// roleSource says where the role in force comes from: a Manifest, Clerk, or
+	// roleSource is where the role in force comes from: a Manifest, Clerk, or
 	// Default when neither sets one.
 	//
 	// +optional
 	RoleSource RoleSource `json:"roleSource,omitempty"`
 
-	// profile is the person, as Clerk last said.
+	// profile is the person as last read from Clerk.
 	//
 	// +optional
 	Profile *Profile `json:"profile,omitempty"`
 
-	// clerk is what Clerk says about the account.
+	// clerk is the state of the account in Clerk.
 	//
 	// +optional
 	Clerk *AccountState `json:"clerk,omitempty"`
 
-	// observedHint is the id of the last webhook message that led to a change of
-	// this status.
+	// observedHint is the id of the last webhook message that changed this
+	// status.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
@@ -194,7 +194,7 @@ type FitUserStatus struct {
 }
 
 // FitUser is one user of the application: their Clerk account, their row in
-// the users table, and the role that Git gives them. `kubectl get fitusers`
+// the users table, and the role that Git grants them. `kubectl get fitusers`
 // shows whether the three agree.
 //
 // +kubebuilder:object:root=true
@@ -218,12 +218,12 @@ type FitUser struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what people want.
+	// spec is the desired state. Only people write it.
 	//
 	// +required
 	Spec FitUserSpec `json:"spec"`
 
-	// status is what the operator observed.
+	// status is the observed state. Only the operator writes it.
 	//
 	// +optional
 	Status FitUserStatus `json:"status,omitempty"`

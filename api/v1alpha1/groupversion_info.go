@@ -1,5 +1,8 @@
-// Package v1alpha1 is the FitUser API: the type, its conditions and reasons, and the annotations by which the parts of
-// the operator speak to each other. Other programs rely on everything exported here.
+// To read this package: fituser_types.go (what a FitUser holds), conditions.go (how its state is reported), hint.go (how the
+// receiver notifies the reconciler). This is not in the package comment, which is the start of docs/reference.md.
+
+// Package v1alpha1 is the FitUser API: the type, its conditions and reasons, and the annotations and the label that the
+// operator uses. Other programs rely on everything exported here.
 //
 // +kubebuilder:object:generate=true
 // +groupName=identity.fitai.dev

@@ -12,7 +12,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-func TestHintComesBackAsItWasRecorded(t *testing.T) {
+func TestHint_EncodeAndParse(t *testing.T) {
 	t.Parallel()
 	for name, hint := range map[string]v1alpha1.Hint{
 		"usual": {
@@ -20,7 +20,7 @@ func TestHintComesBackAsItWasRecorded(t *testing.T) {
 			UserUpdatedAt: 1700000000123, EventAt: 1700000000140, ReceivedAt: 1700000000900,
 		},
 		"without the event's times": {MessageID: "msg_1", Type: v1alpha1.UserDeleted, ReceivedAt: 1},
-		"as long as it can be": {
+		"longest": {
 			MessageID: strings.Repeat("m", 128), Type: v1alpha1.UserUpdated,
 			UserUpdatedAt: math.MinInt64, EventAt: math.MinInt64, ReceivedAt: math.MinInt64,
 		},
@@ -34,26 +34,26 @@ func TestHintComesBackAsItWasRecorded(t *testing.T) {
 	}
 }
 
-// Anybody who may edit the object may write the annotation.
-func TestWhatIsNoHintIsIgnored(t *testing.T) {
+// Everybody who may edit the object may write the annotation.
+func TestParseHint_InvalidIsIgnored(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
-		"nothing":               "",
-		"no JSON":               "please sync",
-		"null":                  "null",
-		"list":                  "[]",
-		"empty object":          "{}",
-		"no message":            `{"type":"user.updated","receivedAt":1}`,
-		"no type":               `{"message":"msg_1","receivedAt":1}`,
-		"type of no user event": `{"message":"msg_1","type":"session.created","receivedAt":1}`,
-		"time in words":         `{"message":"msg_1","type":"user.updated","receivedAt":"now"}`,
-		"fraction":              `{"message":"msg_1","type":"user.updated","receivedAt":1.5}`,
-		"too large a number":    `{"message":"msg_1","type":"user.updated","receivedAt":9223372036854775808}`,
-		"two objects":           `{"message":"msg_1","type":"user.updated","receivedAt":1}{}`,
-		"cut off":               `{"message":"msg_1","type":"user.updated","receivedAt":1`,
-		"message too long":      `{"message":"` + strings.Repeat("m", 129) + `","type":"user.updated","receivedAt":1}`,
-		"very long":             `{"message":"msg_1","type":"user.updated","receivedAt":1,"x":"` + strings.Repeat("x", 1<<18) + `"}`,
-		"deep":                  strings.Repeat("[", 500),
+		"nothing":             "",
+		"no JSON":             "please sync",
+		"null":                "null",
+		"list":                "[]",
+		"empty object":        "{}",
+		"no message ID":       `{"type":"user.updated","receivedAt":1}`,
+		"no type":             `{"message":"msg_1","receivedAt":1}`,
+		"unknown event type":  `{"message":"msg_1","type":"session.created","receivedAt":1}`,
+		"time as text":        `{"message":"msg_1","type":"user.updated","receivedAt":"now"}`,
+		"fraction":            `{"message":"msg_1","type":"user.updated","receivedAt":1.5}`,
+		"number too large":    `{"message":"msg_1","type":"user.updated","receivedAt":9223372036854775808}`,
+		"two objects":         `{"message":"msg_1","type":"user.updated","receivedAt":1}{}`,
+		"truncated":           `{"message":"msg_1","type":"user.updated","receivedAt":1`,
+		"message ID too long": `{"message":"` + strings.Repeat("m", 129) + `","type":"user.updated","receivedAt":1}`,
+		"very long":           `{"message":"msg_1","type":"user.updated","receivedAt":1,"x":"` + strings.Repeat("x", 1<<18) + `"}`,
+		"deep":                strings.Repeat("[", 500),
 	} {
 		if hint, ok := v1alpha1.ParseHint(value); ok || hint != (v1alpha1.Hint{}) {
 			t.Errorf("%s: %+v, %v", name, hint, ok)
@@ -61,16 +61,16 @@ func TestWhatIsNoHintIsIgnored(t *testing.T) {
 	}
 }
 
-// The reconciler writes the message's id to status.observedHint, and what is too long for it would make every status of
-// this user be refused.
-func TestMessageOfAHintFitsIntoTheStatus(t *testing.T) {
+// The reconciler writes the message ID to status.observedHint. If it were too long, the API server would refuse every
+// status of this user.
+func TestParseHint_MessageIDFitsIntoTheStatus(t *testing.T) {
 	t.Parallel()
 	limit := *fitUserSchema(t).Properties["status"].Properties["observedHint"].MaxLength
 	for length := range 500 {
 		value := `{"message":"` + strings.Repeat("m", length) + `","type":"user.updated","receivedAt":1}`
 		hint, ok := v1alpha1.ParseHint(value)
 		if ok != (length > 0 && length <= limit) {
-			t.Errorf("a message of %d characters: %v, %v", length, hint, ok)
+			t.Errorf("a message ID of %d characters: %v, %v", length, hint, ok)
 		}
 	}
 }
@@ -81,41 +81,41 @@ func FuzzParseHint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		hint, ok := v1alpha1.ParseHint(value)
 		if !ok && hint != (v1alpha1.Hint{}) {
-			t.Errorf("no hint, but %+v", hint)
+			t.Errorf("invalid, but %+v", hint)
 		}
 		if len(hint.MessageID) > 128 {
-			t.Errorf("a message of %d bytes", len(hint.MessageID))
+			t.Errorf("a message ID of %d bytes", len(hint.MessageID))
 		}
 	})
 }
 
-// claim is what a hint says about Clerk's state: Clerk's answer is at least so new, or the user is gone.
+// claim is what a hint states about Clerk: a response is at least this new, or the user is deleted.
 type claim struct {
 	updatedAt int64
-	gone      bool
+	deleted   bool
 }
 
 func claimOf(h v1alpha1.Hint) claim {
 	return claim{h.UserUpdatedAt, h.Type == v1alpha1.UserDeleted}
 }
 
-// newer reports whether c came after other. Nothing comes after a deletion.
+// newer reports whether c is newer than other. Nothing is newer than a deletion.
 func (c claim) newer(other claim) bool {
-	return c.updatedAt > other.updatedAt || c.updatedAt == other.updatedAt && c.gone
+	return c.updatedAt > other.updatedAt || c.updatedAt == other.updatedAt && c.deleted
 }
 
-// Deliveries come in any order, and of each several times.
-func TestMergedHintsSayWhatTheNewestSays(t *testing.T) {
+// Deliveries arrive in any order, and each several times.
+func TestHint_MergeKeepsTheNewestEvent(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	types := []v1alpha1.EventType{v1alpha1.UserCreated, v1alpha1.UserUpdated, v1alpha1.UserDeleted}
+	types := v1alpha1.EventTypes()
 	for range 2000 {
 		var hints []v1alpha1.Hint
 		var want claim
 		for i := range 1 + random.IntN(5) {
 			at := random.Int64N(4) // often the same; 0 is unknown
 			hint := v1alpha1.Hint{
-				MessageID: "msg_" + string(rune('a'+i)), Type: types[random.IntN(3)], UserUpdatedAt: at, EventAt: at, ReceivedAt: 10 + at,
+				MessageID: "msg_" + string(rune('a'+i)), Type: types[random.IntN(len(types))], UserUpdatedAt: at, EventAt: at, ReceivedAt: 10 + at,
 			}
 			if claim := claimOf(hint); i == 0 || claim.newer(want) {
 				want = claim
@@ -128,7 +128,7 @@ func TestMergedHintsSayWhatTheNewestSays(t *testing.T) {
 			t.Fatalf("%+v: %+v, want %+v", hints, got, want)
 		}
 		if last := hints[len(hints)-1]; got.MessageID != last.MessageID || got.ReceivedAt != last.ReceivedAt {
-			t.Fatalf("%+v: the last arrival does not show in %+v", hints, got)
+			t.Fatalf("%+v: %+v does not contain the last arrival", hints, got)
 		}
 	}
 }
@@ -141,17 +141,17 @@ func merged(hints []v1alpha1.Hint) v1alpha1.Hint {
 	return all
 }
 
-func TestSince(t *testing.T) {
+func TestHint_OccurredAt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		hint v1alpha1.Hint
 		want int64
 	}{
-		"the event's own time":                    {v1alpha1.Hint{EventAt: 5000, ReceivedAt: 9000}, 5000},
-		"unknown":                                 {v1alpha1.Hint{ReceivedAt: 9000}, 9000},
-		"an event from the future counts as now":  {v1alpha1.Hint{EventAt: 10_000, ReceivedAt: 9000}, 9000},
-		"a time before 1970 counts as unknown":    {v1alpha1.Hint{EventAt: -1, ReceivedAt: 9000}, 9000},
-		"the largest time there is is no trouble": {v1alpha1.Hint{EventAt: math.MaxInt64, ReceivedAt: math.MaxInt64}, math.MaxInt64},
+		"the event's own time":     {v1alpha1.Hint{EventAt: 5000, ReceivedAt: 9000}, 5000},
+		"unknown":                  {v1alpha1.Hint{ReceivedAt: 9000}, 9000},
+		"an event from the future": {v1alpha1.Hint{EventAt: 10_000, ReceivedAt: 9000}, 9000},
+		"a time before 1970":       {v1alpha1.Hint{EventAt: -1, ReceivedAt: 9000}, 9000},
+		"the largest time":         {v1alpha1.Hint{EventAt: math.MaxInt64, ReceivedAt: math.MaxInt64}, math.MaxInt64},
 	} {
 		if got := test.hint.OccurredAt(); !got.Equal(time.UnixMilli(test.want)) {
 			t.Errorf("%s: %v, want %v", name, got, time.UnixMilli(test.want))
@@ -179,6 +179,27 @@ func TestFitUser_ManagedByOperator(t *testing.T) {
 		test.change(u)
 		if got := u.ManagedByOperator(); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// A constant that EventTypes does not list would be a hint that the receiver writes and no reconciler understands.
+func TestEventTypes_ListsEveryConstant(t *testing.T) {
+	t.Parallel()
+	declared := constants(t, "hint.go", "EventType")
+	if len(declared) < 3 {
+		t.Fatalf("hint.go declares only the event types %v", declared)
+	}
+	var listed []string
+	for _, eventType := range v1alpha1.EventTypes() {
+		listed = append(listed, string(eventType))
+	}
+	if diff := cmp.Diff(declared, listed); diff != "" {
+		t.Errorf("EventTypes() (-declared +listed):\n%s", diff)
+	}
+	for _, eventType := range v1alpha1.EventTypes() {
+		if !eventType.Known() {
+			t.Errorf("%s is not known", eventType)
 		}
 	}
 }

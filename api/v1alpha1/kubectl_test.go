@@ -1,7 +1,6 @@
 package v1alpha1_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,19 +10,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// kubectl get prints what the API server's table says: every column by default, or those of priority 0 alone.
-func TestColumns(t *testing.T) {
+// kubectl get prints the API server's table: the columns of priority 0, and with -o wide all columns.
+func TestFitUser_KubectlGetColumns(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c := newClient(t, env)
@@ -86,11 +84,11 @@ func readTable(t *testing.T, config *rest.Config, namespace string) metav1.Table
 	return table
 }
 
-func TestExplain(t *testing.T) {
+func TestFitUser_KubectlExplain(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	kubectl := filepath.Join(env.Assets, "kubectl")
-	home := t.TempDir() // where kubectl keeps a cache
+	home := t.TempDir() // kubectl keeps a cache there
 	kubeconfig := filepath.Join(home, "kubeconfig")
 	if err := os.WriteFile(kubeconfig, env.Kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
@@ -101,41 +99,28 @@ func TestExplain(t *testing.T) {
 		out, err := command.CombinedOutput()
 		return strings.Join(strings.Fields(string(out)), " "), err
 	}
-	eventually(t, "the API server publishes the schema, which it does a while after it serves the objects", func() error {
+	// The API server publishes the schema some time after it serves the objects.
+	eventually.Succeeds(t, "the API server publishes the schema", func() error {
 		out, err := explain("fituser")
 		if err != nil {
 			return fmt.Errorf("%s: %w", out, err)
 		}
 		return nil
 	})
-	for field, teaches := range map[string][]string{
+	for field, phrases := range map[string][]string{
 		"fituser":                  {"one user of the application", "spec", "status"},
-		"fu.spec":                  {"what people want", "clerkUserID", "-required-", "enum: admin, trainer, client", "Removing the line takes the role away", "suspend"},
+		"fu.spec":                  {"the desired state", "clerkUserID", "-required-", "enum: admin, trainer, client", "Removing the line revokes the role", "suspend"},
 		"fituser.spec.clerkUserID": {"the user's id in Clerk", "It cannot be changed"},
-		"fituser.status.clerk":     {"what Clerk says about the account", "banned", "no row is ever removed"},
+		"fituser.status.clerk":     {"the state of the account in Clerk", "banned", "no row is ever deleted"},
 	} {
 		got, err := explain(field)
 		if err != nil {
 			t.Errorf("kubectl explain %s: %v", field, err)
 		}
-		for _, want := range teaches {
+		for _, want := range phrases {
 			if !strings.Contains(got, want) {
-				t.Errorf("kubectl explain %s does not say %q: %s", field, want, got)
+				t.Errorf("kubectl explain %s does not contain %q: %s", field, want, got)
 			}
 		}
-	}
-}
-
-// eventually waits for a state of the world, long enough for the slowest machine.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 2*time.Minute, true,
-		func(context.Context) (bool, error) {
-			last = check()
-			return last == nil, nil
-		})
-	if err != nil {
-		t.Fatalf("waiting until %s: %v", what, last)
 	}
 }

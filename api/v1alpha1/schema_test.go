@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// schema is the part of an OpenAPI schema that the rules below are about.
+// schema is the part of an OpenAPI schema that the test below checks.
 type schema struct {
 	Type        string            `json:"type"`
 	Format      string            `json:"format"`
@@ -19,11 +19,11 @@ type schema struct {
 	MaxItems    *int              `json:"maxItems"`
 	Properties  map[string]schema `json:"properties"`
 	Items       *schema           `json:"items"`
-	// AdditionalProperties is not nil where a map of unknown keys is allowed.
+	// AdditionalProperties is not nil when unknown keys are allowed.
 	AdditionalProperties any `json:"additionalProperties"`
 }
 
-// fitUserSchema is the schema in the CustomResourceDefinition that is installed.
+// fitUserSchema returns the schema in the CustomResourceDefinition.
 func fitUserSchema(t *testing.T) schema {
 	t.Helper()
 	content, err := os.ReadFile("../../config/crd/bases/identity.fitai.dev_fitusers.yaml")
@@ -48,23 +48,23 @@ func fitUserSchema(t *testing.T) schema {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// A sentence on every field teaches in kubectl explain; a bound on every value keeps an object small.
-func TestEveryFieldIsDescribedAndBounded(t *testing.T) {
+// kubectl explain shows a description of every field. A bound on every value keeps an object small.
+func TestSchema_EveryFieldIsDescribedAndBounded(t *testing.T) {
 	t.Parallel()
 	root := fitUserSchema(t)
 	fields := 0
-	for _, part := range []string{"spec", "status"} { // the rest is Kubernetes' own
+	for _, part := range []string{"spec", "status"} { // the rest belongs to Kubernetes
 		fields += checkField(t, part, root.Properties[part])
 	}
 	if root.Description == "" {
 		t.Error("the kind has no description")
 	}
 	if fields < 20 {
-		t.Errorf("only %d fields were looked at", fields)
+		t.Errorf("only %d fields were checked", fields)
 	}
 }
 
-// explainWidth is what kubectl explain shows of a line before it breaks it.
+// explainWidth is how many characters of a line kubectl explain prints before it breaks the line.
 const explainWidth = 76
 
 func widest(text string) int {
@@ -75,7 +75,7 @@ func widest(text string) int {
 	return width
 }
 
-// checkField checks a field and those in it, and counts them.
+// checkField checks a field and its subfields, and returns their number.
 func checkField(t *testing.T, path string, s schema) (fields int) {
 	t.Helper()
 	switch {

@@ -1,6 +1,7 @@
-// Package tracing sends spans to an OpenTelemetry collector where one is named. It owns the exporter, how a trace goes
-// from the webhook to the reconcile, and the spans of requests to the API server. What else is a span is decided where
-// it happens. Attributes hold ids and reasons, never e-mails, names, phones or secrets.
+// Package tracing sends spans to an OpenTelemetry collector when one is configured. It owns the exporter, how a trace
+// continues from the webhook to the reconcile (both in tracing.go), and the spans of requests to the API server
+// (transport.go). Other packages start their own spans. Attributes hold ids and reasons, never e-mail addresses, names,
+// phone numbers or secrets.
 package tracing
 
 import (
@@ -19,41 +20,42 @@ import (
 
 const scope = "github.com/fitai/fituser-operator"
 
-// Off is a tracer that records nothing.
+// Off returns a tracer that records nothing.
 func Off() trace.Tracer { return noop.NewTracerProvider().Tracer(scope) }
 
-// Start makes the process's tracer. Without OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) it records nothing. The
-// other variables that OpenTelemetry names are read by its SDK: the sampler, headers, the service's name. What the
-// collector does not take in time is dropped, and said to failed. End sends what is left, until its context ends.
+// Start returns the process's tracer. Without OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) it records nothing.
+// OpenTelemetry's SDK reads the other variables that it defines: the sampler, headers, the service name. Spans that the
+// collector does not accept in time are dropped, and onError is called. shutdown sends the remaining spans until its
+// context ends.
 func Start(
-	ctx context.Context, getenv func(string) string, failed func(error),
-) (tracer trace.Tracer, end func(context.Context) error, err error) {
+	ctx context.Context, getenv func(string) string, onError func(error),
+) (tracer trace.Tracer, shutdown func(context.Context) error, err error) {
 	if getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		return Off(), func(context.Context) error { return nil }, nil
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(failed))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(onError))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
-	who, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "fituser-operator")), resource.WithFromEnv())
+	attributes, err := resource.New(ctx, resource.WithAttributes(attribute.String("service.name", "fituser-operator")), resource.WithFromEnv())
 	if err != nil {
 		return nil, nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(who))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(attributes))
 	return provider.Tracer(scope), provider.Shutdown, nil
 }
 
 const traceparent = "traceparent"
 
-// Parent is the span of ctx as W3C's traceparent, to be kept where another process finds it; empty without one.
+// Parent returns the span of ctx as a W3C traceparent, for another process to continue. It is empty without a span.
 func Parent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier[traceparent]
 }
 
-// Continue makes the spans of ctx belong to the trace that parent is of. A parent that is none changes nothing.
+// Continue returns a context whose spans belong to the trace of parent. An invalid parent changes nothing.
 func Continue(ctx context.Context, parent string) context.Context {
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{traceparent: parent})
 }

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-func TestResourceOf(t *testing.T) {
+func TestTransport_ResourceOfPath(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"/apis/identity.fitai.dev/v1alpha1/namespaces/fitai/fitusers":                  "fitusers",
@@ -25,24 +25,24 @@ func TestResourceOf(t *testing.T) {
 	}
 }
 
-func TestATraceGoesOnElsewhere(t *testing.T) {
+func TestContinue_SameTrace(t *testing.T) {
 	t.Parallel()
 	provider := sdktrace.NewTracerProvider()
 	ctx, span := provider.Tracer(scope).Start(context.Background(), "here")
 	there := trace.SpanContextFromContext(Continue(context.Background(), Parent(ctx)))
 	if there.SpanID() != span.SpanContext().SpanID() || there.TraceID() != span.SpanContext().TraceID() || !there.IsSampled() {
-		t.Errorf("%v goes on as %v", span.SpanContext(), there)
+		t.Errorf("%v continues as %v", span.SpanContext(), there)
 	}
 }
 
-// A person may have put anything into the annotation, and without tracing there is nothing.
-func TestNoTraceGoesOnAsNone(t *testing.T) {
+// The annotation is empty without tracing, and a person may write anything into it.
+func TestContinue_InvalidParentIsIgnored(t *testing.T) {
 	t.Parallel()
 	ctx, span := Off().Start(context.Background(), "nothing")
 	span.End()
 	for _, parent := range []string{Parent(ctx), "", "garbage", "00-00000000000000000000000000000000-0000000000000000-01"} {
 		if trace.SpanContextFromContext(Continue(context.Background(), parent)).IsValid() {
-			t.Errorf("%q is taken for a trace", parent)
+			t.Errorf("%q counts as a trace", parent)
 		}
 	}
 }

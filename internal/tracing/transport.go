@@ -9,7 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Transport makes a span of each request to the API server that belongs to a span. Watches and leases belong to none.
+// Transport wraps a transport to the API server with a span for each request whose context has a span. Watches and leases
+// have none.
 func Transport(tracer trace.Tracer) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return &transport{next, tracer} }
 }
@@ -29,7 +30,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer span.End()
 	response, err := t.next.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		span.SetStatus(codes.Error, "no answer")
+		span.SetStatus(codes.Error, "no response")
 		return nil, err
 	}
 	span.SetAttributes(attribute.Int("http.response.status_code", response.StatusCode))
@@ -39,10 +40,10 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// WrappedRoundTripper lets Kubernetes' client find the transport below.
+// WrappedRoundTripper returns the wrapped transport. Kubernetes' client looks for it.
 func (t *transport) WrappedRoundTripper() http.RoundTripper { return t.next }
 
-// resourceOf names what a path is about, such as fitusers/status, without namespace and name.
+// resourceOf returns the resource of a path, such as fitusers/status, without namespace and name.
 func resourceOf(path string) string {
 	_, below, namespaced := strings.Cut(path, "/namespaces/")
 	parts := strings.Split(below, "/") // namespace, resource, name, subresource

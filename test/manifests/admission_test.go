@@ -18,30 +18,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// warnings keeps what the API server warns of.
+// warnings collects the API server's warnings.
 type warnings struct {
-	mu   sync.Mutex
-	said []string
+	mu    sync.Mutex
+	texts []string
 }
 
 func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.said = append(w.said, text)
+	w.texts = append(w.texts, text)
 }
 
-// foreign are the kinds whose definitions are other projects'.
+// foreign lists the kinds that other projects define.
 var foreign = []string{"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
 
-func TestTheAPIServerTakesEverythingWithoutAWarning(t *testing.T) {
+func TestManifests_AcceptedWithoutWarning(t *testing.T) {
 	t.Parallel()
 	env := cluster(t)
 	for name, objects := range rendered(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var said warnings
+			var received warnings
 			config := rest.CopyConfig(env.config)
-			config.WarningHandler = &said
+			config.WarningHandler = &received
 			c := clientFor(t, config)
 			for _, object := range objects {
 				if slices.Contains(foreign, object.GetKind()) {
@@ -51,15 +51,15 @@ func TestTheAPIServerTakesEverythingWithoutAWarning(t *testing.T) {
 					t.Errorf("%s: %v", identity(object), err)
 				}
 			}
-			if len(said.said) > 0 {
-				t.Errorf("warnings: %s", strings.Join(said.said, "\n"))
+			if len(received.texts) > 0 {
+				t.Errorf("warnings: %s", strings.Join(received.texts, "\n"))
 			}
 		})
 	}
 }
 
-// dryRun lets the API server judge an object as kubectl apply --server-side --dry-run=server --validate=strict does, in a
-// namespace with the manifest's own labels.
+// dryRun applies an object as kubectl apply --server-side --dry-run=server --validate=strict does, in a namespace with the
+// labels of the manifests' namespace.
 func dryRun(t *testing.T, c client.Client, object *unstructured.Unstructured) error {
 	t.Helper()
 	object = object.DeepCopy()
@@ -76,7 +76,7 @@ func dryRun(t *testing.T, c client.Client, object *unstructured.Unstructured) er
 		client.FieldOwner("test"), client.ForceOwnership, client.FieldValidation(metav1.FieldValidationStrict))
 }
 
-// restrictedLabels are those of the manifests' namespace.
+// restrictedLabels returns the labels of the manifests' namespace, which enforce Pod Security restricted.
 func restrictedLabels(t *testing.T) map[string]string {
 	t.Helper()
 	labels := find(t, rendered(t)["default"], "Namespace", "fituser").GetLabels()
@@ -88,8 +88,8 @@ func restrictedLabels(t *testing.T) map[string]string {
 	return labels
 }
 
-// The official verdict on the pods themselves; the API server only warns of a Deployment's.
-func TestPodSecurityRestricted(t *testing.T) {
+// The API server only warns about the pods of a Deployment; this evaluates them as the Pod Security admission does.
+func TestPods_Restricted(t *testing.T) {
 	t.Parallel()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -124,30 +124,31 @@ func deployments(t *testing.T, objects []*unstructured.Unstructured) []appsv1.De
 	return all
 }
 
-// hardening is what Pod Security does not ask for and this project does.
+// hardening returns violations of what this project requires beyond Pod Security.
 func hardening(pod corev1.PodSpec) (problems []string) {
 	if pod.ServiceAccountName == "" {
-		problems = append(problems, "no account of its own")
+		problems = append(problems, "no service account of its own")
 	}
 	for _, c := range pod.Containers {
 		s := c.SecurityContext
 		if s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem || *s.RunAsUser < 10000 || *s.RunAsGroup < 10000 {
-			problems = append(problems, "the root file system can be written to, or the user is one of the node's")
+			problems = append(problems, "the root file system is writable, or the user id may exist on the node")
 		}
 		for _, resource := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 			if c.Resources.Limits[resource] == (c.Resources.Limits["none"]) || c.Resources.Requests[resource] == (c.Resources.Requests["none"]) {
-				problems = append(problems, fmt.Sprintf("no limit of or request for %s", resource))
+				problems = append(problems, fmt.Sprintf("no limit or no request for %s", resource))
 			}
 		}
 		if c.ReadinessProbe.HTTPGet.Path == c.LivenessProbe.HTTPGet.Path {
-			problems = append(problems, "readiness and liveness are one")
+			problems = append(problems, "readiness and liveness use the same path")
 		}
 		problems = append(problems, environment(c)...)
 	}
 	return problems
 }
 
-// environment holds no credentials, and a Go memory limit below the container's.
+// environment returns violations in the environment: it must contain no credentials, and a Go memory limit below the
+// container's limit.
 func environment(c corev1.Container) (problems []string) {
 	limited := false
 	for _, variable := range c.Env {
@@ -158,7 +159,7 @@ func environment(c corev1.Container) (problems []string) {
 			limited = err == nil && share > 0.8 && share < 0.95
 		}
 		if variable.ValueFrom != nil && variable.ValueFrom.SecretKeyRef != nil {
-			problems = append(problems, variable.Name+" holds a secret in the environment")
+			problems = append(problems, variable.Name+" is a secret in the environment")
 		}
 	}
 	if !limited {

@@ -16,23 +16,23 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// right is one thing that an account may do.
-type right struct{ group, resource, name, verb string }
+// permission is one verb on one resource, as RBAC grants it.
+type permission struct{ group, resource, name, verb string }
 
-func (r right) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", r.verb, r.group, r.resource, r.name))
+func (p permission) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", p.verb, p.group, p.resource, p.name))
 }
 
-// The whole job, each component with the account of its manifest and no other: nothing is refused, and no right was
-// granted that was not used.
-func TestGrantedIsUsed(t *testing.T) {
+// Each component does its full work with the account of its manifest. No request is refused, and every granted permission
+// is used.
+func TestRBAC_EveryPermissionIsUsed(t *testing.T) {
 	t.Parallel()
 	const namespace = "granted-test"
 	env := cluster(t)
 	objects := render(t, overlay(t, "namespace: "+namespace+"\nnamePrefix: granted-\nresources: [CONFIG/default]\n"))
 	install(t, env.client(t), objects, "Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
 		"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-	doTheWholeJob(t, env, namespace)
+	runFullJob(t, env, namespace)
 
 	for _, component := range []string{"receiver", "controller"} {
 		account := find(t, objects, "ServiceAccount", component)
@@ -41,23 +41,23 @@ func TestGrantedIsUsed(t *testing.T) {
 		for _, request := range refused {
 			t.Errorf("the %s was refused: %s", component, request)
 		}
-		for _, right := range granted {
-			if !slices.ContainsFunc(used, right.covers) {
-				t.Errorf("the %s never used its right to %s", component, right)
+		for _, p := range granted {
+			if !slices.ContainsFunc(used, p.covers) {
+				t.Errorf("the %s never used its permission to %s", component, p)
 			}
 		}
-		t.Logf("%s: %d rights granted, %d requests, %d refused", component, len(granted), len(used), len(refused))
+		t.Logf("%s: %d permissions granted, %d requests, %d refused", component, len(granted), len(used), len(refused))
 	}
 }
 
-// covers reports whether a request is one that r allows.
-func (r right) covers(request right) bool {
-	return r.group == request.group && r.resource == request.resource && r.verb == request.verb &&
-		(r.name == "" || r.name == request.name)
+// covers reports whether p allows the request.
+func (p permission) covers(request permission) bool {
+	return p.group == request.group && p.resource == request.resource && p.verb == request.verb &&
+		(p.name == "" || p.name == request.name)
 }
 
-// grants are the rights of an account: those of all roles that are bound to it.
-func grants(t *testing.T, objects []*unstructured.Unstructured, account *unstructured.Unstructured) (rights []right) {
+// grants returns the permissions of an account: those of all roles that are bound to it.
+func grants(t *testing.T, objects []*unstructured.Unstructured, account *unstructured.Unstructured) (permissions []permission) {
 	t.Helper()
 	for _, binding := range append(ofKind(objects, "RoleBinding"), ofKind(objects, "ClusterRoleBinding")...) {
 		var bound rbacv1.RoleBinding
@@ -68,10 +68,10 @@ func grants(t *testing.T, objects []*unstructured.Unstructured, account *unstruc
 		var role rbacv1.Role
 		convert(t, find(t, objects, bound.RoleRef.Kind, bound.RoleRef.Name), &role)
 		for _, rule := range role.Rules {
-			rights = append(rights, spread(rule)...)
+			permissions = append(permissions, spread(rule)...)
 		}
 	}
-	return rights
+	return permissions
 }
 
 func convert(t *testing.T, object *unstructured.Unstructured, into any) {
@@ -81,8 +81,8 @@ func convert(t *testing.T, object *unstructured.Unstructured, into any) {
 	}
 }
 
-// spread is each combination that a rule allows.
-func spread(rule rbacv1.PolicyRule) (rights []right) {
+// spread returns each combination that a rule allows.
+func spread(rule rbacv1.PolicyRule) (permissions []permission) {
 	names := rule.ResourceNames
 	if len(names) == 0 {
 		names = []string{""}
@@ -91,16 +91,17 @@ func spread(rule rbacv1.PolicyRule) (rights []right) {
 		for _, resource := range rule.Resources {
 			for _, name := range names {
 				for _, verb := range rule.Verbs {
-					rights = append(rights, right{group, resource, name, verb})
+					permissions = append(permissions, permission{group, resource, name, verb})
 				}
 			}
 		}
 	}
-	return rights
+	return permissions
 }
 
-// requests are what an account asked of the API server: what it was given, and what RBAC or a policy refused.
-func (c controlPlane) requests(t *testing.T, account *unstructured.Unstructured) (used, refused []right) {
+// requests returns the requests of an account in the audit log: those that were served, and those that RBAC or a policy
+// refused.
+func (c controlPlane) requests(t *testing.T, account *unstructured.Unstructured) (used, refused []permission) {
 	t.Helper()
 	log, err := os.Open(filepath.Join(c.dir, "audit.log"))
 	if err != nil {
@@ -119,7 +120,7 @@ func (c controlPlane) requests(t *testing.T, account *unstructured.Unstructured)
 			continue
 		}
 		o := event.ObjectRef
-		request := right{o.APIGroup, strings.TrimSuffix(o.Resource+"/"+o.Subresource, "/"), o.Name, event.Verb}
+		request := permission{o.APIGroup, strings.TrimSuffix(o.Resource+"/"+o.Subresource, "/"), o.Name, event.Verb}
 		if event.ResponseStatus.Code == 403 || event.ResponseStatus.Code == 401 {
 			refused = append(refused, request)
 		} else {

@@ -29,11 +29,12 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
 const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// job is the operator's two processes with all that is around them.
+// job is the operator's two processes with their surroundings: Clerk, the table and the API server.
 type job struct {
 	*testing.T
 	env       controlPlane
@@ -47,8 +48,8 @@ type job struct {
 	binary    string
 }
 
-// doTheWholeJob makes both components do everything they ever do.
-func doTheWholeJob(t *testing.T, env controlPlane, namespace string) {
+// runFullJob makes both components use every one of their functions.
+func runFullJob(t *testing.T, env controlPlane, namespace string) {
 	t.Helper()
 	j := &job{T: t, env: env, namespace: namespace, admin: fitUserClient(t, env.config), database: storetest.SQLite(t)}
 	j.table = storetest.OpenRaw(t, j.database)
@@ -63,9 +64,9 @@ func doTheWholeJob(t *testing.T, env controlPlane, namespace string) {
 	receiver := j.start("granted-fituser-receiver", "--controller=false", "--webhook-bind-address="+webhooks)
 	controller := j.start("granted-fituser-controller", "--receiver=false", "--leader-elect", "--sync-period=10s", "--max-deletions=1")
 
-	j.peopleComeAndGo()
-	j.rolesAreGivenAndTaken()
-	j.deletionsAreHeldBack()
+	j.createAndDeleteUsers()
+	j.grantAndRevokeRoles()
+	j.deferDeletions()
 	j.wantMetrics(receiver, controller)
 }
 
@@ -82,7 +83,7 @@ func (j *job) startClerk(webhooks string) {
 	j.clerkURL = server.URL + "/v1"
 }
 
-// start starts a component as an account, waits until it is ready and returns where its metrics are.
+// start starts a component with an account, waits until it is ready and returns the address of its metrics.
 func (j *job) start(account string, args ...string) (metrics string) {
 	j.Helper()
 	metrics, health := testenv.FreeAddress(j.T), testenv.FreeAddress(j.T)
@@ -95,7 +96,7 @@ func (j *job) start(account string, args ...string) (metrics string) {
 	process.Env = []string{
 		"CLERK_WEBHOOK_SECRET=" + webhookSecret, "CLERK_SECRET_KEY=" + clerktest.DefaultSecretKey,
 		"DATABASE_URL=" + j.database, "CLERK_API_URL=" + j.clerkURL,
-		"KUBE_FEATURE_WatchListClient=false", // as against an API server that cannot send a list as a watch: caches list
+		"KUBE_FEATURE_WatchListClient=false", // caches then list, as they do with an API server that cannot send a list as a watch
 	}
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -105,15 +106,15 @@ func (j *job) start(account string, args ...string) (metrics string) {
 	j.Cleanup(func() {
 		_ = process.Process.Signal(syscall.SIGTERM)
 		_ = process.Wait()
-		if said, _ := os.ReadFile(log.Name()); j.Failed() {
-			j.Logf("%s said:\n%s", account, said)
+		if content, _ := os.ReadFile(log.Name()); j.Failed() {
+			j.Logf("log of %s:\n%s", account, content)
 		}
 	})
-	eventually(j.T, account+" is ready", func() error { return answers("http://"+health+"/readyz", "") })
+	eventually.Succeeds(j.T, account+" is ready", func() error { return checkGet("http://"+health+"/readyz", "") })
 	return metrics
 }
 
-// kubeconfig is a file with the account's own token, as the kubelet mounts it.
+// kubeconfig writes a file with the account's own token and returns its path.
 func (j *job) kubeconfig(account string) string {
 	j.Helper()
 	cluster := j.env.config
@@ -139,8 +140,8 @@ func token(t *testing.T, admin *rest.Config, namespace, account string) string {
 	return request.Status.Token
 }
 
-// answers is nil when a GET is answered with 200.
-func answers(url, bearer string) error {
+// checkGet returns nil when the response to a GET is 200.
+func checkGet(url, bearer string) error {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -149,7 +150,7 @@ func answers(url, bearer string) error {
 		request.Header.Set("Authorization", "Bearer "+bearer)
 	}
 	own := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true, // each process signs its own
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true, // each process signs its own certificate
 	}}
 	response, err := own.Do(request)
 	if err != nil {
@@ -158,7 +159,7 @@ func answers(url, bearer string) error {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if response.StatusCode != http.StatusOK {
-		return errors.Join(fmt.Errorf("%s answers %d: %.200s", url, response.StatusCode, body), err)
+		return errors.Join(fmt.Errorf("%s: status %d: %.200s", url, response.StatusCode, body), err)
 	}
 	return err
 }
@@ -170,9 +171,9 @@ func (j *job) deliver() {
 	}
 }
 
-func (j *job) settled() {
+func (j *job) waitUntilSynced() {
 	j.Helper()
-	eventually(j.T, "Clerk, the FitUsers and the table agree", func() error {
+	eventually.Succeeds(j.T, "Clerk, the FitUsers and the table agree", func() error {
 		var all v1alpha1.FitUserList
 		if err := j.admin.List(context.Background(), &all, client.InNamespace(j.namespace)); err != nil {
 			return err
@@ -190,23 +191,23 @@ func (j *job) settled() {
 	})
 }
 
-func (j *job) peopleComeAndGo() {
+func (j *job) createAndDeleteUsers() {
 	j.Helper()
 	jane := j.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	j.deliver()
-	j.settled()
-	j.clerk.SetNames(jane, "Janet", "Doe") // a hint on a FitUser that is there
+	j.waitUntilSynced()
+	j.clerk.SetNames(jane, "Janet", "Doe") // a hint on an existing FitUser
 	j.deliver()
-	j.sender.Send(clerktest.ExampleDeleted()) // of somebody nobody knows
+	j.sender.Send(clerktest.ExampleDeleted()) // of an unknown user
 	j.deliver()
-	j.clerk.Import(3) // whom only the sweep finds
-	j.settled()
+	j.clerk.Import(3) // only the sweep finds them
+	j.waitUntilSynced()
 	j.clerk.Delete(jane)
 	j.deliver()
-	j.settled()
+	j.waitUntilSynced()
 }
 
-func (j *job) rolesAreGivenAndTaken() {
+func (j *job) grantAndRevokeRoles() {
 	j.Helper()
 	id := j.clerk.Users()[0].ID
 	u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: id, Role: "trainer"}}
@@ -222,32 +223,32 @@ func (j *job) rolesAreGivenAndTaken() {
 		if err := j.admin.Patch(j.Context(), u, merge(patch)); err != nil {
 			j.Fatal(err)
 		}
-		eventually(j.T, fmt.Sprintf("the role is %q", role), func() error {
+		eventually.Succeeds(j.T, fmt.Sprintf("the role is %q", role), func() error {
 			user, _ := j.clerk.User(id)
-			if held, _ := user.PublicMetadata["role"].(string); held != string(role) {
-				return fmt.Errorf("it is %q in Clerk", held)
+			if current, _ := user.PublicMetadata["role"].(string); current != string(role) {
+				return fmt.Errorf("it is %q in Clerk", current)
 			}
 			return nil
 		})
-		j.settled()
+		j.waitUntilSynced()
 	}
 }
 
-// deletionsAreHeldBack lets one user more go than may go in a period.
-func (j *job) deletionsAreHeldBack() {
+// deferDeletions deletes more users in Clerk than the deletion budget allows in a period.
+func (j *job) deferDeletions() {
 	j.Helper()
 	for range 3 {
 		j.clerk.SignUp(clerktest.Person{Email: fmt.Sprintf("gone%d@example.com", len(j.clerk.Users())), FirstName: "Gone"})
 	}
 	j.deliver()
-	j.settled()
+	j.waitUntilSynced()
 	for _, u := range j.clerk.Users() {
 		if strings.HasPrefix(u.PrimaryEmail(), "gone") {
 			j.clerk.Delete(u.ID)
 		}
 	}
 	j.deliver()
-	eventually(j.T, "an event tells of deletions held back", func() error {
+	eventually.Succeeds(j.T, "an event reports deferred deletions", func() error {
 		var events corev1.EventList
 		if err := j.env.client(j.T).List(context.Background(), &events, client.InNamespace(j.namespace)); err != nil {
 			return err
@@ -261,7 +262,7 @@ func (j *job) deletionsAreHeldBack() {
 	})
 }
 
-// wantMetrics reads the metrics as Prometheus does, and as somebody who may not.
+// wantMetrics reads the metrics as Prometheus does, and without a token or permission.
 func (j *job) wantMetrics(addresses ...string) {
 	j.Helper()
 	const account = "prometheus"
@@ -273,20 +274,20 @@ func (j *job) wantMetrics(addresses ...string) {
 	bearer := token(j.T, j.env.config, j.namespace, account)
 	for _, address := range addresses {
 		url := "https://" + address + "/metrics"
-		if err := answers(url, ""); err == nil || !strings.Contains(err.Error(), "401") {
+		if err := checkGet(url, ""); err == nil || !strings.Contains(err.Error(), "401") {
 			j.Errorf("without a token: %v", err)
 		}
-		if err := answers(url, bearer); err == nil || !strings.Contains(err.Error(), "403") {
-			j.Errorf("without the right: %v", err)
+		if err := checkGet(url, bearer); err == nil || !strings.Contains(err.Error(), "403") {
+			j.Errorf("without the permission: %v", err)
 		}
 	}
 	j.bind(account)
 	for _, address := range addresses {
-		eventually(j.T, "metrics are shown", func() error { return answers("https://"+address+"/metrics", bearer) })
+		eventually.Succeeds(j.T, "the metrics are served", func() error { return checkGet("https://"+address+"/metrics", bearer) })
 	}
 }
 
-// bind gives an account the right that Prometheus needs.
+// bind binds an account to the role that Prometheus needs.
 func (j *job) bind(account string) {
 	j.Helper()
 	binding := &rbacv1.ClusterRoleBinding{

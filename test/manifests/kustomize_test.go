@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-func TestTheSameManifestsEveryTime(t *testing.T) {
+func TestKustomize_SameOutputEveryTime(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{root + "/config/default", root + "/config/overlays/production"} {
 		if !bytes.Equal(renderText(t, dir), renderText(t, dir)) {
@@ -23,8 +23,8 @@ func TestTheSameManifestsEveryTime(t *testing.T) {
 	}
 }
 
-// kustomize 5.5, which kubectl 1.32 has, panics at a patch that deletes two objects. The kubectl of these tests does not.
-func TestNoPatchDeletesTwice(t *testing.T) {
+// kustomize 5.5, which is in kubectl 1.32, panics at a patch that deletes two objects. The kubectl of these tests does not.
+func TestKustomize_PatchDeletesOneObject(t *testing.T) {
 	t.Parallel()
 	err := filepath.WalkDir(filepath.Join(root, "config"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" || entry.Name() == "kustomization.yaml" {
@@ -32,7 +32,7 @@ func TestNoPatchDeletesTwice(t *testing.T) {
 		}
 		content, err := os.ReadFile(path)
 		if n := len(regexp.MustCompile(`(?m)^\$patch: delete`).FindAll(content, -1)); n > 1 {
-			t.Errorf("%s deletes %d objects: give each a patch of its own", path, n)
+			t.Errorf("%s deletes %d objects: write one patch for each", path, n)
 		}
 		return err
 	})
@@ -41,8 +41,8 @@ func TestNoPatchDeletesTwice(t *testing.T) {
 	}
 }
 
-// namespace:, a prefix or suffix, and images: are all it takes for a second operator on one cluster.
-func TestTwoOperatorsOnOneCluster(t *testing.T) {
+// A second operator on one cluster needs only namespace:, a prefix or suffix, and images:.
+func TestKustomize_TwoOperatorsOnOneCluster(t *testing.T) {
 	t.Parallel()
 	dir := overlay(t, `
 namespace: second
@@ -58,7 +58,7 @@ images: [{name: controller, newName: registry.example.com/fituser, newTag: v2}]
 	second := render(t, dir)
 	for _, object := range second {
 		if object.GetKind() != "CustomResourceDefinition" && first[identity(object)] {
-			t.Errorf("both have %s", identity(object))
+			t.Errorf("both operators have %s", identity(object))
 		}
 	}
 	for _, binding := range append(ofKind(second, "RoleBinding"), ofKind(second, "ClusterRoleBinding")...) {
@@ -67,7 +67,7 @@ images: [{name: controller, newName: registry.example.com/fituser, newTag: v2}]
 	policy := find(t, second, "ValidatingAdmissionPolicy", "own-writes")
 	bound, _, _ := unstructured.NestedString(find(t, second, "ValidatingAdmissionPolicyBinding", "own-writes").Object, "spec", "policyName")
 	if bound != policy.GetName() {
-		t.Errorf("the policy is %s, and bound is %s", policy.GetName(), bound)
+		t.Errorf("the policy is %s, and the binding names %s", policy.GetName(), bound)
 	}
 	for _, deployment := range ofKind(second, "Deployment") {
 		text := fmt.Sprint(deployment.Object)
@@ -85,22 +85,22 @@ func ofKind(objects []*unstructured.Unstructured, kind string) []*unstructured.U
 	return slices.DeleteFunc(slices.Clone(objects), func(o *unstructured.Unstructured) bool { return o.GetKind() != kind })
 }
 
-// wantSubjects checks that a binding's accounts are there.
+// wantSubjects checks that the accounts of a binding exist.
 func wantSubjects(t *testing.T, objects []*unstructured.Unstructured, binding *unstructured.Unstructured) {
 	t.Helper()
 	subjects, _, _ := unstructured.NestedSlice(binding.Object, "subjects")
 	for _, subject := range subjects {
 		account := subject.(map[string]any)
-		there := slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
+		exists := slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
 			return o.GetKind() == "ServiceAccount" && o.GetName() == account["name"] && o.GetNamespace() == account["namespace"]
 		})
-		if !there {
-			t.Errorf("%s %s binds %v, who is nobody", binding.GetKind(), binding.GetName(), account)
+		if !exists {
+			t.Errorf("%s %s binds %v, which does not exist", binding.GetKind(), binding.GetName(), account)
 		}
 	}
 }
 
-func TestNoSecretIsInAManifest(t *testing.T) {
+func TestManifests_NoSecretsAndNoBroadRoles(t *testing.T) {
 	t.Parallel()
 	for name, objects := range rendered(t) {
 		for _, object := range objects {

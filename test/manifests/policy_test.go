@@ -17,9 +17,10 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// second is an operator with other names than the manifests', which the policy must not need to know.
+// second is an operator with other names than in the manifests. The policy must not depend on the names.
 const second = `
 namespace: %s
 namePrefix: a-
@@ -40,7 +41,7 @@ func fitUserClient(t *testing.T, config *rest.Config) client.Client {
 	return c
 }
 
-// as is the access of an account, by impersonation.
+// as returns a configuration that impersonates an account.
 func (c controlPlane) as(namespace, account string) *rest.Config {
 	config := rest.CopyConfig(c.config)
 	config.Impersonate = rest.ImpersonationConfig{
@@ -50,7 +51,7 @@ func (c controlPlane) as(namespace, account string) *rest.Config {
 	return config
 }
 
-func TestWhatTheReceiversAccountCanWrite(t *testing.T) {
+func TestPolicy_ReceiverWrites(t *testing.T) {
 	t.Parallel()
 	const namespace = "policy-test"
 	env := cluster(t)
@@ -62,19 +63,19 @@ func TestWhatTheReceiversAccountCanWrite(t *testing.T) {
 	awaitPolicy(t, receiver, namespace)
 
 	t.Run("create", func(t *testing.T) { wantCreations(t, receiver, namespace) })
-	t.Run("change", func(t *testing.T) { wantChanges(t, admin, receiver, namespace) })
-	t.Run("the rest", func(t *testing.T) {
+	t.Run("update", func(t *testing.T) { wantChanges(t, admin, receiver, namespace) })
+	t.Run("other requests", func(t *testing.T) {
 		u := bare(namespace, "user_2rest")
 		if err := admin.Create(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}
 		for what, err := range map[string]error{
-			"delete":        receiver.Delete(t.Context(), u.DeepCopy()),
-			"update":        receiver.Update(t.Context(), u.DeepCopy()),
-			"status":        receiver.Status().Patch(t.Context(), u.DeepCopy(), merge(`{"status":{"role":"admin"}}`)),
-			"all at once":   receiver.DeleteAllOf(t.Context(), &v1alpha1.FitUser{}, client.InNamespace(namespace)),
-			"elsewhere":     receiver.Create(t.Context(), bare("default", "user_2rest")),
-			"list anywhere": receiver.List(t.Context(), &v1alpha1.FitUserList{}),
+			"delete":          receiver.Delete(t.Context(), u.DeepCopy()),
+			"update":          receiver.Update(t.Context(), u.DeepCopy()),
+			"status":          receiver.Status().Patch(t.Context(), u.DeepCopy(), merge(`{"status":{"role":"admin"}}`)),
+			"delete all":      receiver.DeleteAllOf(t.Context(), &v1alpha1.FitUser{}, client.InNamespace(namespace)),
+			"other namespace": receiver.Create(t.Context(), bare("default", "user_2rest")),
+			"list cluster":    receiver.List(t.Context(), &v1alpha1.FitUserList{}),
 		} {
 			if !apierrors.IsForbidden(err) {
 				t.Errorf("%s: want a refusal, got %v", what, err)
@@ -83,14 +84,14 @@ func TestWhatTheReceiversAccountCanWrite(t *testing.T) {
 	})
 }
 
-// awaitPolicy waits until the API server goes by the policy, which takes it a moment.
+// awaitPolicy waits until the API server enforces the policy, which takes a moment.
 func awaitPolicy(t *testing.T, c client.Client, namespace string) {
 	t.Helper()
-	eventually(t, "the policy is in force", func() error {
+	eventually.Succeeds(t, "the policy is enforced", func() error {
 		u := bare(namespace, "user_2probe")
 		u.Spec.Role = "admin"
 		if err := c.Create(context.Background(), u, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "only the id") {
-			return fmt.Errorf("the answer is %w", err)
+			return fmt.Errorf("the response is %w", err)
 		}
 		return nil
 	})
@@ -102,29 +103,29 @@ func bare(namespace, id string) *v1alpha1.FitUser {
 	return u
 }
 
-func hint(message string) string {
-	return v1alpha1.Hint{MessageID: message, Type: v1alpha1.UserCreated, ReceivedAt: 1}.Encode()
+func hint(messageID string) string {
+	return v1alpha1.Hint{MessageID: messageID, Type: v1alpha1.UserCreated, ReceivedAt: 1}.Encode()
 }
 
 func merge(patch string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(patch)) }
 
 func wantCreations(t *testing.T, receiver client.Client, namespace string) {
 	refused := map[string]func(*v1alpha1.FitUser){
-		"a role":               func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" },
-		"even the lowest role": func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
-		"suspended":            func(u *v1alpha1.FitUser) { u.Spec.Suspend = true },
-		"retained":             func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain },
-		"a label":              func(u *v1alpha1.FitUser) { u.Labels["a"] = "b" },
-		"an annotation":        func(u *v1alpha1.FitUser) { u.Annotations["a"] = "b" },
-		"a person's":           func(u *v1alpha1.FitUser) { u.Labels = nil },
-		"somebody else's":      func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "me" },
-		"a long hint":          func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationHint] = strings.Repeat("x", 513) },
-		"a finalizer":          func(u *v1alpha1.FitUser) { u.Finalizers = []string{"example.com/hold"} },
+		"a role":              func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" },
+		"the lowest role":     func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
+		"suspended":           func(u *v1alpha1.FitUser) { u.Spec.Suspend = true },
+		"retained":            func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain },
+		"a label":             func(u *v1alpha1.FitUser) { u.Labels["a"] = "b" },
+		"an annotation":       func(u *v1alpha1.FitUser) { u.Annotations["a"] = "b" },
+		"no managed-by label": func(u *v1alpha1.FitUser) { u.Labels = nil },
+		"another manager":     func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "me" },
+		"a long hint":         func(u *v1alpha1.FitUser) { u.Annotations[v1alpha1.AnnotationHint] = strings.Repeat("x", 513) },
+		"a finalizer":         func(u *v1alpha1.FitUser) { u.Finalizers = []string{"example.com/hold"} },
 		"an owner": func(u *v1alpha1.FitUser) {
 			u.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "1"}}
 		},
-		"another's name": func(u *v1alpha1.FitUser) { u.Name = "coach-jane" },
-		"no name":        func(u *v1alpha1.FitUser) { u.Name, u.GenerateName = "", "user-" },
+		"a name that is not derived": func(u *v1alpha1.FitUser) { u.Name = "coach-jane" },
+		"no name":                    func(u *v1alpha1.FitUser) { u.Name, u.GenerateName = "", "user-" },
 	}
 	for name, change := range refused {
 		u := bare(namespace, "user_2Refused")
@@ -137,12 +138,15 @@ func wantCreations(t *testing.T, receiver client.Client, namespace string) {
 		u := fitusers.New(namespace, "user_2Taken0AZ", attempt)
 		u.Annotations = map[string]string{v1alpha1.AnnotationHint: hint("msg_1")}
 		if err := receiver.Create(t.Context(), u); err != nil {
-			t.Errorf("a bare FitUser: %v", err)
+			t.Errorf("a FitUser with only the id, the label and a hint: %v", err)
 		}
+	}
+	if err := receiver.Create(t.Context(), fitusers.New(namespace, "user_2NoHint", 0)); err != nil {
+		t.Errorf("a FitUser with only the id and the label: %v", err)
 	}
 }
 
-// denied reports whether it was the policy that refused.
+// denied reports whether the policy caused err.
 func denied(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy")
@@ -166,7 +170,7 @@ func wantChanges(t *testing.T, admin, receiver client.Client, namespace string) 
 		"an annotation":           `{"metadata":{"annotations":{"a":"c"}}}`,
 		"no annotation":           `{"metadata":{"annotations":{"a":null}}}`,
 		"a new annotation":        `{"metadata":{"annotations":{"c":"d"}}}`,
-		"made by the operator":    `{"metadata":{"labels":{"app.kubernetes.io/managed-by":"fituser-operator"}}}`,
+		"the managed-by label":    `{"metadata":{"labels":{"app.kubernetes.io/managed-by":"fituser-operator"}}}`,
 		"a finalizer":             `{"metadata":{"finalizers":["example.com/hold"]}}`,
 		"an owner":                `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"1"}]}}`,
 		"a role beside the hint":  fmt.Sprintf(`{"metadata":{"annotations":{%q:"x"}},"spec":{"role":"admin"}}`, v1alpha1.AnnotationHint),
@@ -177,14 +181,14 @@ func wantChanges(t *testing.T, admin, receiver client.Client, namespace string) 
 		}
 	}
 	want := maps.Clone(manifest.Annotations)
-	for _, message := range []string{"msg_2", "msg_3"} {
-		want[v1alpha1.AnnotationHint] = hint(message)
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationHint, hint(message))
+	for _, messageID := range []string{"msg_2", "msg_3"} {
+		want[v1alpha1.AnnotationHint] = hint(messageID)
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationHint, hint(messageID))
 		if err := receiver.Patch(t.Context(), manifest, merge(patch)); err != nil {
 			t.Errorf("a hint: %v", err)
 		}
 	}
 	if !maps.Equal(manifest.Annotations, want) || manifest.Spec.Role != "trainer" {
-		t.Errorf("after the hints it is %+v", manifest)
+		t.Errorf("after the hints the FitUser is %+v", manifest)
 	}
 }

@@ -1,10 +1,13 @@
-// Package manifests_test holds what is in config/ against the official judges, all offline: kustomize, the API server's
-// strict validation, Pod Security, RBAC and admission. What the pods do on a node is for test/e2e.
+// Package manifests_test checks config/ with Kubernetes' own programs, all offline: kustomize, the API server's strict
+// validation, Pod Security, RBAC and admission. test/e2e runs the pods on a node.
+//
+// Read setup_test.go first (the control plane, and how manifests are rendered). Then kustomize_test.go (what is rendered),
+// admission_test.go (what the API server and Pod Security accept), policy_test.go (what the operator's accounts can write)
+// and granted_test.go with job_test.go (which permissions the operator uses).
 package manifests_test
 
 import (
 	"bytes"
-	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -26,13 +29,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// root is the module's, seen from here.
+// root is the path of the module from this package.
 const root = "../.."
 
 //go:embed testdata/audit-policy.yaml
 var auditPolicy []byte
 
-// controlPlane is an API server that writes down who asked for what, reads included.
+// controlPlane is an API server with an audit log of all requests, including reads.
 type controlPlane struct {
 	config *rest.Config
 	dir    string
@@ -57,7 +60,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cluster is the control plane of all tests here, with the CRD in it.
+// cluster returns the control plane of this package's tests, with the CRD.
 func cluster(t *testing.T) controlPlane {
 	t.Helper()
 	shared.Do(func() { shared.err = startControlPlane(assets(t)) })
@@ -67,7 +70,7 @@ func cluster(t *testing.T) controlPlane {
 	return shared.controlPlane
 }
 
-// assets is the directory with etcd, kube-apiserver and kubectl.
+// assets returns the directory with etcd, kube-apiserver and kubectl.
 var assets = func() func(*testing.T) string {
 	find := sync.OnceValues(func() (string, error) {
 		script := exec.Command(filepath.Join(root, "hack", "controlplane.sh"))
@@ -118,14 +121,14 @@ func (c controlPlane) client(t *testing.T) client.Client {
 
 func clientFor(t *testing.T, config *rest.Config) client.Client {
 	t.Helper()
-	made, err := client.New(config, client.Options{})
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return c
 }
 
-// render is what kubectl kustomize makes of a directory.
+// render returns the objects that kubectl kustomize renders from a directory.
 func render(t *testing.T, dir string) []*unstructured.Unstructured {
 	t.Helper()
 	return parse(t, renderText(t, dir))
@@ -134,11 +137,11 @@ func render(t *testing.T, dir string) []*unstructured.Unstructured {
 func renderText(t *testing.T, dir string) []byte {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), filepath.Join(assets(t), "kubectl"), "kustomize", dir)
-	var complaints bytes.Buffer
-	command.Stderr = &complaints
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
 	out, err := command.Output()
-	if err != nil || complaints.Len() > 0 {
-		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, complaints.String())
+	if err != nil || stderr.Len() > 0 {
+		t.Fatalf("kubectl kustomize %s: %v\n%s", dir, err, stderr.String())
 	}
 	return out
 }
@@ -160,7 +163,7 @@ func parse(t *testing.T, text []byte) []*unstructured.Unstructured {
 	}
 }
 
-// overlay writes a kustomization of its own onto a directory of config/ and returns where it is.
+// overlay writes a kustomization to a new directory and returns the directory. CONFIG stands for the path to config/.
 func overlay(t *testing.T, content string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -183,7 +186,7 @@ func overlay(t *testing.T, content string) string {
 	return dir
 }
 
-// variants are the ways of putting the operator together: where they are, by what a test's output calls them.
+// variants returns the directories of all combinations to test, by name.
 func variants(t *testing.T) map[string]string {
 	t.Helper()
 	config := filepath.Join(root, "config")
@@ -205,7 +208,7 @@ func variants(t *testing.T) map[string]string {
 	return found
 }
 
-// rendered are the objects of all variants. Each costs a kubectl, so they are made once.
+// rendered returns the objects of all variants. Each needs a run of kubectl, so they are rendered once.
 var rendered = func() func(*testing.T) map[string][]*unstructured.Unstructured {
 	var once sync.Once
 	all := map[string][]*unstructured.Unstructured{}
@@ -217,13 +220,13 @@ var rendered = func() func(*testing.T) map[string][]*unstructured.Unstructured {
 			}
 		})
 		if len(all) == 0 {
-			t.Fatal("the manifests cannot be rendered; another test says why")
+			t.Fatal("the manifests cannot be rendered; see the error of another test")
 		}
 		return all
 	}
 }()
 
-// find is the object of a kind whose name has a part.
+// find returns the object of a kind whose name contains part.
 func find(t *testing.T, objects []*unstructured.Unstructured, kind, part string) *unstructured.Unstructured {
 	t.Helper()
 	for _, object := range objects {
@@ -235,7 +238,7 @@ func find(t *testing.T, objects []*unstructured.Unstructured, kind, part string)
 	return nil
 }
 
-// install makes the objects for real, those of a kind only.
+// install creates the objects of the given kinds.
 func install(t *testing.T, c client.Client, objects []*unstructured.Unstructured, kinds ...string) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -246,26 +249,6 @@ func install(t *testing.T, c client.Client, objects []*unstructured.Unstructured
 			if err := c.Create(t.Context(), object.DeepCopy()); err != nil {
 				t.Fatalf("creating %s %s: %v", kind, object.GetName(), err)
 			}
-		}
-	}
-}
-
-// eventually waits for a state of the world, long enough for the slowest machine.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		last := check()
-		if last == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waiting until %s: %v", what, last)
 		}
 	}
 }
