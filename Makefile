@@ -2,15 +2,16 @@ CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
 REFERENCE := go tool -modfile=hack/tools/go.mod crd-ref-docs
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
-# The API server and etcd that tests start, found or built first so that its progress is seen.
+# Tests start an API server and etcd. The script finds or builds them before go test runs, so that its progress is visible.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
 ALERTS := config/components/prometheus-operator/alerts.yaml
 
-.PHONY: help generate manifests fmt vet lint test test-thorough verify build run bench soak fuzz image push install uninstall deploy undeploy test-e2e
+.PHONY: help generate manifests fmt vet lint prose test test-unit test-thorough verify build run bench soak fuzz \
+	image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 generate: ## Generate the API types' deep copies.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
@@ -26,35 +27,48 @@ fmt: ## Format the Go code.
 vet: ## Run go vet.
 	go vet ./...
 
-lint: ## Run golangci-lint (.golangci.yml); its first compile takes some minutes.
+PROSE := go test -count=1 -v -run '^TestProse_' ./test/prose
+
+lint: ## Run golangci-lint (.golangci.yml) and measure the prose. The first run compiles golangci-lint for some minutes.
 	$(GOLANGCI_LINT) run
+	$(PROSE)
 
-test: ## Run all tests against a real API server, with the race detector.
+prose: ## Count hard-to-read patterns in comments and pages. Fail where other projects have fewer.
+	$(PROSE)
+
+test-unit: ## Run the tests that need no control plane, without the race detector. Takes less than a minute once compiled.
+	go test -short ./...
+
+# The packages and the tests that `make test` runs: make test PKG=./internal/clerk RUN=Batch
+PKG ?= ./...
+RUN ?=
+
+test: ## Run the tests of PKG that match RUN (default: all) against a real API server, with the race detector.
 	@hack/prometheus.sh >/dev/null
-	$(WITH_CONTROLPLANE) go test -race -timeout 30m ./...
+	$(WITH_CONTROLPLANE) go test -race -timeout 30m $(if $(RUN),-run '$(RUN)') $(PKG)
 
-test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once; takes minutes more.
+test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once. Takes minutes more.
 	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers ./internal/receiver
 
-# How many changes people make while things break, and what to begin the chance with; a failure prints its own. How long users
-# come and go while it is looked at what grows.
+# CHANGES is the number of changes in the fault test. SEED is its random seed, which a failure prints. FOR is the duration of
+# the growth test.
 CHANGES ?= 20000
 SEED ?=
 FOR ?= 1h
 
-soak: ## Break everything while people change CHANGES things: nothing may be lost. Let users come and go FOR 1h: nothing may grow.
+soak: ## Make CHANGES changes amid faults and check that none is lost. Create and delete users FOR 1h and check for leaks.
 	$(WITH_CONTROLPLANE) FITUSER_SOAK_CHANGES=$(CHANGES) FITUSER_SOAK_SEED=$(SEED) FITUSER_SOAK_FOR=$(FOR) go test -run '^(TestSoak|TestNothingGrows)$$' -count=1 -v -timeout 6h ./test/soak
 
 FUZZTIME ?= 60s
 
-fuzz: ## Run each fuzz target for FUZZTIME; what it finds goes into testdata/fuzz, to be committed with its mend.
+fuzz: ## Run each fuzz target for FUZZTIME. Commit a failing input in testdata/fuzz together with its fix.
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' api cmd controllers internal | while read -r file; do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file"); do \
 			echo "$$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
 		done; \
 	done
 
-verify: ## Fail where a generated file, the formatting or go.mod is not up to date.
+verify: ## Fail if a generated file, the formatting or go.mod is not up to date.
 	hack/verify.sh
 
 build: ## Build bin/manager.
@@ -67,14 +81,14 @@ run: ## Run everything on this machine: API server, SQLite, and a stand-in for C
 bench: ## Run the benchmarks.
 	$(WITH_CONTROLPLANE) go test -run '^$$' -bench . -benchmem ./...
 
-# The image's name, and where the operator goes: one of config/overlays or your own.
+# IMG is the image's name. OVERLAY is one of config/overlays or your own.
 IMG ?= controller:dev
 ARCH ?= $(shell go env GOARCH)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 OVERLAY ?= config/default
 NAMESPACE ?= fituser-system
 
-image: ## Make the container image IMG as bin/image.tar, without Docker; print its digest.
+image: ## Build the container image IMG as bin/image.tar, without Docker, and print its digest.
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags="-s -w" -o bin/linux-$(ARCH)/manager ./cmd
 	@go run -C hack/image . -binary $(CURDIR)/bin/linux-$(ARCH)/manager -tag $(IMG) -version "$(VERSION)" -out $(CURDIR)/bin/image.tar
 
@@ -84,15 +98,15 @@ push: ## Push bin/image.tar as IMG, with the credentials of docker login.
 install: ## Install the CustomResourceDefinition into the cluster of the current kubeconfig.
 	kubectl apply -k config/crd
 
-uninstall: ## Remove the CustomResourceDefinition, and with it all FitUsers. Run undeploy first.
+uninstall: ## Delete the CustomResourceDefinition and all FitUsers. Run undeploy first.
 	kubectl delete -k config/crd --ignore-not-found
 
 deploy: ## Deploy OVERLAY into the cluster of the current kubeconfig.
 	kubectl apply -k $(OVERLAY)
 
-undeploy: ## Remove OVERLAY from NAMESPACE, the processes first, so that deleting FitUsers takes no role back; the CRD stays.
+undeploy: ## Remove OVERLAY from NAMESPACE, but not the CRD. The processes stop first, so deleting FitUsers revokes no role.
 	kubectl -n $(NAMESPACE) delete deployments -l app.kubernetes.io/name=fituser-operator --cascade=foreground --timeout=2m
 	kubectl kustomize $(OVERLAY) | awk 'BEGIN { RS = ORS = "---\n" } !/kind: CustomResourceDefinition/' | kubectl delete --ignore-not-found --timeout=5m -f -
 
-test-e2e: ## Test the image IMG on the cluster of the current kubeconfig, which has it or can pull it.
+test-e2e: ## Test the image IMG on the cluster of the current kubeconfig. The cluster must have the image or be able to pull it.
 	E2E_IMAGE=$(IMG) go test -tags e2e -count=1 -timeout 20m -v ./test/e2e

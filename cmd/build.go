@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// build is which build this is, as the Go command has noted it in the binary.
+// build identifies this binary, with what the Go command has recorded in it.
 type build struct{ version, revision, goVersion string }
 
 func thisBuild() build {
@@ -25,17 +25,17 @@ func thisBuild() build {
 	return b
 }
 
-// String is what --version prints.
+// String returns what --version prints.
 func (b build) String() string {
 	return fmt.Sprintf("%s (commit %s, %s)", b.version, b.revision, b.goVersion)
 }
 
-// newBuildMetric tells which build this is.
+// newBuildMetric returns the metric that identifies this binary.
 func newBuildMetric() prometheus.Collector {
 	b := thisBuild()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "fituser_build_info",
-		Help:        "Always 1; the labels tell the version, the commit and the Go version of this binary.",
+		Help:        "Always 1; the labels are the version, the commit and the Go version of this binary.",
 		ConstLabels: prometheus.Labels{"version": b.version, "revision": b.revision, "goversion": b.goVersion},
 	}, func() float64 { return 1 })
 }

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// certificates are what the servers of this process show, read again when they change. Nil is a server that has none.
+// certificates are those of the servers of this process, reloaded when they change. A server without one has nil.
 type certificates struct{ webhook, metrics *certwatcher.CertWatcher }
 
-// readCertificates reads those that the flags name. A certificate that cannot be used ends the start.
+// readCertificates reads the certificates that the flags name. An invalid one ends the start.
 func readCertificates(o options) (c certificates, err error) {
 	if o.Receiver {
 		if c.webhook, err = readCertificate("webhook", o.WebhookCertPath); err != nil {
@@ -29,7 +29,7 @@ func readCertificates(o options) (c certificates, err error) {
 // readCertificate reads the files of a mounted Secret of type kubernetes.io/tls.
 func readCertificate(server, dir string) (*certwatcher.CertWatcher, error) {
 	if dir == "" {
-		return nil, nil //nolint:nilnil // no certificate was asked for
+		return nil, nil //nolint:nilnil // the flag is not set
 	}
 	watcher, err := certwatcher.New(filepath.Join(dir, corev1.TLSCertKey), filepath.Join(dir, corev1.TLSPrivateKeyKey))
 	if err != nil {
@@ -39,6 +39,7 @@ func readCertificate(server, dir string) (*certwatcher.CertWatcher, error) {
 	return watcher, nil
 }
 
+// watch makes the manager reload the certificates when their files change.
 func (c certificates) watch(mgr manager.Manager) error {
 	for _, watcher := range []*certwatcher.CertWatcher{c.webhook, c.metrics} {
 		if watcher == nil {
@@ -51,8 +52,8 @@ func (c certificates) watch(mgr manager.Manager) error {
 	return nil
 }
 
-// serveMetrics sets how metrics are served. Without a certificate, the metrics server signs one itself. HTTP/2 brings
-// a scraper nothing, and strangers ways to keep a server busy.
+// serveMetrics configures TLS of the metrics server. Without a certificate, the server signs one itself. HTTP/2 gives a
+// scraper no advantage, and unauthenticated clients ways to keep a server busy.
 func (c certificates) serveMetrics(config *tls.Config) {
 	config.MinVersion, config.NextProtos = tls.VersionTLS12, []string{"http/1.1"}
 	if c.metrics != nil {

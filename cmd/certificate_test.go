@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings/mounttest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -31,14 +30,14 @@ func newPair(t *testing.T) pair {
 	return pair{cert, key}
 }
 
-// mount puts a pair where the kubelet mounts it, in place of the one that is there.
+// mount replaces the pair in dir as the kubelet does.
 func (p pair) mount(t *testing.T, dir string) {
 	t.Helper()
-	ok(t, mounted(dir, map[string][]byte{"tls.crt": p.cert, "tls.key": p.key}))
+	ok(t, mounttest.Replace(dir, map[string]string{"tls.crt": string(p.cert), "tls.key": string(p.key)}))
 }
 
-// shown is the certificate that a server shows to new connections.
-func shown(address string) ([]byte, error) {
+// servedCertificate returns the certificate that a server presents to new connections.
+func servedCertificate(address string) ([]byte, error) {
 	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		return nil, err
@@ -47,23 +46,22 @@ func shown(address string) ([]byte, error) {
 	return conn.ConnectionState().PeerCertificates[0].Raw, nil
 }
 
-func (s *system) eventuallyShown(address string, want pair) {
+// waitForCertificate waits until a server presents the certificate of want.
+func (s *system) waitForCertificate(address string, want pair) {
 	s.Helper()
 	certs, err := certutil.ParseCertsPEM(want.cert)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.eventually("the certificate is in force at "+address, func() error {
-		raw, err := shown(address)
+	ok(s, err)
+	s.eventually("the certificate is served at "+address, func() error {
+		raw, err := servedCertificate(address)
 		if err == nil && string(raw) != string(certs[0].Raw) {
-			err = errors.New("it is another")
+			err = errors.New("another certificate is served")
 		}
 		return err
 	})
 }
 
-// cert-manager renews certificates all the time. No delivery may fail, and what cannot be used changes nothing.
-func TestCertificateRotatedUnderTraffic(t *testing.T) {
+// cert-manager renews certificates regularly. No delivery may fail, and an invalid pair changes nothing.
+func TestCertificates_RotateUnderTraffic(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	metrics, webhooks := testenv.FreeAddress(t), s.webhooks
 	dir, pairs, trusted := t.TempDir(), []pair{newPair(t), newPair(t), newPair(t)}, x509.NewCertPool()
@@ -76,19 +74,19 @@ func TestCertificateRotatedUnderTraffic(t *testing.T) {
 	stop := s.traffic(trusted)
 	for _, p := range pairs[1:] {
 		p.mount(t, dir)
-		s.eventuallyShown(webhooks, p)
-		s.eventuallyShown(metrics, p)
-		pair{pairs[0].cert, p.key}.mount(t, dir) // a key that is another's
-		s.eventuallyShown(webhooks, p)
+		s.waitForCertificate(webhooks, p)
+		s.waitForCertificate(metrics, p)
+		pair{pairs[0].cert, p.key}.mount(t, dir) // a key of another certificate
+		s.waitForCertificate(webhooks, p)
 	}
 	if delivered := stop(); delivered == 0 {
-		t.Error("nothing was delivered meanwhile")
+		t.Error("no delivery during the rotation")
 	}
-	s.eventually("the user is there", s.agreement)
+	s.eventually("the user is synced", s.synced)
 	s.stop()
 }
 
-// traffic delivers over kept and over new connections until stop, which says how many deliveries there were. None may fail.
+// traffic delivers over kept and over new connections until stop, which returns the number of deliveries. None may fail.
 func (s *system) traffic(trusted *x509.CertPool) (stop func() int64) {
 	s.Helper()
 	var count atomic.Int64
@@ -100,9 +98,7 @@ func (s *system) traffic(trusted *x509.CertPool) (stop func() int64) {
 		sender, err := clerktest.NewSender(clerktest.SenderConfig{
 			URL: "https://" + s.webhooks + "/api/webhooks", Secrets: []string{webhookSecret}, Transport: transport,
 		})
-		if err != nil {
-			s.Fatal(err)
-		}
+		ok(s, err)
 		senders.Go(func() {
 			for !done.Load() {
 				user := s.clerk.Users()[0]
@@ -121,7 +117,7 @@ func (s *system) traffic(trusted *x509.CertPool) (stop func() int64) {
 	}
 }
 
-func TestCertificateThatCannotBeUsed(t *testing.T) {
+func TestCertificates_InvalidPairEndsTheStart(t *testing.T) {
 	t.Parallel()
 	good, other, dir := newPair(t), newPair(t), t.TempDir()
 	pair{good.cert, other.key}.mount(t, dir)
@@ -139,7 +135,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%s: got %v\nwant %s", args, err, want)
 		}
 	}
-	// The ConfigMap is the same for both parts: what a part has no use for is no error.
+	// Both parts have the same ConfigMap, so a part ignores the certificates that it does not use.
 	for _, o := range []options{
 		{Controller: true, WebhookCertPath: "/nonexistent"},
 		{Receiver: true, MetricsSecure: true, MetricsBindAddress: "0", MetricsCertPath: "/nonexistent"},
@@ -149,27 +145,4 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-}
-
-// mounted does what the kubelet does: each file is a link to a link to a directory, which is exchanged as a whole.
-func mounted(mount string, files map[string][]byte) error {
-	version, err := os.MkdirTemp(mount, "..version")
-	if err != nil {
-		return err
-	}
-	for name, content := range files {
-		err = errors.Join(err, os.WriteFile(filepath.Join(version, name), content, 0o600))
-	}
-	before, _ := os.Readlink(filepath.Join(mount, "..data"))
-	err = errors.Join(err, os.Symlink(filepath.Base(version), filepath.Join(mount, "..next")),
-		os.Rename(filepath.Join(mount, "..next"), filepath.Join(mount, "..data")))
-	for name := range files {
-		if _, absent := os.Lstat(filepath.Join(mount, name)); absent != nil {
-			err = errors.Join(err, os.Symlink(filepath.Join("..data", name), filepath.Join(mount, name)))
-		}
-	}
-	if before != "" {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(mount, before)))
-	}
-	return err
 }

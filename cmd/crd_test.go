@@ -22,9 +22,9 @@ import (
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
-// The CRD is upgraded and rolled back apart from the program. Today's program works with the one before it and with the
-// one after it, no object is lost on the way, and what a newer program wrote stays.
-func TestOlderAndNewerCRDs(t *testing.T) {
+// The CRD is upgraded and rolled back independently of the program. This program works with the CRD of the version before it
+// and of the version after it. No object is lost, and fields that a newer program wrote stay.
+func TestCRD_OlderAndNewerVersions(t *testing.T) {
 	t.Parallel()
 	u := newUpgrade(t, older)
 	s := u.system
@@ -32,33 +32,33 @@ func TestOlderAndNewerCRDs(t *testing.T) {
 	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
 	s.deliver()
-	s.eventually("all agree under the older CRD", s.agreement)
+	s.eventually("all users are synced under the older CRD", s.synced)
 	uids := u.uids()
 
 	u.install(nil)
-	u.works(jane, "Janet", uids)
+	u.wantSyncs(jane, "Janet", uids)
 	u.install(newer)
 	u.patch(jane, `{"spec":{"note":"n"}}`)
 	u.patchStatus(jane, `{"status":{"score":7,"profile":{"nickname":"J"}}}`)
 	u.addCondition(jane, "Shiny")
-	u.works(jane, "Janina", uids)
+	u.wantSyncs(jane, "Janina", uids)
 	s.stop()
-	s.start() // a new process reads them all anew
-	u.works(jane, "Joan", uids)
+	s.start() // a new process reads all FitUsers again
+	u.wantSyncs(jane, "Joan", uids)
 	u.wantNewer(jane)
 
 	u.install(nil)
-	u.works(jane, "Johanna", uids)
+	u.wantSyncs(jane, "Johanna", uids)
 	u.install(older)
-	u.works(jane, "Jane", uids)
+	u.wantSyncs(jane, "Jane", uids)
 	s.clerk.Delete(jane)
 	s.deliver()
-	s.eventually("only Joe is left", s.agreement)
+	s.eventually("only Joe is left", s.synced)
 	s.stop()
 }
 
-// older takes away what may have come last. That one can select by spec.clerkUserID was there from the first: without it
-// the program deletes nothing.
+// older removes what a recent version may have added. The selector spec.clerkUserID stays: the first version had it, and
+// without it the program deletes nothing.
 func older(version *apiextensionsv1.CustomResourceDefinitionVersion) {
 	version.AdditionalPrinterColumns, version.SelectableFields = nil, version.SelectableFields[:1]
 	properties := version.Schema.OpenAPIV3Schema.Properties
@@ -70,7 +70,7 @@ func older(version *apiextensionsv1.CustomResourceDefinitionVersion) {
 	delete(status["clerk"].Properties, "deprovisioned")
 }
 
-// newer adds what may come next.
+// newer adds what a later version may have.
 func newer(version *apiextensionsv1.CustomResourceDefinitionVersion) {
 	properties := version.Schema.OpenAPIV3Schema.Properties
 	text := apiextensionsv1.JSONSchemaProps{Type: "string"}
@@ -81,7 +81,7 @@ func newer(version *apiextensionsv1.CustomResourceDefinitionVersion) {
 		apiextensionsv1.CustomResourceColumnDefinition{Name: "Score", Type: "integer", JSONPath: ".status.score"})
 }
 
-// upgrade is a control plane of its own, whose CRD is exchanged under the running program.
+// upgrade is a separate control plane, whose CRD changes while the program runs.
 type upgrade struct {
 	*testing.T
 	system  *system
@@ -112,7 +112,7 @@ func newUpgrade(t *testing.T, change func(*apiextensionsv1.CustomResourceDefinit
 	return u
 }
 
-// install installs today's CRD with a change, and waits until the API server goes by it.
+// install installs the current CRD with a change, and waits until the API server applies it.
 func (u *upgrade) install(change func(*apiextensionsv1.CustomResourceDefinitionVersion)) {
 	u.Helper()
 	crd := &apiextensionsv1.CustomResourceDefinition{}
@@ -133,21 +133,21 @@ func (u *upgrade) install(change func(*apiextensionsv1.CustomResourceDefinitionV
 			ok(u.T, unstructured.SetNestedField(object, value, "spec", field))
 			err = u.objects.Create(context.Background(), &unstructured.Unstructured{Object: object}, client.DryRunAll, client.FieldValidation("Strict"))
 			if (err == nil) != want {
-				return errors.Join(errors.New("it is not"), err)
+				return errors.Join(errors.New("the old one still is"), err)
 			}
 			return nil
 		})
 	}
 }
 
-// works gives a user another name, and waits until all agree; the objects are the same as ever.
-func (u *upgrade) works(id, name string, uids map[string]types.UID) {
+// wantSyncs changes the name of a user, and waits until all users are synced. No object may be replaced.
+func (u *upgrade) wantSyncs(id, name string, uids map[string]types.UID) {
 	u.Helper()
 	u.system.clerk.SetNames(id, name, "Doe")
 	u.system.deliver()
-	u.system.eventually("all agree on "+name, u.system.agreement)
+	u.system.eventually("all users are synced after the change to "+name, u.system.synced)
 	if diff := cmp.Diff(uids, u.uids()); diff != "" {
-		u.Errorf("the objects are others (-before +after):\n%s", diff)
+		u.Errorf("objects were replaced (-before +after):\n%s", diff)
 	}
 }
 
@@ -180,7 +180,7 @@ func (u *upgrade) addCondition(id, kind string) {
 	ok(u.T, u.objects.Status().Patch(u.Context(), u.system.fitUser(id), client.RawPatch(types.JSONPatchType, []byte(patch))))
 }
 
-// wantNewer looks for what a newer program wrote.
+// wantNewer checks that the fields of a newer program are still there.
 func (u *upgrade) wantNewer(id string) {
 	u.Helper()
 	object := &unstructured.Unstructured{}
@@ -197,6 +197,6 @@ func (u *upgrade) wantNewer(id string) {
 		}
 	}
 	if note != "n" || score != 7 || nickname != "J" || shiny != 1 {
-		u.Errorf("something of a newer program's is gone: %v", object.Object)
+		u.Errorf("a field of a newer program is lost: %v", object.Object)
 	}
 }

@@ -18,22 +18,22 @@ const (
 	rulesFile     = "../config/prometheus/rules.yaml"
 )
 
-// dashboardFor makes the run below last, such as 12m, and dashboardPicture draws what Prometheus saw of it into a file:
-// FITUSER_TEST_DASHBOARD_FOR=12m FITUSER_TEST_DASHBOARD_PICTURE=$PWD/docs/images/dashboard.svg go test ./cmd -run RealRun
+// dashboardFor sets the duration of the run below, such as 12m, and dashboardPicture draws the dashboard of it into a file:
+// FITUSER_TEST_DASHBOARD_FOR=12m FITUSER_TEST_DASHBOARD_PICTURE=$PWD/docs/images/dashboard.svg go test ./cmd -run Dashboard
 const (
 	dashboardFor     = "FITUSER_TEST_DASHBOARD_FOR"
 	dashboardPicture = "FITUSER_TEST_DASHBOARD_PICTURE"
 )
 
-// A real Prometheus reads a real run in which things go wrong. Every query of the dashboard then has data, and every
-// alert goes by metrics that are there.
-func TestDashboardAndAlertsOnARealRun(t *testing.T) {
+// A real Prometheus scrapes a run with incidents. Every query of the dashboard then has data, and every alert uses metrics
+// that exist.
+func TestDashboard_HasDataAndAlertsAfterIncidents(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	address, lasting := testenv.FreeAddress(t), lastingFor(t)
 	s.start(append(withMetrics(address), "FITUSER_LEADER_ELECT=true", "FITUSER_SYNC_PERIOD="+max(20*time.Second, lasting/20).String(), "FITUSER_MAX_DELETIONS=1",
 		"FITUSER_CLERK_RATE_LIMIT=20")...)
 	prometheus := startPrometheus(t, address, max(time.Second, lasting/300))
-	s.trouble(lasting)
+	s.incidents(lasting)
 
 	if picture := os.Getenv(dashboardPicture); picture != "" {
 		draw := exec.CommandContext(t.Context(), "go", "run", "../hack/dashboard", "-dashboard", dashboardFile,
@@ -44,20 +44,20 @@ func TestDashboardAndAlertsOnARealRun(t *testing.T) {
 	}
 	for title, queries := range dashboardQueries(t, 2*max(lasting, 3*time.Minute)) {
 		for _, query := range queries {
-			s.eventually(title+" shows something", func() error { return prometheus.wantData(query) })
+			s.eventually(title+" has data", func() error { return prometheus.wantData(query) })
 		}
 	}
 	for _, name := range metricsIn(t, rulesFile) {
 		s.eventually("Prometheus has "+name, func() error { return prometheus.wantData("count(" + name + ")") })
 	}
-	s.eventually("the rules are evaluated", prometheus.rulesAreWell)
-	s.eventually("the alert of held back deletions is pending", func() error {
+	s.eventually("the rules are evaluated", prometheus.rulesEvaluated)
+	s.eventually("the alert of deferred deletions is pending", func() error {
 		return prometheus.wantData(`last_over_time(ALERTS{alertname="FitUserDeletionsHeld"}[1h])`)
 	})
 	s.stop()
 }
 
-// dashboardQueries are the queries of the panels by their titles, with Grafana's variables filled in: rates are over span.
+// dashboardQueries returns the queries of the panels by title, with Grafana's variables replaced: rates are over span.
 func dashboardQueries(t *testing.T, span time.Duration) map[string][]string {
 	t.Helper()
 	content, err := os.ReadFile(dashboardFile)
@@ -83,7 +83,7 @@ func dashboardQueries(t *testing.T, span time.Duration) map[string][]string {
 	return queries
 }
 
-// metricsIn are the metrics that a file names.
+// metricsIn returns the metrics that a file contains.
 func metricsIn(t *testing.T, file string) []string {
 	t.Helper()
 	content, err := os.ReadFile(file)

@@ -22,17 +22,17 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// ask runs the program as a person does who asks it something, with the operator's settings.
-func (s *system) ask(args ...string) string {
+// command runs one of the program's commands with the operator's settings, and returns what it prints.
+func (s *system) command(args ...string) string {
 	s.Helper()
-	answer, err := s.tryAsk(s.settings, args...)
+	printed, err := s.tryCommand(s.settings, args...)
 	if err != nil {
 		s.Fatalf("manager %s: %v", strings.Join(args, " "), err)
 	}
-	return answer
+	return printed
 }
 
-func (s *system) tryAsk(settings []string, args ...string) (string, error) {
+func (s *system) tryCommand(settings []string, args ...string) (string, error) {
 	values := map[string]string{}
 	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")
@@ -53,9 +53,9 @@ func (s *system) create(objects ...client.Object) {
 	}
 }
 
-// troubled is a system with a user in each trouble that a person can cause, settled; then the operator is stopped, and
-// more happens that it does not see.
-func troubled(t *testing.T) *system {
+// systemWithProblems returns a system with one user for each problem that people can cause, after they are reconciled. The
+// operator is then stopped, and changes follow that it does not see.
+func systemWithProblems(t *testing.T) *system {
 	s := newSystem(t, storetest.SQLite(t))
 	s.start()
 	person := func(name string) string {
@@ -76,21 +76,21 @@ func troubled(t *testing.T) *system {
 		" VALUES ('legacy', 'greta@example.com', 'x', 'y', 'client', 1, 1)")
 	person("greta")
 	s.deliver()
-	s.eventually("all have said how they are", func() error {
+	s.eventually("all FitUsers are reconciled", func() error {
 		var all v1alpha1.FitUserList
 		if err := s.objects.List(s.Context(), &all, client.InNamespace(s.namespace)); err != nil {
 			return err
 		}
 		for i := range all.Items {
 			if u := &all.Items[i]; u.Status.ObservedGeneration == 0 {
-				return fmt.Errorf("%s has not", u.Name)
+				return fmt.Errorf("%s is not", u.Name)
 			}
 		}
-		if len(all.Items) != 10 { // two of ada's, and typo's; the operator's own gave way to coach-ben and suspended-dora
+		if len(all.Items) != 10 { // two of ada and one of typo; coach-ben and suspended-dora replaced the operator's own
 			return fmt.Errorf("%d FitUsers", len(all.Items))
 		}
 		if row := s.table.Row("user_ben"); row == nil || row["role"] != "trainer" {
-			return fmt.Errorf("ben is no trainer yet")
+			return fmt.Errorf("ben is not yet a trainer")
 		}
 		return nil
 	})
@@ -106,16 +106,15 @@ func troubled(t *testing.T) *system {
 	return s
 }
 
-// What a person asks is answered from the three places as they are, and what the operator will do is foretold; nothing is
-// written anywhere.
-func TestQuestions(t *testing.T) {
-	s := troubled(t)
+// The commands print the current state of Clerk, FitUsers and table, and what the operator would do. They write nothing.
+func TestCommands_OutputWithoutWrites(t *testing.T) {
+	s := systemWithProblems(t)
 	writes, err := s.env.Writes(s.namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows, sent := s.table.Query("SELECT * FROM users ORDER BY id"), len(s.clerk.Writes())
-	for question, want := range map[string][]string{
+	for command, want := range map[string][]string{
 		"status": {
 			`LEADER +no Lease`, `CLERK +8 users`, `TABLE +\d+ rows`, `FITUSERS +9, of which 4 ready; 4 made by people, 1 suspended`,
 			`GIVEN BY GIT +(admin|trainer) 1`, `(?m)^DuplicateUser +1 +1 .*serves this user: delete one`, `(?m)^EmailConflict +1 +0 .*"legacy"`,
@@ -126,72 +125,72 @@ func TestQuestions(t *testing.T) {
 			`update the row of user_chloe \(first_name\)`, `write the status of FitUser \S+ \(profile\)`, `kubectl annotate fituser user-chloe-`,
 		},
 		"why user_ben": {
-			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `make FitUser`,
-			`take the role trainer back`, `update the row of user_ben \(role\)`,
+			`FITUSER +none`, `role +default +trainer \(given as trainer\) +trainer +clerk, table`, `create FitUser`,
+			`revoke the role trainer`, `update the row of user_ben \(role\)`,
 		},
 		"why typo": {`Ready False .*UserNotFound`, `role +manifest +\(demands admin\)`, `Clerk has no such user`, `there is no row`, `Nothing until`},
 		"plan": {
-			`user_ben +make FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
-			`user_hugo +make FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `take back 1 role in Clerk, make 2 FitUsers`, `Nothing would be written for \d of those`,
+			`user_ben +create FitUser`, `user_chloe +update the row .*first_name`, `user_emil +`, `user_finn +update the row .*\(role\)`,
+			`user_hugo +create FitUser \S+\n +insert the row`, `Clerk lists 8 users\.`, `rows of nobody 1`, `revoke 1 role in Clerk, create 2 FitUsers`, `Nothing would be written for \d of those`,
 		},
 	} {
-		answer := s.ask(strings.Fields(question)...)
+		printed := s.command(strings.Fields(command)...)
 		for _, pattern := range want {
-			if !regexp.MustCompile(pattern).MatchString(answer) {
-				t.Errorf("manager %s: nothing in the answer is %q:\n%s", question, pattern, answer)
+			if !regexp.MustCompile(pattern).MatchString(printed) {
+				t.Errorf("manager %s: no match of %q in:\n%s", command, pattern, printed)
 			}
 		}
-		t.Logf("$ manager %s\n%s", question, answer)
+		t.Logf("$ manager %s\n%s", command, printed)
 	}
-	for _, question := range []string{"status", "why user_ben", "why chloe@example.com", "plan"} {
-		s.askJSON(strings.Fields(question)...)
+	for _, command := range []string{"status", "why user_ben", "why chloe@example.com", "plan"} {
+		s.commandJSON(strings.Fields(command)...)
 	}
 	after, err := s.env.Writes(s.namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(after) != len(writes) || len(s.clerk.Writes()) != sent {
-		t.Errorf("questions wrote to the API server %d times and to Clerk %d times", len(after)-len(writes), len(s.clerk.Writes())-sent)
+		t.Errorf("the commands wrote to the API server %d times and to Clerk %d times", len(after)-len(writes), len(s.clerk.Writes())-sent)
 	}
 	if diff := gocmp.Diff(rows, s.table.Query("SELECT * FROM users ORDER BY id")); diff != "" {
-		t.Errorf("questions wrote to the table:\n%s", diff)
+		t.Errorf("the commands wrote to the table:\n%s", diff)
 	}
 }
 
-// askJSON asks for JSON, in which nothing is null, and returns the answer.
-func (s *system) askJSON(args ...string) (answer map[string]any) {
+// commandJSON runs a command with JSON output, which must contain no null, and returns it decoded.
+func (s *system) commandJSON(args ...string) (decoded map[string]any) {
 	s.Helper()
-	text := s.ask(append(args, "-o", "json")...)
-	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+	text := s.command(append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(text), &decoded); err != nil {
 		s.Fatalf("manager %v -o json: %v", args, err)
 	}
 	if strings.Contains(text, ": null") {
-		s.Errorf("manager %v: something is null:\n%s", args, text)
+		s.Errorf("manager %v prints null:\n%s", args, text)
 	}
-	return answer
+	return decoded
 }
 
-// Where there is nothing to tell, lists are empty and not null.
-func TestQuestionsAboutNobody(t *testing.T) {
+// Lists without entries are empty and not null.
+func TestCommands_EmptyLists(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	for question, empty := range map[string][]string{
+	for command, empty := range map[string][]string{
 		"status": {"troubles", "roles", "given"}, "plan": {"outlooks", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
 	} {
-		answer := s.askJSON(strings.Fields(question)...)
+		decoded := s.commandJSON(strings.Fields(command)...)
 		for _, key := range empty {
-			if value := reflect.ValueOf(answer[key]); !value.IsValid() || value.Len() > 0 {
-				t.Errorf("manager %s says %s: %v", question, key, answer[key])
+			if value := reflect.ValueOf(decoded[key]); !value.IsValid() || value.Len() > 0 {
+				t.Errorf("manager %s prints %s: %v", command, key, decoded[key])
 			}
 		}
 	}
 }
 
-// Programs rely on the keys of the answers, and docs/questions.md names them all.
-func TestKeysOfTheAnswers(t *testing.T) {
+// Programs rely on the keys of the JSON output, and docs/questions.md lists all of them.
+func TestCommands_JSONKeysAreDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../docs/questions.md")
 	ok(t, err)
-	for answer, want := range map[reflect.Type]string{
+	for kind, want := range map[reflect.Type]string{
 		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready byHand suspended leaving roles given
 			troubles.reason troubles.users troubles.stalled troubles.since troubles.example troubles.message clerk.users clerk.seconds
 			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.heldBack deletions.users deletions.allowed`,
@@ -203,19 +202,19 @@ func TestKeysOfTheAnswers(t *testing.T) {
 			outlooks.changes.user outlooks.changes.place outlooks.changes.action outlooks.changes.name outlooks.changes.fields
 			outlooks.changes.role outlooks.reason outlooks.message outlooks.waits writes undecided`,
 	} {
-		keys := keysOf(answer)
+		keys := keysOf(kind)
 		if diff := gocmp.Diff(strings.Fields(want), keys); diff != "" {
-			t.Errorf("keys of %v (-want +got):\n%s", answer, diff)
+			t.Errorf("keys of %v (-want +got):\n%s", kind, diff)
 		}
 		for _, name := range strings.FieldsFunc(strings.Join(keys, "."), func(r rune) bool { return r == '.' }) {
 			if !strings.Contains(string(page), "`"+name+"`") {
-				t.Errorf("docs/questions.md does not name `%s` of %v", name, answer)
+				t.Errorf("docs/questions.md does not list `%s` of %v", name, kind)
 			}
 		}
 	}
 }
 
-// keysOf are the paths of what a type becomes in JSON. What is in a list is not told from what is in an object.
+// keysOf returns the paths of a type's JSON. It does not distinguish lists from objects.
 func keysOf(of reflect.Type) (paths []string) {
 	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
 		of = of.Elem()
@@ -235,27 +234,27 @@ func keysOf(of reflect.Type) (paths []string) {
 	return paths
 }
 
-// Somebody who has a kubeconfig and no credentials sees what the FitUsers say.
-func TestQuestionsWithoutCredentials(t *testing.T) {
+// With a kubeconfig and without credentials, the status still contains the FitUsers.
+func TestCommands_WithoutCredentials(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	s.create(s.manifest("coach-ada", "user_ada", "trainer"))
 	settings := slices.DeleteFunc(slices.Clone(s.settings), func(s string) bool { return strings.HasPrefix(s, "DATABASE_URL") })
-	answer, err := s.tryAsk(settings, "status")
+	answer, err := s.tryCommand(settings, "status")
 	if err != nil || !strings.Contains(answer, "not asked: DATABASE_URL is not set\n") || !strings.Contains(answer, "NotLookedAt") {
 		t.Errorf("status: %v\n%s", err, answer)
 	}
-	for _, question := range [][]string{{"why", "coach-ada"}, {"plan"}} {
-		if _, err := s.tryAsk(settings, question...); err == nil || !strings.Contains(err.Error(), "DATABASE_URL is not set") {
-			t.Errorf("%v: %v", question, err)
+	for _, command := range [][]string{{"why", "coach-ada"}, {"plan"}} {
+		if _, err := s.tryCommand(settings, command...); err == nil || !strings.Contains(err.Error(), "DATABASE_URL is not set") {
+			t.Errorf("%v: %v", command, err)
 		}
 	}
-	if _, err := s.tryAsk(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "nobody is found") {
-		t.Errorf("why nobody: %v", err)
+	if _, err := s.tryCommand(s.settings, "why", "nobody@example.com"); err == nil || !strings.Contains(err.Error(), "nobody is found") {
+		t.Errorf("why of an unknown user: %v", err)
 	}
 }
 
-// An address that two users show is nobody's name, in whatever order their FitUsers come.
-func TestAnAddressOfTwoUsersNamesNobody(t *testing.T) {
+// An address that two users have identifies neither of them, in any order of their FitUsers.
+func TestWhy_AddressOfTwoUsersIsAmbiguous(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	for _, names := range [][2]string{{"first", "user_ada"}, {"second", "user_ben"}, {"third", "user_ada"}} {
 		fitUser := s.manifest(names[0], names[1], "")
@@ -263,20 +262,20 @@ func TestAnAddressOfTwoUsersNamesNobody(t *testing.T) {
 		fitUser.Status.Profile = &v1alpha1.Profile{Email: "ada@example.com"}
 		ok(t, s.objects.Status().Update(t.Context(), fitUser))
 	}
-	answer, err := s.tryAsk(s.settings, "why", "ada@example.com")
+	answer, err := s.tryCommand(s.settings, "why", "ada@example.com")
 	if err == nil || !strings.Contains(err.Error(), "more than one user fits, name one by the id: [user_ada user_ben]") {
 		t.Errorf("why: %v\n%s", err, answer)
 	}
-	if answer := s.ask("why", "third"); !strings.Contains(answer, "user_ada") {
+	if answer := s.command("why", "third"); !strings.Contains(answer, "user_ada") {
 		t.Errorf("why third: %s", answer)
 	}
 }
 
-// Where FitUsers do not show addresses, Clerk still knows whose one is.
-func TestAnAddressThatNoFitUserShows(t *testing.T) {
+// Clerk finds the user of an address that no FitUser contains.
+func TestWhy_AddressFromClerk(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	id := s.clerk.SignUp(clerktest.Person{Email: "ada@example.com", FirstName: "Ada"})
-	if answer := s.ask("why", "ada@example.com"); !strings.Contains(answer, id) {
+	if answer := s.command("why", "ada@example.com"); !strings.Contains(answer, id) {
 		t.Errorf("why: %s", answer)
 	}
 }

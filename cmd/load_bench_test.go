@@ -15,15 +15,15 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// senders is how many requests are under way at once where as much as possible is sent.
+// senders is how many requests are in progress at full load.
 const senders = 16
 
-// pour does n things, as many at once as there are senders, and at most rate per second if rate is not 0. It gives how
-// many per second were done and how long each took, in order.
-func pour(n int, rate float64, do func(i int) error) (perSecond float64, took []time.Duration, err error) {
+// runLoad calls do n times: at most rate per second, or with rate 0 as many at once as there are senders. It returns how many
+// calls per second were done, and the sorted durations.
+func runLoad(n int, rate float64, do func(i int) error) (perSecond float64, took []time.Duration, err error) {
 	took = make([]time.Duration, n)
 	errs := make([]error, n)
-	slots := make(chan struct{}, 512) // more are not under way, however slow the other side is
+	slots := make(chan struct{}, 512) // no more are in progress, however slow the other side is
 	if rate == 0 {
 		slots = make(chan struct{}, senders)
 	}
@@ -42,7 +42,7 @@ func pour(n int, rate float64, do func(i int) error) (perSecond float64, took []
 				due = time.Now()
 			}
 			errs[i] = do(i)
-			took[i] = time.Since(due) // a request that has to wait for its turn is late, too
+			took[i] = time.Since(due) // a request that waits for a slot is late, too
 		})
 	}
 	all.Wait()
@@ -62,7 +62,7 @@ func percentile(sorted []time.Duration, percent int) time.Duration {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// signUps are n messages of users who have signed up.
+// signUps returns the messages of n users who sign up.
 func (s *system) signUps(n int, prefix string) []clerktest.Message {
 	s.Helper()
 	for i := range n {
@@ -83,15 +83,15 @@ func (s *system) send(m clerktest.Message) error {
 	return err
 }
 
-// keepAlive is a transport that keeps a connection for each request under way, so that none pays for dialing.
+// keepAlive returns a transport that keeps a connection for each request in progress, so that no request dials.
 func keepAlive() http.RoundTripper {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	return &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 512}
 }
 
-// BenchmarkAccept measures how many new users' events the receiver takes, beside how many FitUsers a bare client makes on
-// the same API server in the same run: accept-ratio compares the two at full load, and p99-ratio how long the slowest
-// hundredth takes while each is given half of what the slower one can do.
+// BenchmarkAccept measures how many events of new users the receiver accepts. A plain client that creates FitUsers on the same
+// API server is the reference: accept-ratio compares the two at full load. p99-ratio compares the slowest hundredth of each
+// at half the load that the slower one can carry.
 func BenchmarkAccept(b *testing.B) {
 	const n = 2000
 	for b.Loop() {
@@ -107,7 +107,7 @@ func BenchmarkAccept(b *testing.B) {
 			return func(i int) error { return s.send(messages[i]) }
 		}
 		measure := func(rate float64, do func(int) error) (float64, []time.Duration) {
-			perSecond, took, err := pour(n, rate, do)
+			perSecond, took, err := runLoad(n, rate, do)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -130,23 +130,23 @@ func BenchmarkAccept(b *testing.B) {
 	}
 }
 
-// BenchmarkEventToRow measures how long a new user waits for the row, from the moment the event is sent, at rising load,
-// into PostgreSQL and with the default --clerk-rate-limit; and what a user costs in requests to Clerk.
+// BenchmarkEventToRow measures the time from the sending of a new user's event to the row, at rising load, with PostgreSQL and
+// the default --clerk-rate-limit. It also measures the requests to Clerk for each user.
 func BenchmarkEventToRow(b *testing.B) {
 	for _, rate := range []int{10, 50, 100, 150, 200, 300} {
 		b.Run(fmt.Sprintf("%dPerSecond", rate), func(b *testing.B) {
 			for b.Loop() {
 				n := rate * 8
 				s := newSystem(b, postgres.URL(b))
-				s.table.Exec("ALTER TABLE users ADD COLUMN n bigserial") // tells which rows are new
+				s.table.Exec("ALTER TABLE users ADD COLUMN n bigserial") // to find the new rows
 				s.attach(keepAlive())
 				s.start("FITUSER_CLERK_RATE_LIMIT=20")
-				s.eventually("the first sweep is done", s.swept) // it would find them before their events do
+				s.eventually("the first sweep is done", s.swept) // it would find the users before their events do
 				messages := s.signUps(n, "e")
 				requests := s.clerk.RequestCount("GET /users")
 				waits := s.watchRows(n)
 				sent := make([]time.Time, n)
-				_, _, err := pour(n, float64(rate), func(i int) error {
+				_, _, err := runLoad(n, float64(rate), func(i int) error {
 					sent[i] = time.Now()
 					return s.send(messages[i])
 				})
@@ -168,21 +168,21 @@ func BenchmarkEventToRow(b *testing.B) {
 	}
 }
 
-// requestsForUsers is how often Clerk was asked for users, one by one or many together.
+// requestsForUsers counts the requests to Clerk for one user or for several.
 func (s *system) requestsForUsers() int {
 	return s.clerk.RequestCount("GET /users") + s.clerk.RequestCount("GET /users/{id}")
 }
 
-// watchRows notes when each row appears, until there are n.
+// watchRows records when each row appears, until there are n.
 func (s *system) watchRows(n int) <-chan map[string]time.Time {
 	done := make(chan map[string]time.Time, 1)
-	table := s.table.Begin() // for its connection: each statement in it sees what is committed by then
+	table := s.table.Begin() // for its connection: each statement in it sees the rows that are committed
 	go func() {
 		defer table.Rollback()
 		arrived, last := map[string]time.Time{}, int64(0)
 		for len(arrived) < n {
 			<-time.After(5 * time.Millisecond)
-			for _, row := range table.Query("SELECT n, id FROM users WHERE n > $1", last-1000) { // they are not committed in order
+			for _, row := range table.Query("SELECT n, id FROM users WHERE n > $1", last-1000) { // rows are not committed in order
 				id, _ := row["id"].(string)
 				if _, known := arrived[id]; !known {
 					arrived[id] = time.Now()

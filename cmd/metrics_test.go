@@ -24,12 +24,12 @@ import (
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
-// withMetrics are the settings by which the program shows its metrics at an address.
+// withMetrics returns the settings with which the program serves its metrics at an address.
 func withMetrics(address string) []string {
 	return []string{"FITUSER_METRICS_BIND_ADDRESS=" + address, "FITUSER_METRICS_SECURE=false"}
 }
 
-// scrape is what Prometheus would read.
+// scrape returns what Prometheus would read.
 func scrape(t testing.TB, address string) []byte {
 	t.Helper()
 	response, err := http.Get("http://" + address + "/metrics")
@@ -39,12 +39,12 @@ func scrape(t testing.TB, address string) []byte {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("/metrics answers %d: %v", response.StatusCode, err)
+		t.Fatalf("/metrics returns %d: %v", response.StatusCode, err)
 	}
 	return body
 }
 
-// ours are the project's own metrics among those scraped.
+// ours returns the project's own metrics.
 func ours(t testing.TB, scraped []byte) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -56,17 +56,17 @@ func ours(t testing.TB, scraped []byte) map[string]*dto.MetricFamily {
 	return families
 }
 
-// described is what docs/metrics.md tells of a metric.
-type described struct{ kind, labels string }
+// description is what docs/metrics.md contains about a metric.
+type description struct{ kind, labels string }
 
-func TestMetricsAreAsDocumented(t *testing.T) {
+func TestMetrics_AreDocumented(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	address := testenv.FreeAddress(t)
 	s.start(withMetrics(address)...)
 	s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.deliver()
-	s.eventually("the user is there", s.agreement)
-	s.eventually("the user is counted", func() error { return counted(t, address, 1) })
+	s.eventually("the user is synced", s.synced)
+	s.eventually("the user is counted", func() error { return wantCount(t, address, 1) })
 	scraped := scrape(t, address)
 	s.stop()
 
@@ -74,32 +74,32 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented, served := map[string]described{}, map[string]described{}
+	documented, served := map[string]description{}, map[string]description{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `(fituser_[a-z_]+)` \\| ([a-z]+) \\|([^|]*)\\|").FindAllStringSubmatch(string(page), -1) {
-		documented[row[1]] = described{row[2], strings.NewReplacer("`", "", " ", "").Replace(row[3])}
+		documented[row[1]] = description{row[2], strings.NewReplacer("`", "", " ", "").Replace(row[3])}
 	}
 	for name, family := range ours(t, scraped) {
-		served[name] = described{strings.ToLower(family.GetType().String()), labelsOf(family)}
+		served[name] = description{strings.ToLower(family.GetType().String()), labelsOf(family)}
 	}
-	if diff := cmp.Diff(served, documented, cmp.AllowUnexported(described{}), cmp.Transformer("sorted", sortedLabels)); diff != "" {
+	if diff := cmp.Diff(served, documented, cmp.AllowUnexported(description{}), cmp.Transformer("sorted", sortedLabels)); diff != "" {
 		t.Errorf("docs/metrics.md is not up to date (-served +documented):\n%s", diff)
 	}
 	problems, err := promlint.New(bytes.NewReader(onlyOurs(scraped))).Lint()
 	if err != nil || len(problems) > 0 {
-		t.Errorf("Prometheus' own lint: %v, %v", problems, err)
+		t.Errorf("promlint: %v, %v", problems, err)
 	}
-	wantNoComplaints(t, onlyOurs(scraped))
+	wantPromtoolAccepts(t, onlyOurs(scraped))
 }
 
-// counted is nil when so many FitUsers are counted as ready.
-func counted(t *testing.T, address string, want float64) error {
+// wantCount returns nil when the gauge counts that many FitUsers.
+func wantCount(t *testing.T, address string, want float64) error {
 	t.Helper()
 	sum := 0.0
 	for _, m := range ours(t, scrape(t, address))["fituser_objects"].GetMetric() {
 		sum += m.GetGauge().GetValue()
 	}
 	if sum != want {
-		return fmt.Errorf("%v FitUsers are counted, want %v", sum, want)
+		return fmt.Errorf("the gauge counts %v FitUsers, want %v", sum, want)
 	}
 	return nil
 }
@@ -112,19 +112,19 @@ func labelsOf(family *dto.MetricFamily) string {
 	return strings.Join(names, ",")
 }
 
-func sortedLabels(d described) string {
+func sortedLabels(d description) string {
 	labels := strings.Split(d.labels, ",")
 	slices.Sort(labels)
 	return d.kind + " " + strings.Join(labels, ",")
 }
 
-// onlyOurs leaves out what libraries register, whose names are theirs to choose.
+// onlyOurs removes the metrics of libraries, which choose their own names.
 func onlyOurs(scraped []byte) []byte {
 	return bytes.Join(regexp.MustCompile(`(?m)^(# (HELP|TYPE) )?fituser_.*\n`).FindAll(scraped, -1), nil)
 }
 
-// wantNoComplaints asks promtool.
-func wantNoComplaints(t *testing.T, exposition []byte) {
+// wantPromtoolAccepts runs promtool's check.
+func wantPromtoolAccepts(t *testing.T, exposition []byte) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), testenv.Prometheus(t, "promtool"), "check", "metrics")
 	command.Stdin = bytes.NewReader(exposition)
@@ -133,20 +133,20 @@ func wantNoComplaints(t *testing.T, exposition []byte) {
 	}
 }
 
-// What is counted goes by the watch, so it is right after a restart and after deletions too.
-func TestFitUsersAreCountedOverRestartsAndDeletions(t *testing.T) {
+// The gauge follows the watch, so it is correct after a restart and after deletions.
+func TestMetrics_CountFitUsersAfterRestartAndDeletion(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	address := testenv.FreeAddress(t)
 	s.start(withMetrics(address)...)
 	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
 	s.deliver()
-	s.eventually("both are counted", func() error { return counted(t, address, 2) })
+	s.eventually("both are counted", func() error { return wantCount(t, address, 2) })
 	s.stop()
 	s.start(withMetrics(address)...)
-	s.eventually("both are counted by the next process", func() error { return counted(t, address, 2) })
+	s.eventually("both are counted by the next process", func() error { return wantCount(t, address, 2) })
 	s.clerk.Delete(jane)
 	s.deliver()
-	s.eventually("one is left", func() error { return counted(t, address, 1) })
+	s.eventually("one is left", func() error { return wantCount(t, address, 1) })
 	s.stop()
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// contract is what manifests rely on: the flags, their defaults, and that FITUSER_ and a flag's name set it too. Other is
-// any other value.
+// contract is what manifests rely on: the flags, their defaults, and that the variable FITUSER_ plus the name sets a flag too.
+// The field other is any other value.
 var contract = []struct{ flag, byDefault, other string }{
 	{"receiver", "true", "false"},
 	{"controller", "true", "false"},
@@ -37,7 +37,7 @@ var contract = []struct{ flag, byDefault, other string }{
 	{"log-format", "json", "console"},
 }
 
-// flags are the flags as they are declared, in that order, without --help.
+// flags returns the flags in the order of their declaration, without --help.
 func flags(t *testing.T) []*kong.Flag {
 	t.Helper()
 	parser, err := kong.New(&options{})
@@ -47,7 +47,7 @@ func flags(t *testing.T) []*kong.Flag {
 	return parser.Model.Flags[1:]
 }
 
-// values are the options by the names of their flags.
+// values returns the options by the names of their flags.
 func values(t *testing.T, o options) map[string]string {
 	t.Helper()
 	declared, fields := flags(t), reflect.ValueOf(o)
@@ -65,7 +65,7 @@ func environmentOf(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-func TestFlagsAndDefaultsAreTheContract(t *testing.T) {
+func TestOptions_FlagsAndDefaults(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions(nil, environmentOf(nil), io.Discard)
 	if err != nil {
@@ -80,7 +80,7 @@ func TestFlagsAndDefaultsAreTheContract(t *testing.T) {
 	}
 }
 
-func TestFlagWinsOverEnvironmentWinsOverDefault(t *testing.T) {
+func TestOptions_FlagBeforeEnvironmentBeforeDefault(t *testing.T) {
 	t.Parallel()
 	for _, c := range contract {
 		variable := "FITUSER_" + strings.ToUpper(strings.ReplaceAll(c.flag, "-", "_"))
@@ -103,7 +103,7 @@ func TestFlagWinsOverEnvironmentWinsOverDefault(t *testing.T) {
 	}
 }
 
-func TestSwitchesCanBeTurnedOffByName(t *testing.T) {
+func TestOptions_NegatedFlags(t *testing.T) {
 	t.Parallel()
 	o, err := parseOptions([]string{"--no-receiver", "--no-metrics-secure"}, environmentOf(nil), io.Discard)
 	if err != nil || o.Receiver || o.MetricsSecure || !o.Controller {
@@ -111,47 +111,47 @@ func TestSwitchesCanBeTurnedOffByName(t *testing.T) {
 	}
 }
 
-// One sentence says which option is wrong and what would be right.
-func TestWrongOptions(t *testing.T) {
+// The error is one sentence that names the flag and the valid values.
+func TestOptions_Errors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
 		env  map[string]string
 		want string
 	}{
-		"nothing to do": {
+		"both parts off": {
 			args: []string{"--receiver=false", "--no-controller"},
-			want: "--receiver and --controller are both off: turn on what this process is to do",
+			want: "--receiver and --controller are both off: turn on one of them",
 		},
 		"rate of zero": {
 			args: []string{"--clerk-rate-limit=0"},
-			want: "--clerk-rate-limit is 0: want more than 0, and at most 100, which is all that Clerk allows",
+			want: "--clerk-rate-limit is 0: want more than 0, and at most 100, which is Clerk's limit",
 		},
 		"negative rate": {
 			args: []string{"--clerk-rate-limit=-1"},
-			want: "--clerk-rate-limit is -1: want more than 0, and at most 100, which is all that Clerk allows",
+			want: "--clerk-rate-limit is -1: want more than 0, and at most 100, which is Clerk's limit",
 		},
 		"rate above Clerk's": {
 			env:  map[string]string{"FITUSER_CLERK_RATE_LIMIT": "101"},
-			want: "--clerk-rate-limit is 101: want more than 0, and at most 100, which is all that Clerk allows",
+			want: "--clerk-rate-limit is 101: want more than 0, and at most 100, which is Clerk's limit",
 		},
-		"rate that is no number": {
+		"rate of NaN": {
 			args: []string{"--clerk-rate-limit=NaN"},
-			want: "--clerk-rate-limit is NaN: want more than 0, and at most 100, which is all that Clerk allows",
+			want: "--clerk-rate-limit is NaN: want more than 0, and at most 100, which is Clerk's limit",
 		},
-		"rate in words": {
+		"rate not a number": {
 			args: []string{"--clerk-rate-limit=fast"},
 			want: `--clerk-rate-limit: expected a float but got "fast" (string) (see --help)`,
 		},
-		"value outside the choice": {
+		"value not in the enum": {
 			args: []string{"--status-profile=some"},
 			want: `--status-profile must be one of "full","masked","none" but got "some" (see --help)`,
 		},
-		"value outside the choice in the environment": {
+		"value not in the enum in the environment": {
 			env:  map[string]string{"FITUSER_LOG_LEVEL": "warn"},
 			want: `--log-level must be one of "debug","info","error" but got "warn" (see --help)`,
 		},
-		"no yes or no in the environment": {
+		"invalid bool in the environment": {
 			env:  map[string]string{"FITUSER_CREATE_TABLE": "maybe"},
 			want: `--create-table: bool value must be true, 1, yes, false, 0 or no but got "maybe" (see --help)`,
 		},
@@ -159,11 +159,11 @@ func TestWrongOptions(t *testing.T) {
 			args: []string{"--statusprofile=full"},
 			want: `unknown flag --statusprofile, did you mean "--status-profile"? (see --help)`,
 		},
-		"argument": {
+		"unknown command": {
 			args: []string{"serve"},
 			want: "unexpected argument serve (see --help)",
 		},
-		"no namespace's name": {
+		"invalid namespace": {
 			args: []string{"--namespace=Fit_AI"},
 			want: `--namespace is "Fit_AI": want a namespace's name, of lower-case letters, digits and hyphens`,
 		},
@@ -175,7 +175,7 @@ func TestWrongOptions(t *testing.T) {
 			args: []string{"--health-probe-bind-address=:65536"},
 			want: `--health-probe-bind-address is ":65536": want host:port or :port`,
 		},
-		"no address for metrics": {
+		"invalid address for metrics": {
 			env:  map[string]string{"FITUSER_METRICS_BIND_ADDRESS": "off"},
 			want: `--metrics-bind-address is "off": want host:port, :port, or 0 for no metrics`,
 		},
@@ -190,8 +190,8 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
-// With either way to name the kubeconfig, the API server decides how fast we may ask it, not five requests per second.
-func TestKubeconfigSetsNoLimitOfItsOwn(t *testing.T) {
+// With both ways to name the kubeconfig, the API server limits the requests, and not client-go to five per second.
+func TestRestConfig_HasNoClientSideLimit(t *testing.T) {
 	kubeconfig := writeKubeconfig(t)
 	for name, o := range map[string]options{"--kubeconfig": {Kubeconfig: kubeconfig}, "KUBECONFIG": {}} {
 		t.Setenv("KUBECONFIG", kubeconfig)
@@ -202,11 +202,11 @@ func TestKubeconfigSetsNoLimitOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestNoWayToTheAPIServer(t *testing.T) {
+func TestRestConfig_Errors(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/nonexistent")
 	for name, test := range map[string]struct {
 		o    options
-		want string // the rest is client-go's
+		want string // the rest of the text is client-go's
 	}{
 		"--kubeconfig": {options{Kubeconfig: "/nonexistent"}, "--kubeconfig: stat /nonexistent: no such file"},
 		"KUBECONFIG":   {options{}, "no way to the API server: run in a pod, or set --kubeconfig or KUBECONFIG: "},
@@ -217,7 +217,7 @@ func TestNoWayToTheAPIServer(t *testing.T) {
 	}
 }
 
-// writeKubeconfig writes a kubeconfig that leads to no API server.
+// writeKubeconfig writes a kubeconfig of an API server that does not exist.
 func writeKubeconfig(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "kubeconfig")
@@ -230,6 +230,16 @@ func writeKubeconfig(t *testing.T) string {
 }
 
 func parseOptions(args []string, getenv func(string) string, stdout io.Writer) (options, error) {
-	line, err := parseCommandLine(args, getenv, stdout)
+	line, _, err := parseCommandLine(args, getenv, stdout)
 	return line.options, err
+}
+
+func TestHelp_ContainsSettings(t *testing.T) {
+	var out strings.Builder
+	ok(t, run(t.Context(), []string{"--help"}, func(string) string { return "" }, &out, io.Discard))
+	for _, want := range []string{"CLERK_SECRET_KEY", "DATABASE_URL", "CLERK_WEBHOOK_SECRET", "--clerk-rate-limit"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the help does not contain %s", want)
+		}
+	}
 }

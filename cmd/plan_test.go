@@ -17,21 +17,21 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// Before an operator is there, not even its namespace, its plan says which rows would be made and which roles from the
-// manifests of an earlier cluster would be taken back: docs/questions.md says how to ask.
-func TestAPlanBeforeTheFirstStart(t *testing.T) {
+// A plan works before the operator is installed, and even before its namespace exists. It lists the rows that would be
+// inserted, and the roles that would be revoked because an earlier cluster granted them: see docs/questions.md.
+func TestPlan_BeforeTheFirstStart(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	jane := s.clerk.SignUp(clerktest.Person{
 		Email: "jane@example.com", FirstName: "Jane", PublicMetadata: clerktest.Metadata{"role": "trainer"},
 		PrivateMetadata: clerktest.Metadata{"fituser": map[string]any{"role": "trainer"}},
 	})
-	answer, err := s.tryAsk(s.settings, "plan", "--namespace=not-there-yet")
+	answer, err := s.tryCommand(s.settings, "plan", "--namespace=not-there-yet")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, answer)
 	}
-	for _, want := range []string{jane, "take the role trainer back in Clerk", "insert the row", "Nothing was written now."} {
+	for _, want := range []string{jane, "revoke the role trainer in Clerk", "insert the row", "Nothing was written now."} {
 		if !strings.Contains(answer, want) {
-			t.Errorf("the plan does not say %q:\n%s", want, answer)
+			t.Errorf("the plan does not contain %q:\n%s", want, answer)
 		}
 	}
 	var namespaces corev1.NamespaceList
@@ -40,25 +40,25 @@ func TestAPlanBeforeTheFirstStart(t *testing.T) {
 	}
 	for _, namespace := range namespaces.Items {
 		if namespace.Name == "not-there-yet" {
-			t.Error("asking has made the namespace")
+			t.Error("the plan created the namespace")
 		}
 	}
 
 	s.table.Exec("ALTER TABLE users DROP COLUMN phone")
-	if answer, err := s.tryAsk(s.settings, "plan"); !strings.Contains(answer, "phone") && (err == nil || !strings.Contains(err.Error(), "phone")) {
-		t.Errorf("of a table that does not fit, the plan says: %v\n%s", err, answer)
+	if answer, err := s.tryCommand(s.settings, "plan"); !strings.Contains(answer, "phone") && (err == nil || !strings.Contains(err.Error(), "phone")) {
+		t.Errorf("the plan for a table without the column phone: %v\n%s", err, answer)
 	}
 }
 
-// as are the system's settings with another person's kubeconfig.
-func (s *system) as(person string) []string {
+// settingsOf returns the system's settings with the kubeconfig of another user.
+func (s *system) settingsOf(name string) []string {
 	s.Helper()
 	config, err := clientcmd.Load(s.env.Kubeconfig)
 	if err != nil {
 		s.Fatal(err)
 	}
-	for _, who := range config.AuthInfos {
-		who.Impersonate, who.ImpersonateGroups = person, []string{"system:authenticated"}
+	for _, auth := range config.AuthInfos {
+		auth.Impersonate, auth.ImpersonateGroups = name, []string{"system:authenticated"}
 	}
 	file := filepath.Join(s.TempDir(), "kubeconfig")
 	if err := clientcmd.WriteToFile(*config, file); err != nil {
@@ -68,34 +68,34 @@ func (s *system) as(person string) []string {
 	return append(others, "KUBECONFIG="+file)
 }
 
-// Who may not read FitUsers is told what is missing, and where, and is not kept waiting.
-func TestPlanWithoutRights(t *testing.T) {
+// The error names the missing permission and the namespace, and comes at once.
+func TestPlan_WithoutPermission(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	_, err := s.tryAsk(s.as("stranger"), "plan")
+	_, err := s.tryCommand(s.settingsOf("unprivileged"), "plan")
 	if err == nil || !strings.Contains(err.Error(), `cannot list resource "fitusers"`) || !strings.Contains(err.Error(), "-n "+s.namespace) {
-		t.Errorf("it says: %v", err)
+		t.Errorf("the error is: %v", err)
 	}
 }
 
-// sleepyCache is a cache that is never filled.
-type sleepyCache struct{ cache.Cache }
+// emptyCache is a cache that is never filled.
+type emptyCache struct{ cache.Cache }
 
-func (sleepyCache) WaitForCacheSync(ctx context.Context) bool {
+func (emptyCache) WaitForCacheSync(ctx context.Context) bool {
 	<-ctx.Done()
 	return false
 }
 
-func TestThePlanWaitsForItsCacheForNoLongerThanAgreed(t *testing.T) {
+func TestFitUserCache_FillTimesOut(t *testing.T) {
 	t.Parallel()
-	v := view{Cache: sleepyCache{}, namespace: "here"}
-	v.note(t.Context(), nil, errors.New("no route to host"))
-	err := v.fill(t.Context(), time.Millisecond)
+	c := fitUserCache{Cache: emptyCache{}, namespace: "here"}
+	c.recordWatchError(t.Context(), nil, errors.New("no route to host"))
+	err := c.fill(t.Context(), time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "no route to host") || !strings.Contains(err.Error(), "-n here") {
-		t.Errorf("it says: %v", err)
+		t.Errorf("the error is: %v", err)
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()
-	if err := v.fill(ended, time.Hour); !errors.Is(err, context.Canceled) {
-		t.Errorf("broken off, it says: %v", err)
+	if err := c.fill(ended, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error after a cancellation is: %v", err)
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
-// openFiles are the files of this process whose path begins with prefix; on systems without /proc none is known.
+// openFiles returns the open files of this process whose path begins with prefix; none on systems without /proc.
 func openFiles(t *testing.T, prefix string) (open []string) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")
@@ -28,27 +29,26 @@ func openFiles(t *testing.T, prefix string) (open []string) {
 	return open
 }
 
-// A start that fails half-way leaves nothing open.
-func TestAFailedStartClosesTheTable(t *testing.T) {
+func TestAssemble_FailureClosesTable(t *testing.T) {
 	t.Parallel()
 	env, databaseURL := controlPlane.Get(t), storetest.SQLite(t)
 	o := options{Controller: true, Namespace: env.Namespace(t), ClerkRateLimit: 1, MetricsBindAddress: "0", MaxDeletions: "nonsense"}
-	s, err := readSettings(o, environmentOf(map[string]string{
+	s, err := settings.Read(o.parts(), environmentOf(map[string]string{
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_API_URL": "http://127.0.0.1:1/v1", "DATABASE_URL": databaseURL,
 	}))
 	ok(t, err)
-	s.tracer = tracing.Off()
+	w := wiring{options: o, access: env.Config, settings: s, watched: s.All(), tracer: tracing.Off(), log: logr.Discard()}
 	before := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:"))
-	if _, err := assemble(t.Context(), env.Config, o, s, logr.Discard()); err == nil || !strings.Contains(err.Error(), "--max-deletions") {
-		t.Fatalf("the start ends with: %v", err)
+	if _, err := assemble(t.Context(), w); err == nil || !strings.Contains(err.Error(), "--max-deletions") {
+		t.Fatalf("assemble returns %v", err)
 	}
 	if after := openFiles(t, strings.TrimPrefix(databaseURL, "sqlite:")); !slices.Equal(before, after) {
 		t.Errorf("still open: %v, before it was %v", after, before)
 	}
 }
 
-// What was opened last is closed first, all of it, and every error is told.
-func TestProgramCloses(t *testing.T) {
+// Resources are closed in reverse order. An error does not stop that, and every error is returned.
+func TestProgram_ClosesInReverseOrder(t *testing.T) {
 	t.Parallel()
 	var closed []string
 	p := &program{}

@@ -15,7 +15,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
-// prometheusServer is a real Prometheus that reads one address and goes by the project's rules.
+// prometheusServer is a real Prometheus that scrapes one address and evaluates the project's rules.
 type prometheusServer struct{ url string }
 
 func startPrometheus(t *testing.T, target string, interval time.Duration) prometheusServer {
@@ -49,33 +49,33 @@ scrape_configs: [{job_name: fituser, static_configs: [{targets: [%[3]q]}]}]
 		_ = process.Process.Kill()
 		_ = process.Wait()
 		if content, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("Prometheus says:\n%s", content)
+			t.Logf("log of Prometheus:\n%s", content)
 		}
 	})
 	return prometheusServer{url: "http://" + address}
 }
 
-// get asks the HTTP API and decodes what it answers as data.
+// get sends a request to the HTTP API and decodes the response into data.
 func (p prometheusServer) get(path string, data any) error {
 	response, err := http.Get(p.url + path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer := struct {
+	result := struct {
 		Error string
 		Data  any
 	}{Data: data}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&result); err != nil {
 		return err
 	}
-	if answer.Error != "" {
-		return fmt.Errorf("prometheus: %s", answer.Error)
+	if result.Error != "" {
+		return fmt.Errorf("prometheus: %s", result.Error)
 	}
 	return nil
 }
 
-// wantData is nil when a query has an answer with a number in it.
+// wantData returns nil when the result of a query contains a number.
 func (p prometheusServer) wantData(query string) error {
 	var data struct {
 		Result []struct{ Value [2]any }
@@ -88,11 +88,11 @@ func (p prometheusServer) wantData(query string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s has %d answers and no number", query, len(data.Result))
+	return fmt.Errorf("the result of %s has %d series and no number", query, len(data.Result))
 }
 
-// rulesAreWell is nil when every alert has been evaluated without an error.
-func (p prometheusServer) rulesAreWell() error {
+// rulesEvaluated returns nil when every alert has been evaluated without an error.
+func (p prometheusServer) rulesEvaluated() error {
 	var data struct {
 		Groups []struct {
 			Rules []struct{ Name, Health, LastError string }
@@ -110,7 +110,7 @@ func (p prometheusServer) rulesAreWell() error {
 		}
 	}
 	if rules == 0 {
-		return fmt.Errorf("there are no rules")
+		return fmt.Errorf("no rules")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/settings"
 )
 
 func readme(t *testing.T) string {
@@ -22,13 +23,13 @@ func readme(t *testing.T) string {
 	return string(content)
 }
 
-// rowsOf are the table rows whose first cell begins with prefix.
+// rowsOf returns the table rows whose first cell begins with prefix.
 func rowsOf(t *testing.T, prefix string) []string {
 	t.Helper()
 	return regexp.MustCompile("(?m)^\\| `"+prefix+".*$").FindAllString(readme(t), -1)
 }
 
-func TestReadmeListsEveryFlag(t *testing.T) {
+func TestReadme_ListsEveryFlag(t *testing.T) {
 	t.Parallel()
 	var want []string
 	for _, flag := range flags(t) {
@@ -39,7 +40,7 @@ func TestReadmeListsEveryFlag(t *testing.T) {
 	}
 }
 
-// readmeRow is a flag as the README lists it. The default has a column of its own, so the help need not repeat it.
+// readmeRow returns the README's row of a flag. The default has its own column, so it is cut from the help.
 func readmeRow(flag *kong.Flag) string {
 	help, described, _ := strings.Cut(flag.Help, " Default: ")
 	help = strings.TrimSuffix(regexp.MustCompile(` \(default: [^)]*\)\.$`).ReplaceAllString(help, ""), ".")
@@ -53,14 +54,14 @@ func readmeRow(flag *kong.Flag) string {
 	return "| `--" + flag.Name + "` | " + byDefault + " | " + strings.ReplaceAll(help, "|", `\|`) + " |"
 }
 
-func TestReadmeListsEveryVariable(t *testing.T) {
+func TestReadme_ListsEveryVariable(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_WEBHOOK_SECRET": webhookSecret, "DATABASE_URL": "sqlite:users.db",
 	}
-	asked := map[string]bool{}
-	_, err := readSettings(options{Receiver: true, Controller: true}, func(name string) string {
-		asked[strings.TrimSuffix(name, "_FILE")] = true
+	read := map[string]bool{}
+	_, err := settings.Read(settings.Parts{Receiver: true, Controller: true}, func(name string) string {
+		read[strings.TrimSuffix(name, "_FILE")] = true
 		return values[name]
 	})
 	if err != nil {
@@ -70,28 +71,28 @@ func TestReadmeListsEveryVariable(t *testing.T) {
 	for _, row := range rowsOf(t, "[A-Z]") {
 		listed = append(listed, strings.Split(row, "`")[1])
 	}
-	for name := range asked {
+	for name := range read {
 		if !slices.Contains(listed, name) {
 			t.Errorf("README.md does not list %s", name)
 		}
 	}
-	if len(listed) != len(asked) {
-		t.Errorf("README.md lists %v; the program reads %v", listed, asked)
+	if len(listed) != len(read) {
+		t.Errorf("README.md lists %v; the program reads %v", listed, read)
 	}
 }
 
-func TestReadmeIsRightAboutWhatEachPartNeeds(t *testing.T) {
+func TestReadme_ListsWhatEachPartNeeds(t *testing.T) {
 	t.Parallel()
-	for part, o := range map[string]options{"receiver": {Receiver: true}, "controller": {Controller: true}} {
-		_, err := readSettings(o, environmentOf(nil))
+	for part, parts := range map[string]settings.Parts{"receiver": {Receiver: true}, "controller": {Controller: true}} {
+		_, err := settings.Read(parts, environmentOf(nil))
 		if err == nil {
-			t.Fatalf("the %s needs nothing", part)
+			t.Fatalf("the %s starts without settings", part)
 		}
 		for _, row := range rowsOf(t, "[A-Z]") {
 			cells := strings.Split(row, "|")
 			name, needed := strings.Trim(cells[1], " `"), strings.Contains(cells[2], part)
 			if needed != strings.Contains(err.Error(), name+" is not set") {
-				t.Errorf("README.md says of %s: needed by%s; the %s says: %v", name, cells[2], part, err)
+				t.Errorf("README.md lists %s as needed by%s; the error of the %s is: %v", name, cells[2], part, err)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// benchSizes are the numbers of users: FITUSER_BENCH_USERS, or 1,000 and 20,000.
+// benchSizes returns the numbers of users: FITUSER_BENCH_USERS, or 1,000 and 20,000.
 func benchSizes(b *testing.B) []int {
 	b.Helper()
 	text := os.Getenv("FITUSER_BENCH_USERS")
@@ -25,9 +25,9 @@ func benchSizes(b *testing.B) []int {
 	return []int{n}
 }
 
-// BenchmarkScale measures how cost grows with the number of users: the import of all by one process, what a user then costs
-// a process that has just started in resident memory, how long such a process takes until its first sweep is done, and a
-// sweep of users who agree. What the same process takes without any user is taken off the memory.
+// BenchmarkScale measures how costs grow with the number of users: the import of all of them by one process, and then, for a
+// process that has just started, the resident memory for each user, the time until the first sweep is done, and the requests
+// of that sweep. The memory excludes what the process needs without users.
 func BenchmarkScale(b *testing.B) {
 	for _, n := range benchSizes(b) {
 		b.Run(fmt.Sprintf("%dUsers", n), func(b *testing.B) {
@@ -45,7 +45,7 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
-// scale is what a process was measured to take.
+// scale is the measured cost of one process.
 type scale struct {
 	imported, swept time.Duration
 	requests        int
@@ -58,15 +58,14 @@ func atScale(b *testing.B, users int) (measured scale) {
 	s.clerk.Import(users)
 	start := time.Now()
 	s.start("FITUSER_RECEIVER=false", "FITUSER_LOG_LEVEL=error")
-	for { // longer than any test may wait
-		rows := s.table.Query("SELECT count(*) AS n FROM users")
-		if rows[0]["n"] == int64(users) {
+	for { // without a limit: it takes longer than eventually waits
+		if s.rowCount() == users {
 			break
 		}
 		<-time.After(200 * time.Millisecond)
 	}
 	measured.imported = time.Since(start)
-	s.stop() // which finishes what is under way; the import's garbage goes with it
+	s.stop() // the next process starts without the garbage of the import
 	before := s.clerkRequests()
 	start = time.Now()
 	s.start("FITUSER_RECEIVER=false")
@@ -78,10 +77,10 @@ func atScale(b *testing.B, users int) (measured scale) {
 	return measured
 }
 
-// swept is nil once a sweep is done.
+// swept returns nil once a sweep is done.
 func (s *system) swept() error {
 	if !strings.Contains(s.logged(), "Sweep done") {
-		return fmt.Errorf("no sweep is done yet")
+		return fmt.Errorf("not yet")
 	}
 	return nil
 }
@@ -93,7 +92,7 @@ func (s *system) clerkRequests() (n int) {
 	return n
 }
 
-// resident is the process's resident memory in KiB.
+// resident returns the process's resident memory in KiB.
 func (s *system) resident() int {
 	s.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))

@@ -10,83 +10,74 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
 
-// Whoever was there before the first webhook is imported by the first sweep; a process killed in the middle of it is
-// followed by one that ends in agreement.
-func TestKilledInTheMiddleOfASweep(t *testing.T) {
+// The first sweep imports the users from before the first webhook. When its process is killed, the next process completes
+// the import.
+func TestSweep_SurvivesKill(t *testing.T) {
 	s := newSystem(t, postgres.URL(t))
-	const n = 1200
+	n := scaled(600, 1200) // more than a page
 	s.clerk.Import(n)
 	s.start("FITUSER_LEADER_ELECT=true")
-	s.eventually("some users are there", func() error {
-		if rows := len(s.table.Query("SELECT id FROM users")); rows < n/10 {
+	s.eventually("some users are imported", func() error {
+		if rows := s.rowCount(); rows < n/10 {
 			return fmt.Errorf("%d rows", rows)
 		}
 		return nil
 	})
-	if err := s.process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = s.process.Wait()
-	if rows := len(s.table.Query("SELECT id FROM users")); rows == n {
-		t.Log("the import was done before the process was killed")
+	s.kill()
+	if s.rowCount() == n {
+		t.Log("the import finished before the kill")
 	}
 	s.start("FITUSER_LEADER_ELECT=true")
-	s.eventually("Clerk, the FitUsers and the rows agree", s.agreement)
+	s.eventually("all users are synced", s.synced)
 	s.stop()
 }
 
-func TestCostOfAnImport(t *testing.T) {
+func TestSweep_CostOfImport(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	const n = 1200
+	n := scaled(600, 1200) // more than a page
 	s.clerk.Import(n)
 	s.start()
-	s.eventually("Clerk, the FitUsers and the rows agree", s.agreement)
+	s.eventually("all users are synced", s.synced)
 	s.stop()
-	if got, most := s.clerk.RequestCount(""), (n+499)/500+2; got > most {
-		t.Errorf("%d requests to Clerk, want %d at most: %v", got, most, s.clerk.Requests())
+	if got, limit := s.clerk.RequestCount(""), n+(n+499)/500+2; got > limit { // no user is read twice
+		t.Errorf("%d requests to Clerk, want %d at most: %v", got, limit, s.clerk.Requests())
 	}
 	writes, err := s.env.Writes(s.namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, most := len(writes), 2*n+2; got > most { // and the ConfigMap: the instance, and the import
-		t.Errorf("%d writes to the API server, want %d at most: %v", got, most, tally(writes))
+	ok(t, err)
+	if got, limit := len(writes), 2*n+2; got > limit { // two for each user, and two for the ConfigMap: the instance and the import
+		t.Errorf("%d writes to the API server, want %d at most: %v", got, limit, tally(writes))
 	}
 }
 
-// What no webhook told of is found when a person asks for a sweep, or for a look at one user.
-func TestASweepOnRequest(t *testing.T) {
+// Changes without a webhook are found when a person requests a sweep, or a reconcile of one user.
+func TestSweep_OnRequest(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	s.clerk.Attach(nil) // the endpoint is switched off
+	s.clerk.Attach(nil) // the endpoint is disabled
 	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.start()
-	s.eventually("the first sweep has found the user", s.agreement)
+	s.eventually("the first sweep finds the user", s.synced)
 
 	s.clerk.SetNames(jane, "Janet", "Doe")
 	s.annotate(s.fitUser(jane), v1alpha1.AnnotationReconcile, "1")
-	s.eventually("the user was looked at", s.agreement)
+	s.eventually("the user is reconciled", s.synced)
 
 	s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
-	notes := &corev1.ConfigMap{}
-	notes.Namespace, notes.Name = s.namespace, controllers.ConfigMapName
-	s.annotate(notes, controllers.AnnotationSweep, "now")
-	s.eventually("the sweep has found the other user", s.agreement)
+	state := &corev1.ConfigMap{}
+	state.Namespace, state.Name = s.namespace, state.ConfigMapName
+	s.annotate(state, state.AnnotationSweep, "now")
+	s.eventually("the sweep finds the other user", s.synced)
 	s.stop()
 }
 
 func (s *system) annotate(object client.Object, key, value string) {
 	s.Helper()
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, key, value)
-	err := s.objects.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, []byte(patch)))
-	if err != nil {
-		s.Fatal(err)
-	}
+	ok(s, s.objects.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
 func tally(writes []testenv.Write) map[string]int {

@@ -21,17 +21,17 @@ import (
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
-// traces is an OpenTelemetry collector that keeps what it is sent.
-type traces struct {
+// traceCollector is an OpenTelemetry collector that keeps the spans it receives.
+type traceCollector struct {
 	url string
 	mu  sync.Mutex
 	all []*tracepb.Span
 	raw []byte
 }
 
-func startCollector(t *testing.T) *traces {
+func startCollector(t *testing.T) *traceCollector {
 	t.Helper()
-	c := &traces{}
+	c := &traceCollector{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var request collector.ExportTraceServiceRequest
@@ -42,8 +42,8 @@ func startCollector(t *testing.T) *traces {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.raw = append(c.raw, body...)
-		for _, of := range request.GetResourceSpans() {
-			for _, scope := range of.GetScopeSpans() {
+		for _, resource := range request.GetResourceSpans() {
+			for _, scope := range resource.GetScopeSpans() {
 				c.all = append(c.all, scope.GetSpans()...)
 			}
 		}
@@ -53,8 +53,8 @@ func startCollector(t *testing.T) *traces {
 	return c
 }
 
-// tree is the trace of a span as paths of names, each once.
-func (c *traces) tree(of *tracepb.Span) []string {
+// tree returns the trace of a span as unique paths of names.
+func (c *traceCollector) tree(of *tracepb.Span) []string {
 	byID := map[string]*tracepb.Span{}
 	for _, span := range c.all {
 		if string(span.GetTraceId()) == string(of.GetTraceId()) {
@@ -72,10 +72,10 @@ func (c *traces) tree(of *tracepb.Span) []string {
 	return slices.Sorted(maps.Keys(paths))
 }
 
-func TestATraceGoesFromTheWebhookToTheRow(t *testing.T) {
+func TestTracing_FromWebhookToRow(t *testing.T) {
 	s, c := newSystem(t, storetest.SQLite(t)), startCollector(t)
 	s.start("OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url)
-	s.eventually("the first sweep is over, and does not find the user before the webhook does", func() error {
+	s.eventually("the first sweep is done, so that it does not find the user before the webhook does", func() error {
 		if !strings.Contains(s.logged(), "Sweep done") {
 			return errors.New("not yet")
 		}
@@ -83,8 +83,8 @@ func TestATraceGoesFromTheWebhookToTheRow(t *testing.T) {
 	})
 	s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Quaxelroth"})
 	s.deliver()
-	s.eventually("the user is there", s.agreement)
-	s.stop() // sends what is left
+	s.eventually("the user is synced", s.synced)
+	s.stop() // which sends the spans that are left
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,36 +108,36 @@ func TestATraceGoesFromTheWebhookToTheRow(t *testing.T) {
 	}
 	for _, canary := range []string{"@example.com", "Quaxelroth", webhookSecret, clerktest.DefaultSecretKey} {
 		if strings.Contains(string(c.raw), canary) {
-			t.Errorf("a trace holds %q", canary)
+			t.Errorf("a trace contains %q", canary)
 		}
 	}
 }
 
-func TestWithoutACollectorNothingIsTraced(t *testing.T) {
+func TestTracing_OffWithoutCollector(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	s.start()
 	id := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.deliver()
-	s.eventually("the user is there", s.agreement)
+	s.eventually("the user is synced", s.synced)
 	if hint, _ := s.fitUser(id).Hint(); hint.Trace != "" {
-		t.Errorf("the hint has a trace: %s", hint.Trace)
+		t.Errorf("the hint contains a trace: %s", hint.Trace)
 	}
 	s.stop()
 }
 
-// A collector that does not answer delays nobody, and the end by no more than flushTime.
-func TestACollectorThatHangs(t *testing.T) {
+// A collector that does not answer delays no user, and the shutdown by flushTime at most.
+func TestTracing_CollectorThatHangs(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
-	over := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
 	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(over) })
+	t.Cleanup(func() { close(end) })
 	s.start("OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL)
 	s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	s.deliver()
-	s.eventually("the user is there", s.agreement)
+	s.eventually("the user is synced", s.synced)
 	s.stop()
-	if !strings.Contains(s.logged(), "Traces are lost") {
-		t.Errorf("the log does not say so:\n%s", s.logged())
+	if !strings.Contains(s.logged(), "Traces lost") {
+		t.Errorf("the lost traces are not logged:\n%s", s.logged())
 	}
 }

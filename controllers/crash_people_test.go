@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ func (s *scene) hint(id user.ID, eventType v1alpha1.EventType) {
 func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 	s.messages++
 	now := s.clock.Now().UnixMilli()
-	h := v1alpha1.Hint{Message: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
+	h := v1alpha1.Hint{MessageID: fmt.Sprintf("msg_%d", s.messages), Type: eventType, EventAt: now, ReceivedAt: now, UserUpdatedAt: now}
 	if u, ok := s.clerk.User(string(id)); ok {
 		h.UserUpdatedAt = u.UpdatedAt
 	}
@@ -48,13 +48,13 @@ func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	s.Helper()
 	h.ReceivedAt = s.clock.Now().UnixMilli()
-	theirs := choose(s.objectsOf(id))
-	carrier := theirs.serving
+	theirs := fitusers.Select(s.objectsOf(id))
+	carrier := theirs.Active
 	if carrier == nil && h.Type == v1alpha1.UserDeleted {
-		if len(theirs.leaving) == 0 {
+		if len(theirs.Terminating) == 0 {
 			return
 		}
-		carrier = theirs.leaving[0]
+		carrier = theirs.Terminating[0]
 	}
 	if carrier == nil {
 		s.gate.stirred.Store(true)

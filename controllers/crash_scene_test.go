@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
@@ -22,8 +22,13 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/sweep"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -131,9 +136,9 @@ func (st *stage) newScene(t tester) *scene {
 // process is one process of the operator, without the manager: its queue is here, so that a test sees what asks for a
 // reconcile and what does not.
 type process struct {
-	*Reconciler
+	*fituser.Reconciler
 	life    *life
-	sweeper *Sweeper
+	sweeper *sweep.Sweeper
 	metrics *prometheus.Registry
 
 	started bool
@@ -155,22 +160,21 @@ func (s *scene) start() {
 		URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Timeout: 10 * time.Second,
 		Transport: gatedClerk{s.gate, p.life, s.transport}, Registerer: p.metrics,
 	})
-	notes := &Notes{Client: live, Namespace: s.namespace}
-	metrics := NewMetrics(p.metrics)
-	p.Reconciler = &Reconciler{
+	operatorState := &state.Store{Client: live, Namespace: s.namespace}
+	p.Reconciler = fituser.New(fituser.Config{
 		Client: cached, Live: live, Namespace: s.namespace, Clerk: api, Store: gatedStore{s.gate, p.life, s.table},
-		Recorder: s.said, Metrics: metrics, Profile: ProfileFull, Clock: s.clock,
-		LagTolerance: DefaultLagTolerance, TakeBackGrace: DefaultTakeBackGrace,
-		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: s.clock},
-		Deletions: &Deletions{
-			Notes: notes, Max: MaxDeletions{number: 9999}, Period: 10 * time.Minute, Users: func() int { return 0 },
-			Recorder: s.said, Metrics: metrics, Clock: s.clock, Log: logf.FromContext(s.logs),
-		},
-	}
-	p.prepare()
-	p.sweeper = &Sweeper{
-		Reconciler: p.Reconciler, Cache: cached, Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, Patience: time.Nanosecond,
-	}
+		Recorder: s.said, Metrics: fituser.NewMetrics(p.metrics), Profile: fituser.ProfileFull, Clock: s.clock,
+		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
+		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock}),
+		Budget: budget.New(budget.Config{
+			State: operatorState, Max: maxDeletions(s.stage.TB, 9999), Period: 10 * time.Minute, Users: func() int { return 0 },
+			Recorder: s.said, Clock: s.clock, Log: logf.FromContext(s.logs),
+		}),
+	})
+	p.sweeper = sweep.New(sweep.Config{
+		Reconciler: p.Reconciler, Cache: cached, Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond,
+		Metrics: sweep.NewMetrics(p.metrics),
+	})
 	s.process = p
 }
 
@@ -197,7 +201,7 @@ func (s *scene) watch() {
 	if s.blind && p.started || p.started && !s.gate.stirred.Swap(false) {
 		return
 	}
-	handler, queue := p.onFitUser(), &recordingQueue{process: p}
+	handler, queue := p.EventHandler(), &recordingQueue{process: p}
 	there := map[types.UID]bool{}
 	objects := s.objects()
 	s.record()
@@ -257,8 +261,8 @@ func (p *process) add(id user.ID) {
 func (p *process) hear() {
 	for {
 		select {
-		case wish := <-p.requests:
-			p.add(wish.Object.id)
+		case wish := <-p.Requests():
+			p.add(wish.Object.ID)
 		default:
 			return
 		}
@@ -320,7 +324,7 @@ func (s *scene) look(id user.ID) {
 	case err != nil:
 		s.said.write(err.Error())
 		p.fails[id]++
-		p.timers[id] = s.clock.Now().Add(minBackoff << min(p.fails[id], 8))
+		p.timers[id] = s.clock.Now().Add(fituser.MinBackoff << min(p.fails[id], 8))
 	default:
 		delete(p.fails, id)
 		if result.RequeueAfter > 0 && result.RequeueAfter < soon {
@@ -330,7 +334,7 @@ func (s *scene) look(id user.ID) {
 }
 
 // sweep makes a pass and lets the process work off what it finds: again if the pass fails, and if the process dies of it.
-func (s *scene) sweep() Report {
+func (s *scene) sweep() sweep.Report {
 	s.Helper()
 	s.blind = false
 	for range 8 {
@@ -347,5 +351,5 @@ func (s *scene) sweep() Report {
 		}
 	}
 	s.Fatalf("no sweep succeeds\n%s", s.said.tail())
-	return Report{}
+	return sweep.Report{}
 }

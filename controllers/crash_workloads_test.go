@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"

@@ -1,7 +1,7 @@
-// Package controllers keeps Clerk, the FitUsers and the users table in agreement.
+// Package controllers groups the operator's controllers and owns the tests of their joint behaviour: against a real API
+// server, a real table and the stand-in for Clerk.
 //
-// The [Reconciler] is the only writer of the table and of Clerk. It works on a user, not on an object: its requests are
-// Clerk ids, and one reconcile looks at all that is known of that user. What to do is decided by pure functions
-// (serving.go, lag.go, [user.RoleFacts.Plan], status.go, conditions.go); the steps that act on it are thin (role.go,
-// row.go, gone.go).
+//   - fituser reconciles one user and is the only writer of the table and of Clerk.
+//   - sweep finds the users that differ, at list cost, and names them to fituser.
+//   - preview runs both with writes recorded instead of made.
 package controllers

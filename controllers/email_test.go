@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -143,7 +144,7 @@ func TestLegacyRowInTheWay(t *testing.T) {
 	s := newStage(t).newScene(t)
 	s.insertLegacy(address("jane"))
 	arrive("jane", "joe")(s)
-	if got := readyReason(s.modelOf(jane).serving); got != v1alpha1.ReasonEmailConflict {
+	if got := fituser.ReadyReason(s.modelOf(jane).active); got != v1alpha1.ReasonEmailConflict {
 		t.Errorf("Jane says %q", got)
 	}
 	if problem := s.modelOf(joe).judge(); problem != "" {
@@ -176,7 +177,7 @@ func TestLegacyRowInTheWayOfSomebodyInTheWay(t *testing.T) {
 	if problem := waits.judge(); problem != "" || waits.reason != v1alpha1.ReasonEmailConflict {
 		t.Errorf("Jane says %q: %s", waits.reason, problem)
 	}
-	message := meta.FindStatusCondition(waits.serving.Status.Conditions, v1alpha1.ConditionReady).Message
+	message := meta.FindStatusCondition(waits.active.Status.Conditions, v1alpha1.ConditionReady).Message
 	if !strings.Contains(message, `"user_joe"`) || !strings.Contains(message, `"17"`) {
 		t.Errorf("Jane is not told what is in the way: %s", message)
 	}

@@ -1,6 +1,7 @@
-package controllers
+package controllers_test
 
 import (
+	"errors"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -9,8 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -161,7 +165,7 @@ func TestKeyOfAnotherInstance(t *testing.T) {
 	}
 
 	w.Clerk, w.Instance.Clerk, key = ours, ours, "the right key"
-	w.clock.Step(DefaultLagTolerance)
+	w.clock.Step(fituser.DefaultLagTolerance)
 	w.settle(jane)
 	w.wantReady(jane)
 }
@@ -169,37 +173,36 @@ func TestKeyOfAnotherInstance(t *testing.T) {
 func TestInstanceIsRememberedAndAPersonMayChangeIt(t *testing.T) {
 	w := newWorld(t)
 	configMap := &corev1.ConfigMap{}
-	where := client.ObjectKey{Namespace: w.namespace, Name: ConfigMapName}
+	where := client.ObjectKey{Namespace: w.namespace, Name: state.ConfigMapName}
 	if err := w.live().Get(w.ctx, where, configMap); err != nil {
 		t.Fatal(err)
 	}
-	if got := configMap.Data[InstanceKey]; got != clerktest.DefaultInstanceID {
+	if got := configMap.Data[state.InstanceKey]; got != clerktest.DefaultInstanceID {
 		t.Fatalf("recorded instance: %q", got)
 	}
-	configMap.Data[InstanceKey] = "ins_other"
+	configMap.Data[state.InstanceKey] = "ins_other"
 	if err := w.live().Update(w.ctx, configMap); err != nil {
 		t.Fatal(err)
 	}
-	w.Instance.verified = "" // as in a new process
-	trouble := w.Instance.check(w.ctx)
-	if trouble == nil || trouble.reason != v1alpha1.ReasonWrongInstance {
-		t.Fatalf("trouble: %+v", trouble)
+	w.Instance = instance.New(w.Instance.Config) // as in a new process
+	if mismatch, ok := errors.AsType[*instance.MismatchError](w.Instance.Check(w.ctx)); !ok || mismatch.Expected != "ins_other" {
+		t.Fatalf("the other instance's id is accepted: %v", mismatch)
 	}
-	configMap.Data[InstanceKey] = clerktest.DefaultInstanceID
+	configMap.Data[state.InstanceKey] = clerktest.DefaultInstanceID
 	if err := w.live().Update(w.ctx, configMap); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.Step(time.Minute)
-	if trouble := w.Instance.check(w.ctx); trouble != nil {
-		t.Errorf("still in trouble: %s", trouble.message)
+	if err := w.Instance.Check(w.ctx); err != nil {
+		t.Errorf("the corrected id is refused: %v", err)
 	}
 }
 
 func TestStatusProfile(t *testing.T) {
-	for mode, want := range map[ProfileMode]*v1alpha1.Profile{
-		ProfileFull:   {Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100"},
-		ProfileMasked: {Email: "j***@example.com", FirstName: "J***", LastName: "D***", Phone: "***00"},
-		ProfileNone:   nil,
+	for mode, want := range map[fituser.ProfileMode]*v1alpha1.Profile{
+		fituser.ProfileFull:   {Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100"},
+		fituser.ProfileMasked: {Email: "j***@example.com", FirstName: "J***", LastName: "D***", Phone: "***00"},
+		fituser.ProfileNone:   nil,
 	} {
 		t.Run(string(mode), func(t *testing.T) {
 			w := newWorld(t)

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"net/http"
@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -221,10 +222,10 @@ func TestReplacedManifest(t *testing.T) {
 		},
 		"pruned and applied again while Clerk is read": func(w *world, old *v1alpha1.FitUser) {
 			w.remove(old)
-			w.clock.Step(DefaultTakeBackGrace / 2)
+			w.clock.Step(fituser.DefaultRevocationGrace / 2)
 			_, _ = w.reconcile(user.ID(old.Spec.ClerkUserID))
 			w.manifest(old.Name, user.ID(old.Spec.ClerkUserID), old.Spec)
-			w.clock.Step(DefaultTakeBackGrace)
+			w.clock.Step(fituser.DefaultRevocationGrace)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,15 +1,17 @@
-package controllers
+package controllers_test
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -34,6 +36,9 @@ func setAnnotation(object metav1.Object, key, value string) {
 	object.SetAnnotations(annotations)
 }
 
+// conflictDelay is how long a reconcile waits after a conflict.
+const conflictDelay = 200 * time.Millisecond
+
 // discardQueue takes requests that the test makes itself.
 type discardQueue struct {
 	workqueue.TypedRateLimitingInterface[user.ID]
@@ -41,12 +46,47 @@ type discardQueue struct {
 
 func (discardQueue) Add(user.ID) {}
 
-// eventually waits for something that other goroutines or Clerk's pauses decide, long enough for the slowest machine.
-func (w *world) eventually(is func() bool) {
-	w.Helper()
-	err := wait.PollUntilContextTimeout(w.ctx, 10*time.Millisecond, 2*time.Minute, true,
-		func(context.Context) (bool, error) { return is(), nil })
-	if err != nil {
-		w.Fatal("it never came to be")
+// endGrace advances the clock past the grace of every role whose manifest is deleted until now. The grace counts from the API
+// server's time, which is not the test's.
+func (w *world) endGrace() {
+	now := w.clock.Now()
+	if real := time.Now(); real.After(now) {
+		now = real
 	}
+	w.clock.SetTime(now.Add(fituser.DefaultRevocationGrace + time.Second))
 }
+
+// metric returns the value of a metric without labels, or with exactly these label values in the order of the labels' names.
+func (w *world) metric(name string, labels ...string) float64 {
+	w.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			var values []string
+			for _, label := range m.GetLabel() {
+				values = append(values, label.GetValue())
+			}
+			if family.GetName() == name && slices.Equal(values, labels) {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+	}
+	w.Fatalf("there is no metric %s with the labels %q", name, labels)
+	return 0
+}
+
+// allFitUsers returns the FitUsers of the namespace as the API server has them.
+func (w *world) allFitUsers() []v1alpha1.FitUser {
+	w.Helper()
+	var all v1alpha1.FitUserList
+	if err := w.live().List(w.ctx, &all, client.InNamespace(w.namespace)); err != nil {
+		w.Fatal(err)
+	}
+	return all.Items
+}
+
+// reasonOf returns the reason of a FitUser's Ready condition.
+func reasonOf(u v1alpha1.FitUser) string { return fituser.ReadyReason(&u) }

@@ -1,13 +1,13 @@
-package controllers
+package controllers_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
@@ -35,7 +35,7 @@ func TestAnEventThatChangesNothingIsNotTimedLater(t *testing.T) {
 			w.event(jane, v1alpha1.UserUpdated)
 			w.settle(jane)
 			if restart {
-				w.dealt = sync.Map{}
+				w.Reconciler = fituser.New(w.Config)
 				w.settle(jane) // as the start does with those whose event may not be dealt with
 			}
 			w.clock.Step(24 * time.Hour)
@@ -87,9 +87,15 @@ func TestAnEventIsTimedThroughTrouble(t *testing.T) {
 
 func (w *world) timed() *dto.Histogram {
 	w.Helper()
-	var written dto.Metric
-	if err := w.Metrics.eventToRow.Write(&written); err != nil {
+	families, err := w.registry.Gather()
+	if err != nil {
 		w.Fatal(err)
 	}
-	return written.GetHistogram()
+	for _, family := range families {
+		if family.GetName() == "fituser_event_to_row_seconds" {
+			return family.GetMetric()[0].GetHistogram()
+		}
+	}
+	w.Fatal("there is no fituser_event_to_row_seconds")
+	return nil
 }

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"fmt"
@@ -292,8 +292,8 @@ func (p *script) end() {
 	before := p.versions()
 	p.run()
 	p.sweep()
-	if _, left, err := p.dryRun().Sweep(p.ctx, p.drySweeper()); err != nil || len(left) > 0 {
-		p.Errorf("at the end a dry run says %+v, %v", left, err)
+	if _, left, err := p.scene.preview().Sweep(p.ctx, p.previewSweep()); err != nil || len(left) > 0 {
+		p.Errorf("at the end a preview contains %+v, %v", left, err)
 	}
 	if after := p.versions(); fmt.Sprint(after) != fmt.Sprint(before) {
 		p.Errorf("a sweep of agreement writes:\n%v\n%v", before, after)

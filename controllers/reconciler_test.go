@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"strings"
@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -156,7 +158,7 @@ func TestRowOfAUserNeverSeenIsNotTouched(t *testing.T) {
 			w := newWorld(t)
 			w.table.Exec(`INSERT INTO users VALUES ($1, 'old@example.com', 'Old', 'Hand', 'pw', 'admin', NULL, 1, 1)`, string(stranger))
 			happens(w)
-			w.clock.Step(DefaultLagTolerance)
+			w.clock.Step(fituser.DefaultLagTolerance)
 			w.settle(stranger)
 			if w.table.Column(stranger, "email") != "old@example.com" {
 				t.Error("the row was touched")
@@ -175,7 +177,7 @@ func TestDashboardExamplesLeaveNothingBehind(t *testing.T) {
 	for _, eventType := range []v1alpha1.EventType{v1alpha1.UserCreated, v1alpha1.UserUpdated, v1alpha1.UserDeleted} {
 		w.event(example, eventType)
 	}
-	w.clock.Step(DefaultLagTolerance)
+	w.clock.Step(fituser.DefaultLagTolerance)
 	w.settle(example)
 	if w.fitUser(example) != nil {
 		t.Error("a FitUser is left behind")
@@ -219,7 +221,7 @@ func TestLag(t *testing.T) {
 				u, _ := w.clerk.User(string(id))
 				w.clerk.Delete(string(id))
 				w.hint(id, v1alpha1.Hint{
-					Message: "msg_deleted", Type: v1alpha1.UserDeleted,
+					MessageID: "msg_deleted", Type: v1alpha1.UserDeleted,
 					UserUpdatedAt: u.UpdatedAt + 1, ReceivedAt: w.clock.Now().UnixMilli(),
 				})
 				return id
@@ -250,13 +252,13 @@ func TestLag(t *testing.T) {
 			fresh := w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users/*"), Respond: stale})
 			w.wantWrites(0, 0, func() {
 				result, err := w.reconcile(id)
-				if err != nil || result.RequeueAfter == 0 || result.RequeueAfter > DefaultLagTolerance {
+				if err != nil || result.RequeueAfter == 0 || result.RequeueAfter > fituser.DefaultLagTolerance {
 					t.Errorf("asked again after %v, %v", result.RequeueAfter, err)
 				}
 			})
 			c.untouched(w, id)
 
-			w.clock.Step(DefaultLagTolerance + time.Second)
+			w.clock.Step(fituser.DefaultLagTolerance + time.Second)
 			w.settle(id)
 			c.believed(w, id)
 
@@ -298,9 +300,9 @@ func TestNameHeldByAFitUserThatIsLeaving(t *testing.T) {
 	w.create(leaving)
 	w.settle(jane)
 	w.remove(leaving)
-	w.clock.Step(DefaultTakeBackGrace)
+	w.clock.Step(fituser.DefaultRevocationGrace)
 	w.settle(jane)
-	w.eventually(func() bool { return w.fitUser(jane) != nil }) // the index has the name that is not the usual one
+	eventually.Holds(w, "the state is reached", func() bool { return w.fitUser(jane) != nil }) // the index has the name that is not the usual one
 	w.wantReady(jane)
 	w.wantRow(jane, user.Client)
 	w.silent(jane)

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -118,13 +119,13 @@ func TestDeletedManifestIsTakenBackAfterAMoment(t *testing.T) {
 
 	w.remove(coach)
 	result, err := w.reconcile(jane)
-	if err != nil || result.RequeueAfter != DefaultTakeBackGrace {
+	if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > fituser.DefaultRevocationGrace {
 		t.Fatalf("looks again after %v, %v", result.RequeueAfter, err)
 	}
 	if public, _ := w.metadata(jane); public != "admin" {
 		t.Errorf("the role went at once")
 	}
-	w.clock.Step(DefaultTakeBackGrace)
+	w.endGrace()
 	w.settle(jane)
 	w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
 	w.wantReady(jane)
@@ -136,16 +137,10 @@ func TestDeletedManifestIsTakenBackAfterAMoment(t *testing.T) {
 // A role outlives its manifest for a moment, whatever the process knows of the deletion and whoever serves then.
 func TestDeletedManifestIsNeverTakenBackAtOnce(t *testing.T) {
 	for name, happens := range map[string]func(w *world, jane user.ID, coach *v1alpha1.FitUser){
-		"in a new process": func(w *world, _ user.ID, coach *v1alpha1.FitUser) {
-			w.remove(coach)
-			w.startAnew()
-		},
-		"in one that has stood by for hours": func(w *world, _ user.ID, coach *v1alpha1.FitUser) {
-			if err := w.client.Delete(w.ctx, coach); err != nil { // nobody leads at this moment
+		"in any process, whatever it remembers": func(w *world, _ user.ID, coach *v1alpha1.FitUser) {
+			if err := w.client.Delete(w.ctx, coach); err != nil { // the watch does not deliver it
 				w.Fatal(err)
 			}
-			w.startAnew()
-			w.clock.Step(time.Hour)
 		},
 		"beside another manifest, without a role": func(w *world, jane user.ID, coach *v1alpha1.FitUser) {
 			other := w.manifest("other", jane, v1alpha1.FitUserSpec{Role: "admin"})
@@ -167,7 +162,7 @@ func TestDeletedManifestIsNeverTakenBackAtOnce(t *testing.T) {
 			if public, _ := w.metadata(jane); public != "admin" {
 				t.Error("the role went at once")
 			}
-			w.clock.Step(DefaultTakeBackGrace)
+			w.endGrace()
 			w.settle(jane)
 			w.wantRole(jane, user.Client, user.FromDefault, nil, nil)
 		})
@@ -177,7 +172,7 @@ func TestDeletedManifestIsNeverTakenBackAtOnce(t *testing.T) {
 // A line that a person takes out of an object which the operator has made takes effect like any other line.
 func TestRoleClearedOnTheOperatorsOwnObjectIsNoDeletion(t *testing.T) {
 	w := newWorld(t)
-	w.Deletions.Max = MaxDeletions{number: 0}
+	w.limitDeletions(0)
 	jane := w.signUp("jane")
 	w.settle(jane)
 	own := w.fitUser(jane)
@@ -197,7 +192,7 @@ func TestRenamedManifestIsNoMomentWithoutTheRight(t *testing.T) {
 			jane := w.signUp("jane")
 			before := w.manifest("jane", jane, v1alpha1.FitUserSpec{Role: "admin"})
 			w.settle(jane)
-			w.wantWrites(3, 0, func() { // away, anew, and its status
+			w.wantWrites(6, 0, func() { // deleted; the operator's own and its status; anew and its status; the operator's own goes
 				w.remove(before)
 				if _, err := w.reconcile(jane); err != nil {
 					t.Fatal(err)
@@ -242,7 +237,7 @@ func TestTwoManifestsForOneUser(t *testing.T) {
 	jane := w.signUp("jane")
 	older := w.manifest("jane-a", jane, v1alpha1.FitUserSpec{Role: "trainer"})
 	newer := w.manifest("jane-b", jane, v1alpha1.FitUserSpec{Role: "admin"})
-	if first := choose([]*v1alpha1.FitUser{older, newer}).serving; first != older {
+	if first := fitusers.Select([]*v1alpha1.FitUser{older, newer}).Active; first != older {
 		older, newer = newer, older // made within one second: the smaller UID serves
 	}
 	w.settle(jane)
@@ -281,7 +276,7 @@ func TestSuspendWritesNothing(t *testing.T) {
 	row := w.table.Row(jane)
 	w.wantWrites(2, 0, func() { w.settle(jane) }) // status; the operator's FitUser goes
 	w.wantReason(jane, v1alpha1.ReasonSuspended)
-	want := "spec.suspend is true. Without it the operator would give the role admin in Clerk, and update the row (first_name)"
+	want := "spec.suspend is true. Without it the operator would grant the role admin in Clerk, and update the row (first_name)"
 	if got := meta.FindStatusCondition(w.fitUser(jane).Status.Conditions, v1alpha1.ConditionReady).Message; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}

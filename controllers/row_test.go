@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"testing"
@@ -144,8 +144,8 @@ func TestAccountDeletedAndSignedUpAgain(t *testing.T) {
 	}
 	w.wantReason(after, v1alpha1.ReasonRowPending)
 	select {
-	case e := <-w.requests:
-		w.settle(e.Object.id)
+	case e := <-w.Requests():
+		w.settle(e.Object.ID)
 	default:
 		t.Fatal("the old account was not asked for")
 	}

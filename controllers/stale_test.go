@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
@@ -16,7 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -34,7 +36,7 @@ func (s *scene) eyes(c client.WithWatch) client.WithWatch {
 					return nil
 				}
 			}
-			return apierrors.NewNotFound(resource(), key.Name)
+			return apierrors.NewNotFound(fitusers.Resource(), key.Name)
 		},
 		List: func(ctx context.Context, c client.WithWatch, o client.ObjectList, opts ...client.ListOption) error {
 			into, ok := o.(*v1alpha1.FitUserList)
@@ -93,9 +95,9 @@ func (s *scene) mayRemoveRow(id user.ID) string {
 	switch {
 	case m.account != nil:
 		return fmt.Sprintf("%s is in Clerk", id)
-	case m.serving == nil:
+	case m.active == nil:
 		return fmt.Sprintf("%s has no FitUser", id)
-	case m.serving.Spec.Suspend, m.serving.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+	case m.active.Spec.Suspend, m.active.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
 		return fmt.Sprintf("the row of %s is to stay", id)
 	}
 	return ""
@@ -123,12 +125,12 @@ func (s *scene) mayWriteRole(request *http.Request) string {
 		return "" // which Clerk refuses
 	}
 	var demanded v1alpha1.Role
-	if m.serving != nil {
-		demanded = m.serving.Spec.Role
+	if m.active != nil {
+		demanded = m.active.Spec.Role
 	}
 	role, aboutRole := patch.Public["role"]
 	switch {
-	case m.serving != nil && m.serving.Spec.Suspend:
+	case m.active != nil && m.active.Spec.Suspend:
 		return "the user is suspended"
 	case role != nil && *role != string(demanded):
 		return fmt.Sprintf("%s is given, %q is demanded", *role, demanded)
@@ -154,7 +156,7 @@ func (s *scene) mayDelete(object *v1alpha1.FitUser) string {
 	switch {
 	case !object.ManagedByOperator():
 		return fmt.Sprintf("FitUser %s is a person's", object.Name)
-	case m.account != nil && (m.serving == nil || m.serving.UID == object.UID):
+	case m.account != nil && (m.active == nil || m.active.UID == object.UID):
 		return fmt.Sprintf("FitUser %s serves", object.Name)
 	}
 	return ""
@@ -201,7 +203,7 @@ func (st *stage) behind(w workload, n int) (end ending, more bool) {
 		return ending{}, false
 	}
 	s.view, s.blind = &s.history[n], true
-	s.clock.Step(2 * DefaultTakeBackGrace)
+	s.clock.Step(2 * fituser.DefaultRevocationGrace)
 	for range 3 {
 		for _, id := range []user.ID{jane, joe, jim, "user_again", "user_ghost"} {
 			s.look(id)

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -23,8 +24,8 @@ type model struct {
 	// lead back to a user who waits for this one: such a ring can turn.
 	holder *model
 
-	serving *v1alpha1.FitUser
-	reason  string // of Ready
+	active *v1alpha1.FitUser
+	reason string // of Ready
 }
 
 func (s *scene) modelOf(id user.ID) *model {
@@ -44,9 +45,9 @@ func (s *scene) modelBehind(id user.ID, others []user.ID) *model {
 			}
 		}
 	}
-	m.serving = first(m.objects)
-	if m.serving != nil {
-		m.reason = readyReason(m.serving)
+	m.active = first(m.objects)
+	if m.active != nil {
+		m.reason = fituser.ReadyReason(m.active)
 	}
 	return m
 }
@@ -71,8 +72,8 @@ func first(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
 
 // role is the role that must be in force once all agree, and the mark that Clerk must then hold.
 func (m *model) role() (role, mark string) {
-	if m.serving != nil && m.serving.Spec.Role != "" {
-		return string(m.serving.Spec.Role), string(m.serving.Spec.Role)
+	if m.active != nil && m.active.Spec.Role != "" {
+		return string(m.active.Spec.Role), string(m.active.Spec.Role)
 	}
 	switch held := m.held(); held {
 	case "admin", "trainer", "client":
@@ -104,24 +105,24 @@ func (m *model) mark() string {
 // judge says what is wrong with how a user ended; empty when nothing is.
 func (m *model) judge() string {
 	for _, object := range m.objects {
-		if object != m.serving && object.DeletionTimestamp == nil && (object.ManagedByOperator() || readyReason(object) != v1alpha1.ReasonDuplicateUser) {
-			return fmt.Sprintf("FitUser %s is left beside %s and says %q", object.Name, m.serving.Name, readyReason(object))
+		if object != m.active && object.DeletionTimestamp == nil && (object.ManagedByOperator() || fituser.ReadyReason(object) != v1alpha1.ReasonDuplicateUser) {
+			return fmt.Sprintf("FitUser %s is left beside %s and says %q", object.Name, m.active.Name, fituser.ReadyReason(object))
 		}
 	}
 	if m.account == nil {
 		return m.judgeGone()
 	}
-	if m.serving == nil {
+	if m.active == nil {
 		return "there is no FitUser"
 	}
-	if m.serving.Status.ObservedGeneration != m.serving.Generation {
+	if m.active.Status.ObservedGeneration != m.active.Generation {
 		return "the status answers another generation"
 	}
 	switch m.reason {
 	case v1alpha1.ReasonSynced:
 		return m.judgeAgreement()
 	case v1alpha1.ReasonSuspended:
-		if !m.serving.Spec.Suspend || m.judgeAgreement() == "" {
+		if !m.active.Spec.Suspend || m.judgeAgreement() == "" {
 			return "it says Suspended without a reason"
 		}
 	case v1alpha1.ReasonEmailMissing:
@@ -135,8 +136,8 @@ func (m *model) judge() string {
 }
 
 func (m *model) judgeConditions() string {
-	stalled := meta.IsStatusConditionTrue(m.serving.Status.Conditions, v1alpha1.ConditionStalled)
-	busy := meta.IsStatusConditionTrue(m.serving.Status.Conditions, v1alpha1.ConditionReconciling)
+	stalled := meta.IsStatusConditionTrue(m.active.Status.Conditions, v1alpha1.ConditionStalled)
+	busy := meta.IsStatusConditionTrue(m.active.Status.Conditions, v1alpha1.ConditionReconciling)
 	if (m.reason == v1alpha1.ReasonSynced) == (stalled || busy) {
 		return fmt.Sprintf("%s with Stalled %v and Reconciling %v", m.reason, stalled, busy)
 	}
@@ -158,8 +159,8 @@ func (m *model) judgeAgreement() string {
 	if m.mark() != mark || mark != "" && m.held() != role {
 		return fmt.Sprintf("Clerk holds role %q, mark %q; want %q, %q", m.held(), m.mark(), role, mark)
 	}
-	if string(m.serving.Status.Role) != role || m.serving.Status.Profile == nil ||
-		m.serving.Status.Profile.Email != m.account.PrimaryEmail() || m.serving.Status.Clerk.Banned != m.account.Banned {
+	if string(m.active.Status.Role) != role || m.active.Status.Profile == nil ||
+		m.active.Status.Profile.Email != m.account.PrimaryEmail() || m.active.Status.Clerk.Banned != m.account.Banned {
 		return "the status is not what is so"
 	}
 	return m.judgeConditions()
@@ -194,10 +195,10 @@ func (m *model) judgeConflict() string {
 // mayGiveWay reports whether the operator may take the address away from this row.
 func (m *model) mayGiveWay() bool {
 	switch {
-	case m.serving != nil && m.serving.Spec.Suspend:
+	case m.active != nil && m.active.Spec.Suspend:
 		return false
 	case m.account == nil: // only the row of somebody who was seen in Clerk goes
-		return m.serving != nil && m.serving.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && m.serving.Status.Clerk != nil
+		return m.active != nil && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && m.active.Status.Clerk != nil
 	case m.account.PrimaryEmail() == "":
 		return false
 	default: // its own new address may be held in turn
@@ -208,15 +209,15 @@ func (m *model) mayGiveWay() bool {
 // judgeGone judges a user whom Clerk does not have. A row that is left must be one that nobody may remove.
 func (m *model) judgeGone() string {
 	switch {
-	case m.serving == nil:
+	case m.active == nil:
 		return ""
-	case m.serving.ManagedByOperator():
+	case m.active.ManagedByOperator():
 		return "the operator's FitUser is left"
-	case m.reason == v1alpha1.ReasonSuspended && m.serving.Spec.Suspend && m.row != nil:
+	case m.reason == v1alpha1.ReasonSuspended && m.active.Spec.Suspend && m.row != nil:
 		return m.judgeConditions()
 	case m.reason != v1alpha1.ReasonUserNotFound:
 		return fmt.Sprintf("it says %q, and Clerk has no such user", m.reason)
-	case m.row != nil && m.serving.Status.Clerk != nil && !m.serving.Spec.Suspend && m.serving.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:
+	case m.row != nil && m.active.Status.Clerk != nil && !m.active.Spec.Suspend && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:
 		return "the row is left"
 	}
 	return m.judgeConditions()

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"cmp"
@@ -197,10 +197,10 @@ func (s *scene) judgeCell(c cell) (agrees bool) {
 		return false
 	}
 	want := map[string]string{"marked and changed since": "trainer"}[c.inClerk] // what was given is taken back
-	if m.serving.Spec.Role != "" {
-		want = string(m.serving.Spec.Role)
+	if m.active.Spec.Role != "" {
+		want = string(m.active.Spec.Role)
 	}
-	if got := string(m.serving.Status.Role); got != cmp.Or(want, "client") {
+	if got := string(m.active.Status.Role); got != cmp.Or(want, "client") {
 		s.Errorf("%s: role %s is in force, want %s", c, got, cmp.Or(want, "client"))
 	}
 	return true

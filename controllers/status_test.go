@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func TestStatusIsWrittenThoughOthersWriteToTheObject(t *testing.T) {
 	w.event(jane, v1alpha1.UserCreated)
 	meddled := 0
 	w.Reconciler.Client = meddling{w.Client, func(object *v1alpha1.FitUser) {
-		if meddled++; meddled < statusTries {
+		if meddled++; meddled < 3 {
 			w.patch(live, object, func(u *v1alpha1.FitUser) { setAnnotation(u, "example.com/seen", unique()) })
 		}
 	}}
@@ -58,7 +58,7 @@ func TestStatusIsNotWrittenOverANewWish(t *testing.T) {
 	w.Reconciler.Client = meddling{w.Client, func(object *v1alpha1.FitUser) {
 		w.patch(live, object, func(u *v1alpha1.FitUser) { u.Spec.Role = "trainer" })
 	}}
-	if result, err := w.reconcile(jane); err != nil || result.RequeueAfter != conflictPause {
+	if result, err := w.reconcile(jane); err != nil || result.RequeueAfter != conflictDelay {
 		t.Errorf("result %v, error %v", result, err)
 	}
 	if status := w.fitUser(jane).Status; status.Role != "" {

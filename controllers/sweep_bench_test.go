@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
@@ -11,9 +11,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/sweep"
 	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
+
+// benchWorkers is how many reconciles run side by side, as in the program.
+const benchWorkers = 100
 
 // benchUsers is how many users the benchmarks have: FITUSER_BENCH_USERS, or 20,000.
 func benchUsers(b *testing.B) int {
@@ -40,7 +44,7 @@ func BenchmarkSweep(b *testing.B) {
 	ids := w.clerk.Import(n)
 
 	start := time.Now()
-	if _, err := w.sweepWith(workers); err != nil {
+	if _, err := w.sweepWith(benchWorkers); err != nil {
 		b.Fatal(err)
 	}
 	imported := float64(2*n) / time.Since(start).Seconds()
@@ -51,7 +55,7 @@ func BenchmarkSweep(b *testing.B) {
 	for b.Loop() {
 		listing += timed(func() { w.listAll(b) })
 		pass += timed(func() {
-			if report, err := sweeper.RunOnce(w.ctx); err != nil || report.Differing+report.New+report.Gone != 0 {
+			if report, err := sweeper.RunOnce(w.ctx); err != nil || report.Differing+report.New+report.Missing != 0 {
 				b.Fatalf("%+v, %v", report, err)
 			}
 		})
@@ -73,10 +77,10 @@ func (w *world) repairs(b *testing.B, ids []string) float64 {
 	for _, id := range ids {
 		w.clerk.SetNames(id, "Renamed", "")
 	}
-	var report Report
+	var report sweep.Report
 	took := timed(func() {
 		var err error
-		if report, err = w.sweepWith(workers); err != nil {
+		if report, err = w.sweepWith(benchWorkers); err != nil {
 			b.Fatal(err)
 		}
 	})
@@ -112,11 +116,11 @@ func (w *world) listAll(b *testing.B) {
 // bareWrites is how many writes per second a client reaches that makes n FitUsers and writes the status of each, with as
 // many workers as the reconciler has.
 func bareWrites(w *world, n int) float64 {
-	bare := w.live()
+	bare, status := w.live(), benchStatus(w)
 	ids := make(chan int)
 	var writers sync.WaitGroup
 	start := time.Now()
-	for range workers {
+	for range benchWorkers {
 		writers.Go(func() {
 			for i := range ids {
 				object := fitusers.New(w.namespace, "user_bare"+strconv.Itoa(i), 0)
@@ -125,7 +129,7 @@ func bareWrites(w *world, n int) float64 {
 					continue
 				}
 				before := object.DeepCopy()
-				object.Status = benchStatus()
+				object.Status = status
 				if err := bare.Status().Patch(context.Background(), object, client.MergeFrom(before)); err != nil {
 					w.Error(err)
 				}
@@ -140,13 +144,9 @@ func bareWrites(w *world, n int) float64 {
 	return float64(2*n) / time.Since(start).Seconds()
 }
 
-// benchStatus is as large as a user's usual status.
-func benchStatus() v1alpha1.FitUserStatus {
-	now := time.Now()
-	k := &known{now: now, clerk: &user.User{
-		Email: "user00001@example.com", FirstName: "First00001", LastName: "Last00001", CreatedAt: now,
-	}}
-	k.serving = &v1alpha1.FitUser{}
-	k.role = user.RolePlan{Role: user.Client, Source: user.FromDefault}
-	return k.status(ProfileFull)
+// benchStatus returns the status of a user who is in sync.
+func benchStatus(w *world) v1alpha1.FitUserStatus {
+	id := w.signUp("bench")
+	w.settle(id)
+	return w.fitUser(id).Status
 }

@@ -1,9 +1,10 @@
-package controllers
+package controllers_test
 
 import (
 	"testing"
 	"time"
 
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -34,7 +35,7 @@ func TestWhatIsNoMissedWebhook(t *testing.T) {
 		"a sign-in and another --status-profile": {
 			then: func(w *world, jane user.ID) {
 				w.clerk.SignIn(string(jane))
-				w.Profile = ProfileMasked
+				w.Profile = fituser.ProfileMasked
 			},
 		},
 		"a sign-in of somebody whose address is another's": {
@@ -50,17 +51,17 @@ func TestWhatIsNoMissedWebhook(t *testing.T) {
 				c.first(w, "")
 			}
 			jane := w.signUp("jane")
-			if report := w.mustSweep(); report.Missed != 0 {
-				t.Errorf("the import missed %d", report.Missed)
+			if report := w.mustSweep(); report.MissedWebhooks != 0 {
+				t.Errorf("the import missed %d", report.MissedWebhooks)
 			}
 			c.then(w, jane)
 			w.clock.SetTime(time.Now().Add(time.Hour))
-			if report := w.mustSweep(); report.Missed != c.missed {
-				t.Errorf("missed %d, want %d", report.Missed, c.missed)
+			if report := w.mustSweep(); report.MissedWebhooks != c.missed {
+				t.Errorf("missed %d, want %d", report.MissedWebhooks, c.missed)
 			}
 			w.settle(jane)
-			if report := w.mustSweep(); report.Missed != 0 {
-				t.Errorf("missed %d once more", report.Missed)
+			if report := w.mustSweep(); report.MissedWebhooks != 0 {
+				t.Errorf("missed %d once more", report.MissedWebhooks)
 			}
 		})
 	}
@@ -73,7 +74,7 @@ func TestInterruptedImportMissesNothing(t *testing.T) {
 	w.signUp("joe")
 	w.settle(jane)
 	w.clock.SetTime(time.Now().Add(time.Hour))
-	if report := w.mustSweep(); report.New != 1 || report.Missed != 0 {
+	if report := w.mustSweep(); report.New != 1 || report.MissedWebhooks != 0 {
 		t.Errorf("report: %+v", report)
 	}
 }

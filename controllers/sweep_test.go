@@ -1,72 +1,82 @@
-package controllers
+package controllers_test
 
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/time/rate"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/sweep"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func (w *world) sweeper() *Sweeper {
-	return &Sweeper{
+func (w *world) sweeper() *sweep.Sweeper {
+	return sweep.New(sweep.Config{
 		Reconciler: w.Reconciler, Cache: w.cache, Pages: rate.NewLimiter(rate.Inf, 1), Clock: w.clock,
-		Patience: time.Millisecond,
-	}
+		RetryDelay: time.Millisecond, Metrics: sweep.NewMetrics(prometheus.NewRegistry()),
+	})
 }
 
-// sweep makes a pass while workers reconcile what it hands over, and returns when all that is done. Nobody else works.
-func (w *world) sweep() (Report, error) {
+// sweep runs a sweep while workers reconcile the users that it names, and returns when all of them are reconciled.
+func (w *world) sweep() (sweep.Report, error) {
 	w.Helper()
 	return w.sweepWith(8)
 }
 
-func (w *world) sweepWith(n int) (Report, error) {
+func (w *world) sweepWith(n int) (sweep.Report, error) {
 	w.Helper()
 	w.catchUp()
+	done := make(chan struct{})
 	var workers sync.WaitGroup
 	for range n {
-		workers.Go(func() {
-			for wish := range w.requests {
-				_, _ = w.Reconcile(w.ctx, wish.Object.id)
-			}
-		})
+		workers.Go(func() { w.reconcileUntil(done) })
 	}
 	report, err := w.sweeper().RunOnce(w.ctx)
-	close(w.requests)
+	close(done)
 	workers.Wait()
-	w.Reconciler.requests = make(chan event.TypedGenericEvent[request], maxRequests)
 	return report, err
 }
 
-// catchUp waits until the cache has all that is there, and notes how far the watch has come, as the watch does.
+// reconcileUntil reconciles the users that are requested, until done is closed and no request is left.
+func (w *world) reconcileUntil(done <-chan struct{}) {
+	for {
+		select {
+		case req := <-w.Requests():
+			_, _ = w.Reconcile(w.ctx, req.Object.ID)
+			continue
+		case <-done:
+		}
+		select {
+		case req := <-w.Requests():
+			_, _ = w.Reconcile(w.ctx, req.Object.ID)
+		default:
+			return
+		}
+	}
+}
+
+// catchUp waits until the cache has all that the API server has.
 func (w *world) catchUp() {
 	w.Helper()
 	var all v1alpha1.FitUserList
 	if err := w.live().List(w.ctx, &all, client.InNamespace(w.namespace)); err != nil {
 		w.Fatal(err)
 	}
-	version, err := strconv.ParseUint(all.ResourceVersion, 10, 64)
-	if err != nil {
-		w.Fatal(err)
-	}
 	for i := range all.Items {
 		w.reload(&all.Items[i])
 	}
-	w.newest.Store(version)
 }
 
-func (w *world) mustSweep() Report {
+func (w *world) mustSweep() sweep.Report {
 	w.Helper()
 	report, err := w.sweep()
 	if err != nil {
@@ -100,12 +110,12 @@ func TestSweepImports(t *testing.T) {
 	const n = 1200
 	w.clerk.Import(n)
 	requests := w.clerk.RequestCount("")
-	var report Report
+	var report sweep.Report
 	w.wantWrites(2*n+1, 0, func() { report = w.mustSweep() }) // one is the note that everybody was imported
-	if got, most := w.clerk.RequestCount("")-requests, n/500+1+2; got > most {
+	if got, most := w.clerk.RequestCount("")-requests, n+n/500+1+2; got > most { // no user is read twice
 		t.Errorf("%d requests to Clerk, want %d at most", got, most)
 	}
-	if report.New != n || !report.Whole || report.Missed != 0 {
+	if report.New != n || !report.Complete || report.MissedWebhooks != 0 {
 		t.Errorf("report: %+v", report)
 	}
 	w.agreement()
@@ -126,7 +136,7 @@ func TestSweepOfAgreementWritesNothing(t *testing.T) {
 	version := w.table.Query("PRAGMA data_version")
 	w.wantWrites(0, 0, func() {
 		for range 2 {
-			if report := w.mustSweep(); report.New != 0 || report.Gone != 0 || !report.Whole {
+			if report := w.mustSweep(); report.New != 0 || report.Missing != 0 || !report.Complete {
 				t.Errorf("report: %+v", report)
 			}
 		}
@@ -165,7 +175,7 @@ func TestSweepRepairs(t *testing.T) {
 	w.clock.SetTime(time.Now().Add(time.Hour))
 
 	report := w.mustSweep()
-	if report.New != 2 || report.Gone != 1 || report.Strangers != 1 || report.Missed != 4 {
+	if report.New != 2 || report.Missing != 1 || report.OrphanedRows != 1 || report.MissedWebhooks != 4 {
 		t.Errorf("report: %+v", report)
 	}
 	w.agreement()
@@ -183,11 +193,11 @@ func TestSweepRepairs(t *testing.T) {
 	for labels, want := range map[[2]string]float64{
 		{"table", "first_name"}: 2, {"table", "role"}: 3, {"table", "missing"}: 2, {"fituser", "missing"}: 2, {"clerk", "role"}: 2,
 	} {
-		if got := testutil.ToFloat64(w.Metrics.driftRepaired.WithLabelValues(labels[0], labels[1])); got != want {
+		if got := w.metric("fituser_drift_repaired_total", labels[1], labels[0]); got != want {
 			t.Errorf("%v drifts of %v repaired, want %v", got, labels, want)
 		}
 	}
-	if got := testutil.ToFloat64(w.Metrics.webhooksMissed.WithLabelValues("user.deleted")); got != 1 {
+	if got := w.metric("fituser_webhooks_missed_total", "user.deleted"); got != 1 {
 		t.Errorf("%v deletions missed", got)
 	}
 	w.wantWrites(0, 0, func() { w.mustSweep() })
@@ -212,7 +222,7 @@ func TestSweepOfABadListing(t *testing.T) {
 		"half the JSON":   {clerktest.HalfJSON(), page, true},
 		"closed":          {clerktest.Truncated(), page, true},
 		"no count":        {clerktest.OKEmptyObject(), "/users/count", true},
-		"count too large": {clerktest.Answer(200, "application/json", `{"object":"total_count","total_count":10000}`), "/users/count", false},
+		"count too large": {clerktest.Static(200, "application/json", `{"object":"total_count","total_count":10000}`), "/users/count", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -226,7 +236,7 @@ func TestSweepOfABadListing(t *testing.T) {
 			w.clerk.Delete(gone)
 			well := w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", c.match), Respond: c.answer})
 			report, err := w.sweep()
-			if (err != nil) != c.fails || report.Whole || report.Gone != 0 {
+			if (err != nil) != c.fails || report.Complete || report.Missing != 0 {
 				t.Errorf("report %+v, %v", report, err)
 			}
 			if w.rows() != n {
@@ -234,7 +244,7 @@ func TestSweepOfABadListing(t *testing.T) {
 			}
 			well()
 			w.Reconciler.Clerk = w.another() // without the pause that Clerk asked for
-			if report := w.mustSweep(); report.Gone != 1 {
+			if report := w.mustSweep(); report.Missing != 1 {
 				t.Errorf("report of the good pass: %+v", report)
 			}
 			w.wantNoRow(user.ID(gone))
@@ -299,7 +309,9 @@ func TestSweepUnderAnotherInstancesKey(t *testing.T) {
 	w := newWorld(t)
 	w.clerk.Import(10)
 	w.mustSweep()
-	w.Instance.verified, w.Instance.Expected = "", "ins_other"
+	config := w.Instance.Config
+	config.Expected = "ins_other"
+	w.Instance = instance.New(config)
 	if _, err := w.sweep(); err == nil {
 		t.Error("the pass was made")
 	}

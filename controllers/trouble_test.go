@@ -1,15 +1,13 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
-	"errors"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
@@ -18,13 +16,17 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// anotherInstance makes the reconciler use another instance's key from the next look on.
-func (w *world) anotherInstance() {
+// otherInstance returns a client of another Clerk instance.
+func (w *world) otherInstance() clerk.Client {
 	w.Helper()
 	server := httptest.NewServer(clerktest.NewServer(clerktest.Config{InstanceID: "ins_other"}))
 	w.Cleanup(server.Close)
-	w.Clerk = clerk.New(clerk.Config{URL: server.URL + "/v1", Key: testKey, RequestsPerSecond: 10_000})
-	w.Instance.Clerk, w.Instance.Key = w.Clerk, func() string { return "another key" }
+	return clerk.New(clerk.Config{URL: server.URL + "/v1", Key: testKey, RequestsPerSecond: 10_000})
+}
+
+// useKeyOf makes the reconciler use another instance's key.
+func (w *world) useKeyOf(other clerk.Client) {
+	w.Instance.Clerk, w.Instance.Key = other, func() string { return "another key" }
 }
 
 // What stops everybody is one finding, shared by all workers. What it means for a right is for its user alone.
@@ -37,7 +39,8 @@ func TestTroubleOfAllIsNoReasonToTakeBackTheRightOfEach(t *testing.T) {
 	w.change(coach, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
 	w.change(admin, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
 
-	w.anotherInstance()
+	w.Clerk = w.otherInstance()
+	w.useKeyOf(w.Clerk)
 	var workers sync.WaitGroup
 	for _, id := range []user.ID{jane, jim, joe} {
 		workers.Go(func() { _, _ = w.Reconcile(w.ctx, id) })
@@ -48,7 +51,7 @@ func TestTroubleOfAllIsNoReasonToTakeBackTheRightOfEach(t *testing.T) {
 	for id, role := range map[user.ID]string{jane: "trainer", jim: "admin"} {
 		w.wantReason(id, v1alpha1.ReasonRevocationPending)
 		message := meta.FindStatusCondition(w.fitUser(id).Status.Conditions, v1alpha1.ConditionReady).Message
-		if !strings.HasPrefix(message, role+" is to be taken back, but is not yet: the secret key belongs") {
+		if !strings.HasPrefix(message, role+" is to be revoked, but is not yet: the secret key belongs") {
 			t.Errorf("of %s it is said: %s", id, message)
 		}
 	}
@@ -70,10 +73,8 @@ func TestKeyThatChangesWhileClerkIsAsked(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
 	w.settle(jane)
-	wrong := *w
-	wrong.Reconciler = &Reconciler{Instance: &InstanceGuard{}}
-	wrong.anotherInstance()
-	w.Clerk = getting{wrong.Clerk, func() { w.Instance.Clerk, w.Instance.Key = wrong.Clerk, wrong.Instance.Key }}
+	other := w.otherInstance()
+	w.Clerk = getting{other, func() { w.useKeyOf(other) }}
 	w.settle(jane)
 	w.wantReason(jane, v1alpha1.ReasonWrongInstance)
 	w.wantRow(jane, user.Client)
@@ -111,44 +112,4 @@ func TestAddressesExchangedByTwoAtTheSameMoment(t *testing.T) {
 	w.wantReady(joe)
 	w.wantRow(jane, user.Client)
 	w.wantRow(joe, user.Client)
-}
-
-// Whoever keeps winning the race for an address is another row, and not the database.
-func TestRaceForAnAddressIsNoTroubleOfTheDatabase(t *testing.T) {
-	t.Parallel()
-	for _, err := range []error{store.ErrConflict, store.ErrNotFound} {
-		if got := storeTrouble(err); got.reason != v1alpha1.ReasonRowPending || got.status() != metav1.ConditionUnknown || !errors.Is(got.err, err) {
-			t.Errorf("of %v it is said: %+v", err, got)
-		}
-	}
-}
-
-// askingInstance lets something happen while Clerk is asked whose key it is.
-type askingInstance struct {
-	clerk.Client
-	meanwhile func()
-}
-
-func (a askingInstance) Instance(ctx context.Context) (string, error) {
-	a.meanwhile()
-	return a.Client.Instance(ctx)
-}
-
-// The right answer to another key's question makes no key right.
-func TestKeyThatChangesWhileItIsChecked(t *testing.T) {
-	w := newWorld(t)
-	key := "the first key"
-	w.Instance.Key = func() string { return key }
-	ours := w.Instance.Clerk
-	w.Instance.Clerk = askingInstance{ours, func() { key = "the second key" }}
-	if trouble := w.Instance.check(w.ctx); trouble == nil || trouble.status() != metav1.ConditionUnknown {
-		t.Errorf("trouble: %+v", trouble)
-	}
-	w.Instance.Clerk = ours
-	if trouble := w.Instance.check(w.ctx); trouble != nil {
-		t.Errorf("the second key: %s", trouble.message)
-	}
-	if w.Instance.verified != "the second key" {
-		t.Errorf("verified: %s", w.Instance.verified)
-	}
 }

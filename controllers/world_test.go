@@ -1,8 +1,9 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -22,9 +23,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
@@ -42,7 +47,8 @@ func TestMain(m *testing.M) {
 // runs; a test says when to reconcile.
 type world struct {
 	testing.TB
-	*Reconciler
+	*fituser.Reconciler
+	registry  *prometheus.Registry
 	clock     *clocktesting.FakeClock
 	clerk     *clerktest.Server
 	clerkURL  string
@@ -69,7 +75,7 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 		TB: t, env: env, namespace: env.Namespace(t),
 		clock:    clocktesting.NewFakeClock(time.Now()),
 		clerk:    clerktest.NewServer(clerktest.Config{}),
-		recorder: events.NewFakeRecorder(100),
+		recorder: events.NewFakeRecorder(100), registry: prometheus.NewRegistry(),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -89,28 +95,43 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 	}
 	t.Cleanup(func() { _ = table.Close() })
 
-	notes := &Notes{Client: w.live(), Namespace: w.namespace}
-	metrics := NewMetrics(prometheus.NewRegistry())
-	w.Reconciler = &Reconciler{
+	operatorState := &state.Store{Client: w.live(), Namespace: w.namespace}
+	w.Reconciler = fituser.New(fituser.Config{
 		Client: w.client, Live: w.live(), Namespace: w.namespace, Clerk: api, Store: table, Recorder: w.recorder,
-		Metrics: metrics, Profile: ProfileFull, Clock: w.clock,
-		LagTolerance: DefaultLagTolerance, TakeBackGrace: DefaultTakeBackGrace,
-		Instance: &InstanceGuard{Notes: notes, Clerk: api, Key: testKey, Clock: w.clock},
-		Deletions: &Deletions{
-			Notes: notes, Max: MaxDeletions{number: 10}, Period: 10 * time.Minute, Users: func() int { return 0 },
-			Recorder: w.recorder, Metrics: metrics, Clock: w.clock, Log: logOf(t),
-		},
-	}
-	w.prepare()
-	w.removals.begin(w.clock.Now().Add(-time.Hour)) // the process has led for long
-	if trouble := w.Instance.check(w.ctx); trouble != nil {
-		t.Fatalf("checking the instance: %s", trouble.message)
+		Metrics: fituser.NewMetrics(w.registry), Profile: fituser.ProfileFull, Clock: w.clock,
+		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
+		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: w.clock}),
+		Budget: budget.New(budget.Config{
+			State: operatorState, Max: maxDeletions(t, 10), Period: 10 * time.Minute, Users: func() int { return 0 },
+			Recorder: w.recorder, Clock: w.clock, Log: logOf(t),
+		}),
+	})
+	if err := w.Instance.Check(w.ctx); err != nil {
+		t.Fatalf("verifying the instance: %v", err)
 	}
 	return w
 }
 
-// startAnew makes the reconciler that of a process which knows nothing of deletions.
-func (w *world) startAnew() { w.removals = removals{} }
+// maxDeletions is a limit of the deletion budget.
+func maxDeletions(t testing.TB, number int) budget.MaxDeletions {
+	t.Helper()
+	limit, err := budget.ParseMaxDeletions(strconv.Itoa(number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return limit
+}
+
+// limitDeletions gives the budget another limit, and starts it anew as a new process does.
+func (w *world) limitDeletions(number int) {
+	w.Helper()
+	config := w.Budget.Config
+	config.Max = maxDeletions(w.TB, number)
+	w.Budget = budget.New(config)
+}
+
+// restartBudget starts the budget anew, as a new process does.
+func (w *world) restartBudget() { w.Budget = budget.New(w.Budget.Config) }
 
 // logOf logs into a test, and nowhere in a benchmark.
 func logOf(t testing.TB) logr.Logger {
@@ -145,7 +166,7 @@ func startClient(ctx context.Context, t testing.TB, env *testenv.Environment, na
 	yes := true
 	c, err := cluster.New(env.Config, func(o *cluster.Options) {
 		o.Scheme = testScheme(t)
-		o.Cache = CacheOptions(namespace)
+		o.Cache = fituser.CacheOptions(namespace)
 		o.Client.Cache = &client.CacheOptions{EnableReadYourWritesConsistency: &yes}
 	})
 	if err != nil {
@@ -182,7 +203,7 @@ func (w *world) signUp(name string) user.ID {
 func (w *world) event(id user.ID, eventType v1alpha1.EventType) {
 	w.Helper()
 	hint := v1alpha1.Hint{
-		Message: "msg_" + unique(), Type: eventType, ReceivedAt: w.clock.Now().UnixMilli(), EventAt: w.clock.Now().UnixMilli(),
+		MessageID: "msg_" + unique(), Type: eventType, ReceivedAt: w.clock.Now().UnixMilli(), EventAt: w.clock.Now().UnixMilli(),
 	}
 	if u, ok := w.clerk.User(string(id)); ok {
 		hint.UserUpdatedAt = u.UpdatedAt
@@ -192,14 +213,14 @@ func (w *world) event(id user.ID, eventType v1alpha1.EventType) {
 
 func (w *world) hint(id user.ID, hint v1alpha1.Hint) {
 	w.Helper()
-	objects, err := w.fitUsersOf(w.ctx, id)
+	objects, err := fitusers.Read(w.ctx, w.client, w.client, w.namespace, id)
 	if err != nil {
 		w.Fatal(err)
 	}
-	serving := choose(objects).serving
+	serving := fitusers.Select(objects).Active
 	if serving == nil {
 		made := fitusers.New(w.namespace, string(id), 0)
-		made.Annotations[v1alpha1.AnnotationHint] = hint.Encode()
+		setAnnotation(made, v1alpha1.AnnotationHint, hint.Encode())
 		w.create(made)
 		return
 	}
@@ -249,7 +270,7 @@ func (w *world) remove(u *v1alpha1.FitUser) {
 	if err := w.client.Delete(w.ctx, u); err != nil {
 		w.Fatal(err)
 	}
-	w.onFitUser().Delete(w.ctx, event.TypedDeleteEvent[*v1alpha1.FitUser]{Object: u}, discardQueue{})
+	w.EventHandler().Delete(w.ctx, event.TypedDeleteEvent[*v1alpha1.FitUser]{Object: u}, discardQueue{})
 }
 
 // reload waits until the cache has all that this client wrote to u.
@@ -272,7 +293,7 @@ func (w *world) settle(ids ...user.ID) {
 	for _, id := range ids {
 		for round := 0; ; round++ {
 			result, err := w.reconcile(id)
-			if err == nil && (result.RequeueAfter == 0 || result.RequeueAfter > conflictPause) {
+			if err == nil && (result.RequeueAfter == 0 || result.RequeueAfter > conflictDelay) {
 				break
 			}
 			if round == 5 {
@@ -285,11 +306,11 @@ func (w *world) settle(ids ...user.ID) {
 // fitUser is the serving FitUser of a user, nil when there is none.
 func (w *world) fitUser(id user.ID) *v1alpha1.FitUser {
 	w.Helper()
-	objects, err := w.fitUsersOf(w.ctx, id)
+	objects, err := fitusers.Read(w.ctx, w.client, w.client, w.namespace, id)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return choose(objects).serving
+	return fitusers.Select(objects).Active
 }
 
 func (w *world) wantReady(id user.ID) {

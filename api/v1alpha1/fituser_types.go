@@ -171,6 +171,13 @@ type FitUserStatus struct {
 	// +kubebuilder:validation:MaxLength=128
 	ObservedHint string `json:"observedHint,omitempty"`
 
+	// lastHandledReconcile repeats the value of the annotation
+	// identity.fitai.dev/reconcile once the reconcile that it requested is done.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	LastHandledReconcile string `json:"lastHandledReconcile,omitempty"`
+
 	// lastChangeTime is when anything in this status last changed.
 	//
 	// +optional

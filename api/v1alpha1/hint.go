@@ -39,8 +39,8 @@ func (t EventType) Known() bool { return slices.Contains(EventTypes(), t) }
 // Hint says "look at this user again", and carries only what is needed to tell whether Clerk's API has already caught
 // up with its own event. No value of the user is in it.
 type Hint struct {
-	// Message is the svix-id of the delivery; retries of one message share it.
-	Message string `json:"message"`
+	// MessageID is the svix-id of the delivery; retries of one message share it.
+	MessageID string `json:"message"`
 	// Type is the type of the newest event seen.
 	Type EventType `json:"type"`
 	// UserUpdatedAt is the user's updated_at in the newest event seen, in Unix milliseconds: an older answer of Clerk's
@@ -72,8 +72,8 @@ func (h Hint) Merge(next Hint) Hint {
 	return next
 }
 
-// Since is when the event happened, as far as is known: a delivery may be hours late.
-func (h Hint) Since() time.Time {
+// OccurredAt is when the event happened, as far as is known: a delivery may be hours late.
+func (h Hint) OccurredAt() time.Time {
 	if h.EventAt > 0 && h.EventAt < h.ReceivedAt {
 		return time.UnixMilli(h.EventAt)
 	}
@@ -103,7 +103,7 @@ func ParseHint(value string) (hint Hint, ok bool) {
 }
 
 func (h Hint) valid() bool {
-	return h.Type.Known() && h.Message != "" && len(h.Message) <= maxMessageLength
+	return h.Type.Known() && h.MessageID != "" && len(h.MessageID) <= maxMessageLength
 }
 
 // ManagedByOperator reports whether the operator created u and nobody has edited its spec or its label since. The

@@ -16,12 +16,12 @@ func TestHintComesBackAsItWasRecorded(t *testing.T) {
 	t.Parallel()
 	for name, hint := range map[string]v1alpha1.Hint{
 		"usual": {
-			Message: "msg_p5jXN8AQM9LWM0D4loKWxJek", Type: v1alpha1.UserUpdated,
+			MessageID: "msg_p5jXN8AQM9LWM0D4loKWxJek", Type: v1alpha1.UserUpdated,
 			UserUpdatedAt: 1700000000123, EventAt: 1700000000140, ReceivedAt: 1700000000900,
 		},
-		"without the event's times": {Message: "msg_1", Type: v1alpha1.UserDeleted, ReceivedAt: 1},
+		"without the event's times": {MessageID: "msg_1", Type: v1alpha1.UserDeleted, ReceivedAt: 1},
 		"as long as it can be": {
-			Message: strings.Repeat("m", 128), Type: v1alpha1.UserUpdated,
+			MessageID: strings.Repeat("m", 128), Type: v1alpha1.UserUpdated,
 			UserUpdatedAt: math.MinInt64, EventAt: math.MinInt64, ReceivedAt: math.MinInt64,
 		},
 	} {
@@ -76,15 +76,15 @@ func TestMessageOfAHintFitsIntoTheStatus(t *testing.T) {
 }
 
 func FuzzParseHint(f *testing.F) {
-	f.Add(v1alpha1.Hint{Message: "msg_1", Type: v1alpha1.UserCreated, UserUpdatedAt: 1, EventAt: 2, ReceivedAt: 3}.Encode())
+	f.Add(v1alpha1.Hint{MessageID: "msg_1", Type: v1alpha1.UserCreated, UserUpdatedAt: 1, EventAt: 2, ReceivedAt: 3}.Encode())
 	f.Add(`{"message":"<<<\u0000\ud800","type":"user.deleted"}`)
 	f.Fuzz(func(t *testing.T, value string) {
 		hint, ok := v1alpha1.ParseHint(value)
 		if !ok && hint != (v1alpha1.Hint{}) {
 			t.Errorf("no hint, but %+v", hint)
 		}
-		if len(hint.Message) > 128 {
-			t.Errorf("a message of %d bytes", len(hint.Message))
+		if len(hint.MessageID) > 128 {
+			t.Errorf("a message of %d bytes", len(hint.MessageID))
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestMergedHintsSayWhatTheNewestSays(t *testing.T) {
 		for i := range 1 + random.IntN(5) {
 			at := random.Int64N(4) // often the same; 0 is unknown
 			hint := v1alpha1.Hint{
-				Message: "msg_" + string(rune('a'+i)), Type: types[random.IntN(3)], UserUpdatedAt: at, EventAt: at, ReceivedAt: 10 + at,
+				MessageID: "msg_" + string(rune('a'+i)), Type: types[random.IntN(3)], UserUpdatedAt: at, EventAt: at, ReceivedAt: 10 + at,
 			}
 			if claim := claimOf(hint); i == 0 || claim.newer(want) {
 				want = claim
@@ -127,7 +127,7 @@ func TestMergedHintsSayWhatTheNewestSays(t *testing.T) {
 		if claimOf(got) != want {
 			t.Fatalf("%+v: %+v, want %+v", hints, got, want)
 		}
-		if last := hints[len(hints)-1]; got.Message != last.Message || got.ReceivedAt != last.ReceivedAt {
+		if last := hints[len(hints)-1]; got.MessageID != last.MessageID || got.ReceivedAt != last.ReceivedAt {
 			t.Fatalf("%+v: the last arrival does not show in %+v", hints, got)
 		}
 	}
@@ -153,7 +153,7 @@ func TestSince(t *testing.T) {
 		"a time before 1970 counts as unknown":    {v1alpha1.Hint{EventAt: -1, ReceivedAt: 9000}, 9000},
 		"the largest time there is is no trouble": {v1alpha1.Hint{EventAt: math.MaxInt64, ReceivedAt: math.MaxInt64}, math.MaxInt64},
 	} {
-		if got := test.hint.Since(); !got.Equal(time.UnixMilli(test.want)) {
+		if got := test.hint.OccurredAt(); !got.Equal(time.UnixMilli(test.want)) {
 			t.Errorf("%s: %v, want %v", name, got, time.UnixMilli(test.want))
 		}
 	}

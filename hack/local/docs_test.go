@@ -112,7 +112,7 @@ func TestDocumentedCommands(t *testing.T) {
 			{"conditions.md", "", ""}, {"questions.md", "", ""}, {"troubleshooting.md", "", ""}, {"sweep.md", "", "\n## An import"},
 		}},
 		"with a low limit": {[]string{"FITUSER_LOCAL_USERS=30", "FITUSER_MAX_DELETIONS=2"}, 1, []section{
-			{"sweep.md", "\n## Held back deletions", "\n## Settings"},
+			{"sweep.md", "\n## Deferred deletions", "\n## Settings"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,77 +9,79 @@ import (
 )
 
 const (
-	// maxBatch is how many user_id values Clerk takes in one listing.
+	// maxBatch is how many user_id values Clerk accepts in one list request.
 	maxBatch = 100
-	// maxInFlight bounds the requests of a batch that are under way at once. While all are, users go on gathering.
+	// maxInFlight bounds the concurrent requests of a batch. While all slots are in use, users queue for the next one.
 	maxInFlight = 4
 )
 
 type (
-	readOne  func(context.Context, user.ID) (user.User, error)
-	readMany func(context.Context, []user.ID) (map[user.ID]user.User, error)
+	userReader  func(context.Context, user.ID) (user.User, error)
+	usersReader func(context.Context, []user.ID) (map[user.ID]user.User, error)
 )
 
-// batch lets users that are waited for at the same moment share a request. There is no time to wait for company: a lone
-// user is asked for at once; company gathers only while the budget or the requests under way hold the next one back.
-// (The known batching libraries gather for a fixed time instead, which costs latency when idle and requests when busy.)
-// Nobody joins a request already sent: its answer may be older than the event that made them ask.
+// batch coalesces concurrent reads of users into shared requests. It adds no delay: a single user is requested at once.
+// Further users queue only while the budget or the requests in flight delay the next request. (The known batching
+// libraries collect for a fixed time instead, which costs latency when idle and requests when busy.)
 //
-// Requests do not end with the callers' contexts, because they are shared; the client's timeout bounds them.
+// A caller never joins a request that is already sent: the response may be older than the event that caused the call.
+// Requests do not end with the callers' contexts, because callers share them; the client's timeout bounds them.
 type batch struct {
 	budget *budget
-	// one reads a user by id; many lists those of up to maxBatch users that Clerk has.
-	one  readOne
-	many readMany
-	// shared and single bound the requests under way. They are apart, so that ids which Clerk does not have, each of
-	// which costs a request of its own, hold nobody else up.
-	shared, single chan struct{}
+	// readUser reads a user by id. readUsers lists up to maxBatch users and omits those that Clerk does not list.
+	readUser  userReader
+	readUsers usersReader
+	// batchSlots and singleSlots bound the requests in flight. They are separate so that ids unknown to Clerk, each of
+	// which costs a request of its own, do not delay other users.
+	batchSlots, singleSlots chan struct{}
 
 	mu       sync.Mutex
 	waiting  map[user.ID][]caller
-	order    []user.ID
+	queue    []user.ID
 	draining bool
 }
 
-func newBatch(budget *budget, one readOne, many readMany) *batch {
+func newBatch(budget *budget, readUser userReader, readUsers usersReader) *batch {
 	return &batch{
-		budget: budget, one: one, many: many,
-		shared: make(chan struct{}, maxInFlight), single: make(chan struct{}, maxInFlight),
+		budget: budget, readUser: readUser, readUsers: readUsers,
+		batchSlots: make(chan struct{}, maxInFlight), singleSlots: make(chan struct{}, maxInFlight),
 		waiting: map[user.ID][]caller{},
 	}
 }
 
-// caller waits for an answer until left is closed.
+// caller waits for a result until cancelled is closed.
 type caller struct {
-	left   <-chan struct{}
-	answer chan answer // holds one, so that nobody waits for a caller who left
+	cancelled <-chan struct{}
+	result    chan result // has a buffer of one, so that a send never blocks on a cancelled caller
 }
 
-type answer struct {
+type result struct {
 	user user.User
 	err  error
 }
 
-func (c caller) waits() bool {
+func (c caller) isWaiting() bool {
 	select {
-	case <-c.left:
+	case <-c.cancelled:
 		return false
 	default:
 		return true
 	}
 }
 
-// asking is who waits for a request: users in the order in which they came, and the callers of each.
-type asking struct {
+// pendingBatch is the users of one request, in order of arrival, with the callers of each.
+type pendingBatch struct {
 	ids     []user.ID
 	callers map[user.ID][]caller
 }
 
-func (a asking) wants(id user.ID) bool { return slices.ContainsFunc(a.callers[id], caller.waits) }
+func (p pendingBatch) hasWaiting(id user.ID) bool {
+	return slices.ContainsFunc(p.callers[id], caller.isWaiting)
+}
 
-func (a asking) reply(id user.ID, u user.User, err error) {
-	for _, c := range a.callers[id] {
-		c.answer <- answer{user: u, err: err}
+func (p pendingBatch) reply(id user.ID, u user.User, err error) {
+	for _, c := range p.callers[id] {
+		c.result <- result{user: u, err: err}
 	}
 }
 
@@ -87,21 +89,21 @@ func (b *batch) get(ctx context.Context, id user.ID) (user.User, error) {
 	if err := b.budget.paused(); err != nil {
 		return user.User{}, err
 	}
-	c := caller{left: ctx.Done(), answer: make(chan answer, 1)}
-	b.join(id, c)
+	c := caller{cancelled: ctx.Done(), result: make(chan result, 1)}
+	b.enqueue(id, c)
 	select {
-	case a := <-c.answer:
-		return a.user, a.err
-	case <-c.left:
+	case r := <-c.result:
+		return r.user, r.err
+	case <-c.cancelled:
 		return user.User{}, classify(ctx.Err())
 	}
 }
 
-func (b *batch) join(id user.ID, c caller) {
+func (b *batch) enqueue(id user.ID, c caller) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, asked := b.waiting[id]; !asked {
-		b.order = append(b.order, id)
+	if _, queued := b.waiting[id]; !queued {
+		b.queue = append(b.queue, id)
 	}
 	b.waiting[id] = append(b.waiting[id], c)
 	if !b.draining {
@@ -110,37 +112,37 @@ func (b *batch) join(id user.ID, c caller) {
 	}
 }
 
-// drain sends requests until nobody waits any more. Who shares a request is decided when it may go, not before.
+// drain sends requests until the queue is empty. It fills a batch only once the request may be sent.
 func (b *batch) drain() {
-	for b.someoneWaits() {
-		b.shared <- struct{}{}
+	for b.keepDraining() {
+		b.batchSlots <- struct{}{}
 		err := b.budget.acquire(context.Background())
-		go b.send(b.take(), err)
+		go b.send(b.next(), err)
 	}
 }
 
-// send answers everybody in a. Users that a shared answer lacks are asked for one by one: absence from a listing proves
-// nothing.
-func (b *batch) send(a asking, err error) {
-	for _, id := range b.sendShared(a, err) {
-		go b.sendAlone(a, id)
+// send replies to every caller in p. It requests users that the batch response omits one by one: absence from a list
+// does not prove that a user is deleted.
+func (b *batch) send(p pendingBatch, err error) {
+	for _, id := range b.sendBatch(p, err) {
+		go b.sendSingle(p, id)
 	}
 }
 
-func (b *batch) sendShared(a asking, err error) (missing []user.ID) {
-	defer func() { <-b.shared }()
-	if err == nil && len(a.ids) == 1 {
-		u, err := b.one(context.Background(), a.ids[0])
-		a.reply(a.ids[0], u, err)
+func (b *batch) sendBatch(p pendingBatch, err error) (missing []user.ID) {
+	defer func() { <-b.batchSlots }()
+	if err == nil && len(p.ids) == 1 {
+		u, err := b.readUser(context.Background(), p.ids[0])
+		p.reply(p.ids[0], u, err)
 		return nil
 	}
 	var found map[user.ID]user.User
-	if err == nil && len(a.ids) > 0 {
-		found, err = b.many(context.Background(), a.ids)
+	if err == nil && len(p.ids) > 0 {
+		found, err = b.readUsers(context.Background(), p.ids)
 	}
-	for _, id := range a.ids {
+	for _, id := range p.ids {
 		if u, ok := found[id]; ok || err != nil {
-			a.reply(id, u, err)
+			p.reply(id, u, err)
 			continue
 		}
 		missing = append(missing, id)
@@ -148,41 +150,42 @@ func (b *batch) sendShared(a asking, err error) (missing []user.ID) {
 	return missing
 }
 
-// sendAlone asks for one user, unless nobody waits for them any more when it is their turn.
-func (b *batch) sendAlone(a asking, id user.ID) {
-	b.single <- struct{}{}
-	defer func() { <-b.single }()
-	if !a.wants(id) {
+// sendSingle requests one user, unless all callers were cancelled while it waited for a slot.
+func (b *batch) sendSingle(p pendingBatch, id user.ID) {
+	b.singleSlots <- struct{}{}
+	defer func() { <-b.singleSlots }()
+	if !p.hasWaiting(id) {
 		return
 	}
 	var u user.User
 	err := b.budget.acquire(context.Background())
 	if err == nil {
-		u, err = b.one(context.Background(), id)
+		u, err = b.readUser(context.Background(), id)
 	}
-	a.reply(id, u, err)
+	p.reply(id, u, err)
 }
 
-func (b *batch) someoneWaits() bool {
+// keepDraining reports whether the queue has users, and records that drain ends otherwise.
+func (b *batch) keepDraining() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.draining = len(b.order) > 0
+	b.draining = len(b.queue) > 0
 	return b.draining
 }
 
-// take removes the next users to be asked for, without those whose callers have all left.
-func (b *batch) take() asking {
+// next dequeues up to maxBatch users. It skips users whose callers are all cancelled.
+func (b *batch) next() pendingBatch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	a := asking{callers: map[user.ID][]caller{}}
-	for len(b.order) > 0 && len(a.ids) < maxBatch {
-		id := b.order[0]
-		b.order = b.order[1:]
-		a.callers[id] = b.waiting[id]
+	p := pendingBatch{callers: map[user.ID][]caller{}}
+	for len(b.queue) > 0 && len(p.ids) < maxBatch {
+		id := b.queue[0]
+		b.queue = b.queue[1:]
+		p.callers[id] = b.waiting[id]
 		delete(b.waiting, id)
-		if a.wants(id) {
-			a.ids = append(a.ids, id)
+		if p.hasWaiting(id) {
+			p.ids = append(p.ids, id)
 		}
 	}
-	return a
+	return p
 }

@@ -10,50 +10,50 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// maxQueue is the longest that a request waits for its turn. What would wait longer fails at once instead of holding a
-// worker.
+// maxQueue is the longest time that a request queues for budget. A request that would queue longer fails at once and
+// does not occupy a worker.
 const maxQueue = 30 * time.Second
 
-// budget is the share of Clerk's rate limit that all calls of this process live on.
+// budget is the share of Clerk's rate limit that all calls of this process consume.
 type budget struct {
 	limiter *rate.Limiter
 
 	mu          sync.Mutex
 	pausedUntil time.Time
-	// pauseBegins is closed, and replaced, by every pause: it wakes those who wait for their turn.
-	pauseBegins chan struct{}
+	// pauseStarted is closed and replaced when a pause starts. That wakes the queued requests.
+	pauseStarted chan struct{}
 }
 
 func newBudget(requestsPerSecond float64) *budget {
-	// A burst of a quarter second serves a lone event at once and still lets waiting users share requests.
+	// A burst of a quarter second serves a single event at once and still lets queued users share requests.
 	burst := max(1, int(requestsPerSecond/4))
 	return &budget{
-		limiter:     rate.NewLimiter(rate.Limit(requestsPerSecond), burst),
-		pauseBegins: make(chan struct{}),
+		limiter:      rate.NewLimiter(rate.Limit(requestsPerSecond), burst),
+		pauseStarted: make(chan struct{}),
 	}
 }
 
-// acquire waits for the right to send one request. While Clerk has asked for a pause it fails at once, and when a pause
-// begins everybody who waits fails, so that nobody holds a worker through the pause.
+// acquire waits until one request may be sent. It fails at once during a pause. When a pause starts, all queued requests
+// fail, so that none occupies a worker for the duration of the pause.
 func (b *budget) acquire(ctx context.Context) error {
-	pauseBegins := b.pauses()
+	pauseStarted := b.nextPause()
 	if err := b.paused(); err != nil {
 		return err
 	}
-	turn := b.limiter.Reserve()
-	wait := turn.Delay()
+	reservation := b.limiter.Reserve()
+	wait := reservation.Delay()
 	if wait > maxQueue {
-		turn.Cancel()
-		return throttled(min(wait, maxPause), "our share of Clerk's rate limit is used up")
+		reservation.Cancel()
+		return throttled(min(wait, maxPause), "the operator's share of Clerk's rate limit is used up")
 	}
 	select {
 	case <-time.After(wait):
 		return b.paused()
-	case <-pauseBegins:
-		turn.Cancel()
+	case <-pauseStarted:
+		reservation.Cancel()
 		return b.acquire(ctx)
 	case <-ctx.Done():
-		turn.Cancel()
+		reservation.Cancel()
 		return classify(ctx.Err())
 	}
 }
@@ -64,40 +64,41 @@ func (b *budget) pause(d time.Duration) {
 	defer b.mu.Unlock()
 	if until := time.Now().Add(d); until.After(b.pausedUntil) {
 		b.pausedUntil = until
-		close(b.pauseBegins)
-		b.pauseBegins = make(chan struct{})
+		close(b.pauseStarted)
+		b.pauseStarted = make(chan struct{})
 	}
 }
 
-// paused is a [Throttled] error while Clerk has asked for a pause.
+// paused returns a [Throttled] error during a pause.
 func (b *budget) paused() error {
-	if left := b.pauseLeft(); left > 0 {
-		return throttled(left, "waiting as Clerk asked")
+	if remaining := b.pauseRemaining(); remaining > 0 {
+		return throttled(remaining, "paused by Clerk's Retry-After")
 	}
 	return nil
 }
 
-// pauseLeft is how long Clerk has asked to send nothing, from now; 0 when it has not.
-func (b *budget) pauseLeft() time.Duration {
+// pauseRemaining returns the rest of the pause, or 0 without one.
+func (b *budget) pauseRemaining() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return max(0, time.Until(b.pausedUntil))
 }
 
-func (b *budget) pauses() <-chan struct{} {
+// nextPause returns the channel that the next pause closes.
+func (b *budget) nextPause() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.pauseBegins
+	return b.pauseStarted
 }
 
-// Clerk's limit for metadata writes of one user, since 2026-05-12 (Clerk's documentation, system limits).
+// Clerk's limit for metadata writes per user, since 2026-05-12 (Clerk's documentation, system limits).
 const (
 	writesPerWindow = 10
 	windowLength    = 10 * time.Second
 )
 
-// writeWindow keeps the writes to one user below Clerk's limit. So a manifest that flaps waits by itself, and a 429 that
-// still comes concerns everybody.
+// writeWindow keeps the writes per user within Clerk's limit. A flapping manifest therefore delays only its own user,
+// and a 429 from Clerk concerns all requests.
 type writeWindow struct {
 	mu     sync.Mutex
 	recent map[user.ID][]time.Time
@@ -105,7 +106,7 @@ type writeWindow struct {
 
 func newWriteWindow() *writeWindow { return &writeWindow{recent: map[user.ID][]time.Time{}} }
 
-// admit counts a write to id at now, or says how long to wait with it.
+// admit counts a write to id at now, or returns how long the write must wait.
 func (w *writeWindow) admit(id user.ID, now time.Time) (wait time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// waited is how long a call took by the bubble's clock.
-func waited(call func() error) (time.Duration, error) {
+// timed returns the duration of a call on the bubble's clock.
+func timed(call func() error) (time.Duration, error) {
 	start := time.Now()
 	err := call()
 	return time.Since(start), err
@@ -21,38 +21,38 @@ func acquiring(b *budget) func() error {
 	return func() error { return b.acquire(context.Background()) }
 }
 
-func TestBudgetSpendsItsBurstAtOnceAndThenItsRate(t *testing.T) {
+func TestBudget_AllowsBurstThenRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const turn = 50 * time.Millisecond
+		const interval = 50 * time.Millisecond
 		b := newBudget(20)
-		for i, want := range []time.Duration{0, 0, 0, 0, 0, turn, turn, turn} {
-			if got, err := waited(acquiring(b)); err != nil || got != want {
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, interval, interval, interval} {
+			if got, err := timed(acquiring(b)); err != nil || got != want {
 				t.Errorf("request %d waited %s, %v; want %s", i, got, err, want)
 			}
 		}
 		time.Sleep(time.Hour)
-		for i, want := range []time.Duration{0, 0, 0, 0, 0, turn} {
-			if got, err := waited(acquiring(b)); err != nil || got != want {
+		for i, want := range []time.Duration{0, 0, 0, 0, 0, interval} {
+			if got, err := timed(acquiring(b)); err != nil || got != want {
 				t.Errorf("after an hour: request %d waited %s, %v; want %s", i, got, err, want)
 			}
 		}
 	})
 }
 
-func TestASmallBudgetStillHasABurstOfOne(t *testing.T) {
+func TestBudget_BurstIsAtLeastOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(0.1)
 		for i, want := range []time.Duration{0, 10 * time.Second} {
-			if got, err := waited(acquiring(b)); err != nil || got != want {
+			if got, err := timed(acquiring(b)); err != nil || got != want {
 				t.Errorf("request %d waited %s, %v; want %s", i, got, err, want)
 			}
 		}
 	})
 }
 
-func TestNobodyQueuesForLongerThanTheQueueIs(t *testing.T) {
+func TestBudget_RejectsBeyondMaximumQueueTime(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		rate float64
@@ -63,10 +63,10 @@ func TestNobodyQueuesForLongerThanTheQueueIs(t *testing.T) {
 			if err := b.acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for range 3 { // asking costs nothing
-				took, err := waited(acquiring(b))
+			for range 3 { // a rejected request consumes no budget
+				took, err := timed(acquiring(b))
 				if took != 0 || KindOf(err) != Throttled || RetryAfter(err).Round(time.Millisecond) != test.want {
-					t.Errorf("waited %s, %v, to come back in %s; want no wait, %q, %s",
+					t.Errorf("waited %s, %v, retry after %s; want no wait, %q, %s",
 						took, err, RetryAfter(err), Throttled, test.want)
 				}
 			}
@@ -74,42 +74,42 @@ func TestNobodyQueuesForLongerThanTheQueueIs(t *testing.T) {
 	}
 }
 
-func TestAPauseTurnsEverybodyAwayAtOnceAndEndsOnTime(t *testing.T) {
+func TestBudget_PauseFailsAtOnceAndEndsOnTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(20)
 		b.pause(7 * time.Second)
 		for _, left := range []time.Duration{7 * time.Second, time.Second, time.Nanosecond} {
 			time.Sleep(time.Until(b.pausedUntil) - left)
-			took, err := waited(acquiring(b))
+			took, err := timed(acquiring(b))
 			if took != 0 || KindOf(err) != Throttled || RetryAfter(err) != left {
-				t.Errorf("%s before the end: waited %s, %v, to come back in %s", left, took, err, RetryAfter(err))
+				t.Errorf("%s before the end: waited %s, %v, retry after %s", left, took, err, RetryAfter(err))
 			}
 		}
 		time.Sleep(time.Nanosecond)
-		if took, err := waited(acquiring(b)); took != 0 || err != nil {
+		if took, err := timed(acquiring(b)); took != 0 || err != nil {
 			t.Errorf("at the end: waited %s, %v; want neither", took, err)
 		}
 	})
 }
 
-func TestAShorterPauseDoesNotEndALongerOne(t *testing.T) {
+func TestBudget_ShorterPauseDoesNotEndLongerOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(20)
 		b.pause(time.Minute)
 		b.pause(time.Second)
 		if err := b.acquire(t.Context()); RetryAfter(err) != time.Minute {
-			t.Errorf("after a shorter one: to come back in %s, want a minute", RetryAfter(err))
+			t.Errorf("after a shorter pause: retry after %s, want a minute", RetryAfter(err))
 		}
 		b.pause(2 * time.Minute)
 		if err := b.acquire(t.Context()); RetryAfter(err) != 2*time.Minute {
-			t.Errorf("after a longer one: to come back in %s, want two minutes", RetryAfter(err))
+			t.Errorf("after a longer pause: retry after %s, want two minutes", RetryAfter(err))
 		}
 	})
 }
 
-func TestAPauseWakesThoseWhoWaitForTheirTurn(t *testing.T) {
+func TestBudget_PauseWakesQueuedRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(1)
@@ -119,51 +119,51 @@ func TestAPauseWakesThoseWhoWaitForTheirTurn(t *testing.T) {
 		took, errs := make(chan time.Duration, 20), make(chan error, 20)
 		for range 20 {
 			go func() {
-				d, err := waited(acquiring(b))
+				d, err := timed(acquiring(b))
 				took <- d
 				errs <- err
 			}()
 		}
 		synctest.Wait()
-		time.Sleep(time.Second / 2) // nobody's turn yet
+		time.Sleep(time.Second / 2) // all 20 requests are still queued
 		b.pause(time.Minute)
 		for range 20 {
 			if err := <-errs; KindOf(err) != Throttled || RetryAfter(err) != time.Minute {
-				t.Errorf("got %v, to come back in %s; want %q, a minute", err, RetryAfter(err), Throttled)
+				t.Errorf("got %v, retry after %s; want %q, a minute", err, RetryAfter(err), Throttled)
 			}
 			if d := <-took; d != time.Second/2 {
 				t.Errorf("waited %s, want half a second", d)
 			}
 		}
 		time.Sleep(time.Minute)
-		if d, err := waited(acquiring(b)); d != 0 || err != nil {
+		if d, err := timed(acquiring(b)); d != 0 || err != nil {
 			t.Errorf("after the pause: waited %s, %v; want neither", d, err)
 		}
 	})
 }
 
-func TestWhoIsTurnedAwayByAPauseUsesUpNoTurn(t *testing.T) {
+func TestBudget_PauseReturnsReservation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(0.1)
 		if err := b.acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		turnedAway := make(chan error)
-		go func() { turnedAway <- b.acquire(context.Background()) }()
+		acquired := make(chan error)
+		go func() { acquired <- b.acquire(context.Background()) }()
 		synctest.Wait()
 		b.pause(time.Second)
-		if err := <-turnedAway; KindOf(err) != Throttled {
+		if err := <-acquired; KindOf(err) != Throttled {
 			t.Errorf("got %v, want kind %q", err, Throttled)
 		}
 		time.Sleep(time.Second)
-		if took, err := waited(acquiring(b)); took != 9*time.Second || err != nil {
-			t.Errorf("the next waited %s, %v; want the rest of the ten seconds", took, err)
+		if took, err := timed(acquiring(b)); took != 9*time.Second || err != nil {
+			t.Errorf("the next request waited %s, %v; want the rest of the ten seconds", took, err)
 		}
 	})
 }
 
-func TestAContextEndsTheWaitForATurn(t *testing.T) {
+func TestBudget_ContextEndsWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBudget(1)
@@ -172,22 +172,23 @@ func TestAContextEndsTheWaitForATurn(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
 		defer cancel()
-		took, err := waited(func() error { return b.acquire(ctx) })
+		took, err := timed(func() error { return b.acquire(ctx) })
 		if took != time.Second/4 || KindOf(err) != Unavailable || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waited %s, %v; want a quarter of a second and the context's error", took, err)
 		}
-		if took, err := waited(acquiring(b)); took != 3*time.Second/4 || err != nil {
-			t.Errorf("the next waited %s, %v; want the rest of the second: who left had no turn", took, err)
+		if took, err := timed(acquiring(b)); took != 3*time.Second/4 || err != nil {
+			t.Errorf("the next request waited %s, %v; want the rest of the second, as the cancelled one consumed no budget",
+				took, err)
 		}
 	})
 }
 
-func TestWriteWindowIsTenInTenSecondsForEachUser(t *testing.T) {
+func TestWriteWindow_AllowsTenWritesPerUserInTenSeconds(t *testing.T) {
 	t.Parallel()
 	w, start := newWriteWindow(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i := range 10 {
 		if wait := w.admit("user_jane", start.Add(time.Duration(i)*100*time.Millisecond)); wait != 0 {
-			t.Fatalf("write %d has to wait %s", i+1, wait)
+			t.Fatalf("write %d must wait %s", i+1, wait)
 		}
 	}
 	for _, step := range []struct {
@@ -196,18 +197,18 @@ func TestWriteWindowIsTenInTenSecondsForEachUser(t *testing.T) {
 		want time.Duration
 	}{
 		{"user_jane", time.Second, 9 * time.Second},
-		{"user_Jane", time.Second, 0}, // somebody else
+		{"user_Jane", time.Second, 0}, // another user
 		{"user_jane", 10*time.Second - 1, 1},
-		{"user_jane", 10 * time.Second, 0}, // the first one is out of the window; what waited did not count
+		{"user_jane", 10 * time.Second, 0}, // the first write has left the window; rejected writes do not count
 		{"user_jane", 10 * time.Second, 100 * time.Millisecond},
 		{"user_jane", 10*time.Second + 100*time.Millisecond, 0},
 		{"user_jane", time.Hour, 0},
 	} {
 		if got := w.admit(step.id, start.Add(step.at)); got != step.want {
-			t.Errorf("a write to %s after %s has to wait %s, want %s", step.id, step.at, got, step.want)
+			t.Errorf("a write to %s after %s must wait %s, want %s", step.id, step.at, got, step.want)
 		}
 	}
 	if len(w.recent) != 1 {
-		t.Errorf("%d users are remembered, want the one of the last ten seconds", len(w.recent))
+		t.Errorf("%d users in the window, want the one of the last ten seconds", len(w.recent))
 	}
 }

@@ -1,8 +1,11 @@
-// Package clerk is the border to Clerk's Backend API: it turns requests in our own types into calls of Clerk's SDK, and
-// whatever comes back, which may be anything, into a user or a classified error. Nothing outside this package sees the
-// SDK or HTTP. It decides nothing: which role to write and whether a user is gone for good is its callers' affair.
+// Package clerk is the client of Clerk's Backend API. It owns the calls of Clerk's SDK, the decoding of responses and
+// the classification of errors; other packages see neither the SDK nor HTTP. It makes no decisions: the callers decide
+// which role to write and what follows from a deleted user.
 //
-// All calls share one budget: the configured rate, and the pause that Clerk asks for with a 429.
+// All calls share one budget: the configured rate, and the pause that Clerk requests with a 429.
+//
+// Read clerk.go (the interface) and errors.go (the error kinds) first. users.go, list.go and find.go hold the calls;
+// decode.go and errors_http.go turn responses into users and errors; batch.go, budget.go and transport.go send requests.
 package clerk
 
 import (
@@ -19,45 +22,45 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Client is what the operator asks of Clerk. All errors are, or wrap, an [Error]; ask [KindOf]. All calls are safe for
-// concurrent use and for repetition.
+// Client is the part of Clerk's API that the operator uses. All errors are, or wrap, an [Error]; [KindOf] classifies
+// them. All calls are safe for concurrent use and can be repeated.
 type Client interface {
-	// Get reads a user. Callers that wait at the same moment share a request. [NotFound] is proof: Clerk was asked for
-	// this very id and said that there is no such user. Any other error says nothing about the user.
+	// Get reads a user. Concurrent callers share requests. [NotFound] proves that the user is deleted in Clerk: Clerk
+	// answered a request for this very id. Other errors prove nothing about the user.
 	Get(ctx context.Context, id user.ID) (user.User, error)
-	// WriteRole carries out a change of a role and its mark in one request and returns the user as Clerk then holds it.
-	// No other metadata is touched. Clerk allows ten such writes in ten seconds for one user; more are [Throttled]
-	// without being sent.
+	// WriteRole changes a role and its marker in one request and returns the resulting user. It leaves all other metadata
+	// unchanged. Clerk allows ten such writes per user in ten seconds; further ones are [Throttled] and not sent.
 	WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error)
-	// List reads the page of all users, oldest first, that follows after; empty begins with the oldest.
+	// List reads the page of users that follows after, oldest first. An empty id starts with the oldest user.
 	List(ctx context.Context, after user.ID) (Page, error)
-	// Count is how many users there are.
+	// Count returns the number of users.
 	Count(ctx context.Context) (int, error)
-	// Instance is the id of the Clerk instance that the secret key belongs to.
+	// Instance returns the id of the Clerk instance that the secret key belongs to.
 	Instance(ctx context.Context) (string, error)
 }
 
-// Config says how to reach Clerk.
+// Config configures a client.
 type Config struct {
 	// URL is the base of the API, version included, such as https://api.clerk.com/v1.
 	URL string
-	// Key gives the secret key of the moment; it is asked for every request, so a rotated key needs no restart.
+	// Key returns the current secret key. It is called for every request, so a rotated key needs no restart.
 	Key func() string
 	// RequestsPerSecond is the share of Clerk's rate limit that the operator may use; more than zero.
 	RequestsPerSecond float64
-	// Timeout bounds one request from dialing to the last byte. Zero means 10 s.
+	// Timeout bounds one request, from dialing to the last byte. Zero means 10 s.
 	Timeout time.Duration
-	// Registerer takes the metrics; nil keeps them unregistered.
+	// Registerer registers the metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
-	// BeforeWrite is asked for every write immediately before it is sent, after all waits; an error keeps it from being
-	// sent. Nil allows all.
+	// BeforeWrite is called before each write is sent, after all waits. If it returns an error, the write is not sent.
+	// Nil allows all writes.
 	BeforeWrite func() error
-	// Transport carries the requests; nil means one of the client's own, with bounded connections and waits. Tests count
-	// and disturb requests there.
+	// Transport sends the requests. Nil means the client's own, with bounded connections and timeouts. Tests count
+	// requests and inject faults there.
 	Transport http.RoundTripper
 }
 
-// CheckURL reports whether raw can be the base of Clerk's API. The error names what is wrong, not raw.
+// CheckURL validates the base URL of Clerk's API. The error names the problem but does not quote raw, which may contain
+// a key.
 func CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
@@ -69,19 +72,19 @@ func CheckURL(raw string) error {
 	return nil
 }
 
-// Directory is a client that also finds users.
+// Directory is a [Client] that also finds users by e-mail address.
 type Directory interface {
 	Client
 	Finder
 }
 
-// New makes a client. It sends nothing.
+// New returns a client. It sends no request.
 func New(config Config) Directory {
 	if config.Timeout == 0 {
 		config.Timeout = defaultTimeout
 	}
 	budget := newBudget(config.RequestsPerSecond)
-	unused := "" // The transport sets the key of the moment; without this the SDK would look for a global one.
+	unused := "" // The transport sets the current key. Without a key here the SDK would use a global one.
 	c := &client{
 		budget:  budget,
 		timeout: config.Timeout,
@@ -92,7 +95,7 @@ func New(config Config) Directory {
 			Key:        &unused,
 		}),
 	}
-	c.batch = newBatch(budget, c.one, c.many)
+	c.batch = newBatch(budget, c.readUser, c.readUsers)
 	return c
 }
 
@@ -106,7 +109,7 @@ type client struct {
 
 var _ Directory = (*client)(nil)
 
-// read waits for its turn and sends one GET.
+// read acquires budget and sends one GET.
 func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]byte, error) {
 	if err := c.budget.acquire(ctx); err != nil {
 		return nil, err
@@ -114,7 +117,7 @@ func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]by
 	return c.call(ctx, http.MethodGet, path, params)
 }
 
-// call sends one request whose budget was already granted, and returns the body of the answer.
+// call sends one request, for which the caller has acquired budget, and returns the response body.
 func (c *client) call(ctx context.Context, method, path string, params sdk.Params) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -127,12 +130,12 @@ func (c *client) call(ctx context.Context, method, path string, params sdk.Param
 	return body.bytes, nil
 }
 
-// rawBody takes an answer undecoded. The SDK would accept null, nothing, or somebody else's user without an error, and
-// its User lacks fields; so decoding is ours.
+// rawBody keeps a response body undecoded. The SDK accepts null, an empty body or another user without an error, and its
+// User lacks fields, so this package decodes responses itself.
 type rawBody struct{ bytes []byte }
 
 // Read implements the SDK's ResponseReader.
 func (b *rawBody) Read(response *sdk.APIResponse) { b.bytes = response.RawJSON }
 
-// UnmarshalJSON implements json.Unmarshaler and leaves the decoding to the caller.
+// UnmarshalJSON implements json.Unmarshaler. It leaves decoding to the caller.
 func (b *rawBody) UnmarshalJSON([]byte) error { return nil }

@@ -1,124 +1,18 @@
 package clerk_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestGetReadsAUser(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
-	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{"role": "trainer"}})
-	s.Ban("user_jane")
-	s.Lock("user_jane")
-	s.Deprovision("user_jane")
-
-	got, err := s.client().Get(t.Context(), s.jane)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, _ := s.User("user_jane")
-	want := user.User{
-		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
-		Role: "trainer", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
-		CreatedAt: time.UnixMilli(theirs.CreatedAt), UpdatedAt: time.UnixMilli(theirs.UpdatedAt),
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestGetReadsAUserWithNothing(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	id := s.SignUp(clerktest.Person{Username: "nobody"})
-	got, err := s.client().Get(t.Context(), user.ID(id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := user.User{ID: user.ID(id), CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestNotFoundIsClerksWordForThisVeryID(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	client := s.client()
-	s.Delete("user_jane")
-	_, err := client.Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.NotFound)
-	_, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
-	wantKind(t, err, clerk.NotFound)
-}
-
-func TestNotFoundSurvivesWhatTheSDKMisreads(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.fails(answers(http.StatusNotFound, `{"status":200,"errors":[{"message":"not found",`+
-		`"long_message":"No user was found with id user_jane.","code":"resource_not_found"}],"clerk_trace_id":null}`))
-	_, err := s.client().Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.NotFound)
-	var failure *clerk.Error
-	if !errors.As(err, &failure) || failure.Status != http.StatusNotFound {
-		t.Errorf("got %+v, want status 404", failure)
-	}
-}
-
-func TestAWrongBaseDoesNotMakeUsersLookDeleted(t *testing.T) {
-	t.Parallel()
-	for name, base := range map[string]func(url string) string{
-		"without the version": func(url string) string { return strings.TrimSuffix(url, "/v1") },
-		"another version":     func(url string) string { return strings.TrimSuffix(url, "1") + "2" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t)
-			config := s.config()
-			config.URL = base(s.url)
-			_, err := clerk.New(config).Get(t.Context(), s.jane)
-			wantKind(t, err, clerk.Unavailable)
-			if !strings.Contains(err.Error(), "CLERK_API_URL") {
-				t.Errorf("the error does not say what to check: %v", err)
-			}
-		})
-	}
-}
-
-func TestASlashAfterTheBaseDoesNotMatter(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	config := s.config()
-	config.URL += "/"
-	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAClientNeedsNoTimeoutOfItsOwn(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	config := s.config()
-	config.Timeout = 0
-	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
+func TestClient_RejectsInvalidIDsLocally(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.client()
@@ -142,7 +36,7 @@ func TestIDsThatAreNoneNeverReachTheWire(t *testing.T) {
 	}
 }
 
-func TestInstanceIsTheOneOfTheKey(t *testing.T) {
+func TestInstance_ReturnsID(t *testing.T) {
 	t.Parallel()
 	got, err := start(t).client().Instance(t.Context())
 	if err != nil || got != clerktest.DefaultInstanceID {
@@ -150,61 +44,30 @@ func TestInstanceIsTheOneOfTheKey(t *testing.T) {
 	}
 }
 
-func TestAnInstanceWithoutAnIDIsNone(t *testing.T) {
+func TestInstance_RequiresID(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{"object":"instance"}`, `{"object":"instance","id":""}`, `{"object":"instance","id":7}`,
-		`{"object":"user","id":"user_jane"}`, `{"object":"instance","id":"` + personal + `"}`,
+		`{"object":"user","id":"user_jane"}`, `{"object":"instance","id":"` + personalText + `"}`,
 	} {
 		s := start(t)
-		s.fails(answers(http.StatusOK, body))
+		s.failAll(jsonResponse(http.StatusOK, body))
 		_, err := s.client().Instance(t.Context())
 		wantKind(t, err, clerk.Unavailable)
 	}
 }
 
-func TestARotatedKeyIsUsedAtOnce(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	var key atomic.Value
-	key.Store("sk_test_canary")
-	config := s.config()
-	config.Key = func() string { return key.Load().(string) }
-	client := clerk.New(config)
-	if _, err := client.Get(t.Context(), s.jane); err != nil {
-		t.Fatal(err)
-	}
-
-	s.SetSecretKeys("sk_test_canary_2")
-	_, err := client.Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unauthorized)
-
-	key.Store("sk_test_canary_2")
-	if _, err := client.Get(t.Context(), s.jane); err != nil {
-		t.Errorf("with the new key: %v", err)
-	}
-}
-
-func TestAKeyThatIsNoHeaderIsNotShown(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	config := s.config()
-	config.Key = func() string { return "sk_test_canary\n" }
-	_, err := clerk.New(config).Get(t.Context(), s.jane)
-	wantKind(t, err, clerk.Unavailable)
-}
-
-func TestA429StopsEverybody(t *testing.T) {
+func TestClient_TooManyRequestsPausesAllCalls(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		respond  clerktest.Response
 		min, max time.Duration
 	}{
-		"Clerk's":            {clerktest.Throttled(300), 4 * time.Minute, 5 * time.Minute},
-		"in plain text":      {clerktest.PlainText429("300"), 4 * time.Minute, 5 * time.Minute},
-		"of nonsense":        {clerktest.PlainText429("soon"), 0, 10 * time.Second},
-		"without a time":     {clerktest.PlainText429(""), 0, 10 * time.Second},
-		"until next century": {clerktest.PlainText429("Fri, 01 Jan 2100 00:00:00 GMT"), 14 * time.Minute, 15 * time.Minute},
+		"from Clerk":          {clerktest.Throttled(300), 4 * time.Minute, 5 * time.Minute},
+		"plain text":          {clerktest.PlainText429("300"), 4 * time.Minute, 5 * time.Minute},
+		"invalid Retry-After": {clerktest.PlainText429("soon"), 0, 10 * time.Second},
+		"no Retry-After":      {clerktest.PlainText429(""), 0, 10 * time.Second},
+		"next century":        {clerktest.PlainText429("Fri, 01 Jan 2100 00:00:00 GMT"), 14 * time.Minute, 15 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,17 +81,17 @@ func TestA429StopsEverybody(t *testing.T) {
 			for _, err := range []error{first, read, written, instance} {
 				wantKind(t, err, clerk.Throttled)
 				if wait := clerk.RetryAfter(err); wait <= test.min || wait > test.max {
-					t.Errorf("to wait %s, want more than %s and at most %s: %v", wait, test.min, test.max, err)
+					t.Errorf("retry after %s, want more than %s and at most %s: %v", wait, test.min, test.max, err)
 				}
 			}
 			if got := s.RequestCount(""); got != 1 {
-				t.Errorf("%d requests were sent, want the one that was throttled", got)
+				t.Errorf("%d requests were sent, want only the throttled one", got)
 			}
 		})
 	}
 }
 
-func TestOtherErrorsStopNobody(t *testing.T) {
+func TestClient_OtherErrorsDoNotPause(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Empty503()})
@@ -236,41 +99,10 @@ func TestOtherErrorsStopNobody(t *testing.T) {
 	_, err := client.Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unavailable)
 	if wait := clerk.RetryAfter(err); wait != 0 {
-		t.Errorf("to wait %s, want 0", wait)
+		t.Errorf("retry after %s, want 0", wait)
 	}
 	if _, err := client.Get(t.Context(), s.jane); err != nil {
 		t.Errorf("after the fault: %v", err)
-	}
-}
-
-func TestACallerWhoLeavesWaitsForNoAnswer(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	respond, arrived, release := held()
-	s.fails(respond)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-arrived
-		cancel()
-	}()
-	_, err := s.client().Get(ctx, s.jane)
-	wantKind(t, err, clerk.Unavailable)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want context.Canceled in it", err)
-	}
-	release()
-}
-
-func TestKindOfOtherErrors(t *testing.T) {
-	t.Parallel()
-	if got := clerk.KindOf(errors.New("disk full")); got != clerk.Unavailable {
-		t.Errorf("kind %q, want %q", got, clerk.Unavailable)
-	}
-	if got := clerk.KindOf(nil); got != "" {
-		t.Errorf("kind %q of no error, want none", got)
-	}
-	if got := clerk.RetryAfter(errors.New("disk full")); got != 0 {
-		t.Errorf("to wait %s, want 0", got)
 	}
 }
 
@@ -291,7 +123,7 @@ func TestCheckURL(t *testing.T) {
 		if err == nil {
 			t.Errorf("CheckURL(%q): no error", bad)
 		} else if strings.Contains(err.Error(), "sk_test_canary") {
-			t.Errorf("the error shows the address: %v", err)
+			t.Errorf("the error quotes the address: %v", err)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// wireUser is Clerk's User (Backend API 2025-04-10), reduced to what is used. The SDK's own type lacks deprovisioned.
+// wireUser is the used part of Clerk's User (Backend API 2025-04-10). The SDK's own type lacks deprovisioned.
 type wireUser struct {
 	ID             string         `json:"id"`
 	Object         string         `json:"object"`
@@ -36,11 +36,11 @@ type phoneNumber struct {
 	Phone string `json:"phone_number"`
 }
 
-// metadata keeps the exact keys. A struct would not do: encoding/json also takes "ROLE" for "role", and the two are
-// different keys to everybody else.
+// metadata keeps the exact keys. With a struct, encoding/json would also accept "ROLE" for "role", which is a different
+// key to every other program.
 type metadata map[string]json.RawMessage
 
-// UnmarshalJSON implements json.Unmarshaler. Metadata that is no object, which Clerk does not allow, counts as none.
+// UnmarshalJSON implements json.Unmarshaler. Metadata other than an object, which Clerk does not allow, counts as empty.
 func (m *metadata) UnmarshalJSON(data []byte) error {
 	var keys map[string]json.RawMessage
 	if json.Unmarshal(data, &keys) == nil {
@@ -49,7 +49,7 @@ func (m *metadata) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// text is the string under key; a value that is no string is given as its JSON text, which is no role.
+// text returns the string under key. Other values are returned as their JSON text, which never is a known role.
 func (m metadata) text(key string) string {
 	raw, ok := m[key]
 	if !ok || string(raw) == "null" {
@@ -62,29 +62,29 @@ func (m metadata) text(key string) string {
 	return text
 }
 
-// decodeUserAs decodes a user and makes sure that it is the one that was asked for.
+// decodeUserAs decodes a user and verifies its id.
 func decodeUserAs(body []byte, id user.ID) (user.User, error) {
 	u, err := decodeUser(body)
 	if err != nil {
 		return user.User{}, err
 	}
 	if u.ID != id {
-		return user.User{}, unavailable("the answer is another user than the one asked for")
+		return user.User{}, unavailable("response is for another user")
 	}
 	return u, nil
 }
 
-// decodeUser decodes a user. Nothing, null, {} and a deleted object are errors: a blank answer must never look like a
-// user whose fields were all cleared.
+// decodeUser decodes a user. An empty body, null, {} and a deleted object are errors: a blank response must never look
+// like a user whose fields were all cleared.
 func decodeUser(body []byte) (user.User, error) {
 	var w wireUser
-	// The text of a JSON error is not used: it could quote the answer.
+	// The JSON error is dropped because it could quote the response.
 	if err := json.Unmarshal(body, &w); err != nil || !w.isUser() {
-		return user.User{}, unavailable("the answer is not a user")
+		return user.User{}, unavailable("response is not a user")
 	}
 	id, err := user.ParseID(w.ID)
 	if err != nil {
-		return user.User{}, unavailable("the answer is a user without a Clerk id")
+		return user.User{}, unavailable("response is a user without a Clerk id")
 	}
 	u := user.User{
 		ID: id, Email: w.primaryEmail(), FirstName: w.FirstName, LastName: w.LastName, Phone: w.primaryPhone(),
@@ -92,47 +92,48 @@ func decodeUser(body []byte) (user.User, error) {
 		Banned: w.Banned, Locked: w.Locked, Deprovisioned: w.Deprovisioned,
 		CreatedAt: time.UnixMilli(w.CreatedAt), UpdatedAt: time.UnixMilli(w.UpdatedAt),
 	}
-	u.MarkerRole, u.HasMarker = w.mark()
+	u.MarkerRole, u.HasMarker = w.marker()
 	return u, nil
 }
 
-// decodeList takes a list of users apart. Each entry is decoded by itself, so that one that cannot be understood spoils
-// no other. null is no list.
+// decodeList splits a list of users into its entries. The caller decodes each entry separately, so that an invalid entry
+// does not affect the others. null is an error.
 func decodeList(body []byte) ([]json.RawMessage, error) {
 	var entries []json.RawMessage
 	if err := json.Unmarshal(body, &entries); err != nil || entries == nil {
-		return nil, unavailable("the answer is not a list of users")
+		return nil, unavailable("response is not a list of users")
 	}
 	return entries, nil
 }
 
-// decodeID takes the id out of an entry of a list, whatever else is wrong with the entry.
+// decodeID returns the id of a list entry, even if the rest of the entry is invalid.
 func decodeID(entry []byte) (user.ID, error) {
 	var named struct {
 		ID string `json:"id"`
 	}
 	if err := json.Unmarshal(entry, &named); err != nil {
-		return "", unavailable("an entry of the list is not a user")
+		return "", unavailable("a list entry is not a user")
 	}
 	id, err := user.ParseID(named.ID)
 	if err != nil {
-		return "", unavailable("an entry of the list has no Clerk id")
+		return "", unavailable("a list entry has no Clerk id")
 	}
 	return id, nil
 }
 
-// isUser reports whether w has what every user has: times, and a list of addresses even where it is empty.
+// isUser reports whether w has the fields of every user: times, and a list of addresses, which may be empty.
 func (w *wireUser) isUser() bool {
 	return w.Object == "user" && w.Emails != nil && isTime(w.CreatedAt) && isTime(w.UpdatedAt)
 }
 
-// isTime bounds Unix milliseconds to what can be written as a date: years of four digits.
+// isTime reports whether Unix milliseconds are a date with a four-digit year.
 func isTime(milliseconds int64) bool {
 	const year10000 = 253402300800_000
 	return 0 < milliseconds && milliseconds < year10000
 }
 
-// primaryEmail is empty when the user has none, and when the primary id points nowhere, as in Clerk's example events.
+// primaryEmail returns the primary address. It is empty also when the primary id is dangling, as in Clerk's example
+// events.
 func (w *wireUser) primaryEmail() string {
 	for _, e := range w.Emails {
 		if e.ID != "" && e.ID == w.PrimaryEmailID {
@@ -151,16 +152,16 @@ func (w *wireUser) primaryPhone() string {
 	return ""
 }
 
-// mark reads private_metadata.fituser. A mark that is not of our making is a mark of no role: it is dropped, and the
-// role stays.
-func (w *wireUser) mark() (role string, marked bool) {
+// marker reads private_metadata.fituser. A marker in another format is a marker without a role: the operator removes it
+// and keeps the user's role.
+func (w *wireUser) marker() (role string, present bool) {
 	raw, ok := w.Private["fituser"]
 	if !ok || string(raw) == "null" {
 		return "", false
 	}
-	var mark map[string]any // and no struct, for the reason given at metadata
-	if json.Unmarshal(raw, &mark) == nil {
-		role, _ = mark["role"].(string)
+	var marker map[string]any // not a struct, for the reason given at metadata
+	if json.Unmarshal(raw, &marker) == nil {
+		role, _ = marker["role"].(string)
 	}
 	return role, true
 }

@@ -10,47 +10,47 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// wire is a user of Clerk's with what every user has, and more in front. The first of equal keys would lose, so
-// the rest has none of what is commonly replaced.
-func wire(more string) string {
-	if !strings.Contains(more, `"email_addresses"`) {
-		more += `"email_addresses":[],`
+// wire returns the JSON of a minimal user, preceded by the given fields. Of two equal keys the decoder uses the last, so
+// the minimal fields do not include those that tests set.
+func wire(fields string) string {
+	if !strings.Contains(fields, `"email_addresses"`) {
+		fields += `"email_addresses":[],`
 	}
-	return `{` + more + `"id":"user_jane","object":"user","created_at":1700000000000,"updated_at":1700000000001}`
+	return `{` + fields + `"id":"user_jane","object":"user","created_at":1700000000000,"updated_at":1700000000001}`
 }
 
-func TestDecodeUser(t *testing.T) {
+func TestDecodeUser_Fields(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		more string
-		want user.User // with the id and the times left out
+		fields string
+		want   user.User // without the id and the times
 	}{
-		"nothing": {``, user.User{}},
+		"minimal": {``, user.User{}},
 		"nulls": {
 			`"first_name":null,"last_name":null,"primary_email_address_id":null,"primary_phone_number_id":null,
 			"phone_numbers":null,"public_metadata":null,"private_metadata":null,"unsafe_metadata":null,
 			"banned":null,"locked":null,"deprovisioned":null,"username":null,`, user.User{},
 		},
 		"names": {`"first_name":"Jane","last_name":"O'Doe \u00e9",`, user.User{FirstName: "Jane", LastName: "O'Doe é"}},
-		"the primary of several addresses": {
+		"primary of several addresses": {
 			`"primary_email_address_id":"idn_2","email_addresses":[{"id":"idn_1","email_address":"a@example.com"},
 			{"id":"idn_2","email_address":"b@example.com"},{"id":"idn_3","email_address":"c@example.com"}],`,
 			user.User{Email: "b@example.com"},
 		},
-		"a primary address that is not there": {
+		"dangling primary address": {
 			`"primary_email_address_id":"idn_9","email_addresses":[{"id":"idn_1","email_address":"a@example.com"}],`,
 			user.User{},
 		},
-		"a primary address and no list": {`"primary_email_address_id":"idn_9","email_addresses":[],`, user.User{}},
-		"addresses and no primary one": {
+		"dangling primary address, empty list": {`"primary_email_address_id":"idn_9","email_addresses":[],`, user.User{}},
+		"addresses without a primary": {
 			`"primary_email_address_id":null,"email_addresses":[{"id":"idn_1","email_address":"a@example.com"}],`,
 			user.User{},
 		},
-		"an address without an id is nobody's primary one": {
+		"address without an id": {
 			`"primary_email_address_id":"","email_addresses":[{"email_address":"a@example.com"},null],
 			"phone_numbers":[{"phone_number":"+1"}],`, user.User{},
 		},
-		"the primary of several phones": {
+		"primary of several phones": {
 			`"primary_phone_number_id":"idn_2","phone_numbers":[{"id":"idn_1","phone_number":"+1"},
 			{"id":"idn_2","phone_number":"+2"}],`, user.User{Phone: "+2"},
 		},
@@ -58,13 +58,13 @@ func TestDecodeUser(t *testing.T) {
 			`"banned":true,"locked":true,"deprovisioned":true,`,
 			user.User{Banned: true, Locked: true, Deprovisioned: true},
 		},
-		"what is not used may be anything": {
+		"unused fields of any type": {
 			`"last_active_at":"soon","passkeys":7,"saml_accounts":{},"image_url":[],"new_in_2030":{"a":[1]},`, user.User{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := decodeUser([]byte(wire(test.more)))
+			got, err := decodeUser([]byte(wire(test.fields)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,29 +78,29 @@ func TestDecodeUser(t *testing.T) {
 	}
 }
 
-func TestDecodeRole(t *testing.T) {
+func TestDecodeUser_Role(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 10_000)
 	for name, test := range map[string]struct{ public, want string }{
-		"a role":                      {`{"role":"admin"}`, "admin"},
-		"an unknown role":             {`{"role":"owner"}`, "owner"},
-		"an empty role":               {`{"role":""}`, ""},
-		"null":                        {`{"role":null}`, ""},
-		"no role":                     {`{"plan":"admin"}`, ""},
-		"a key in capitals":           {`{"ROLE":"admin"}`, ""},
-		"a key with a capital":        {`{"Role":"admin","rolE":"trainer"}`, ""},
-		"a key like it after it":      {`{"role":"client","ROLE":"admin","Role":"admin"}`, "client"},
-		"a key with a long s is none": {`{"roleſ":"admin"}`, ""},
-		"deeper":                      {`{"nested":{"role":"admin"}}`, ""},
-		"a number":                    {`{"role":1}`, "1"},
-		"a truth":                     {`{"role":true}`, "true"},
-		"a list":                      {`{"role":["admin"]}`, `["admin"]`},
-		"an object":                   {`{"role":{"role":"admin"}}`, `{"role":"admin"}`},
-		"a very long text":            {`{"role":"` + long + `"}`, long},
-		"no object: null":             {`null`, ""},
-		"no object: text":             {`"admin"`, ""},
-		"no object: list":             {`[{"role":"admin"}]`, ""},
-		"no object: number":           {`7`, ""},
+		"known role":                {`{"role":"admin"}`, "admin"},
+		"unknown role":              {`{"role":"owner"}`, "owner"},
+		"empty role":                {`{"role":""}`, ""},
+		"null":                      {`{"role":null}`, ""},
+		"no role":                   {`{"plan":"admin"}`, ""},
+		"upper-case key":            {`{"ROLE":"admin"}`, ""},
+		"mixed-case keys":           {`{"Role":"admin","rolE":"trainer"}`, ""},
+		"upper-case key after role": {`{"role":"client","ROLE":"admin","Role":"admin"}`, "client"},
+		"key with a long s":         {`{"roleſ":"admin"}`, ""},
+		"nested key":                {`{"nested":{"role":"admin"}}`, ""},
+		"number":                    {`{"role":1}`, "1"},
+		"boolean":                   {`{"role":true}`, "true"},
+		"list":                      {`{"role":["admin"]}`, `["admin"]`},
+		"object":                    {`{"role":{"role":"admin"}}`, `{"role":"admin"}`},
+		"very long string":          {`{"role":"` + long + `"}`, long},
+		"metadata is null":          {`null`, ""},
+		"metadata is a string":      {`"admin"`, ""},
+		"metadata is a list":        {`[{"role":"admin"}]`, ""},
+		"metadata is a number":      {`7`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,98 +109,98 @@ func TestDecodeRole(t *testing.T) {
 				t.Errorf("role %q, %v; want %q", u.Role, err, test.want)
 			}
 			if _, known := user.ParseRole(u.Role); known && !strings.HasPrefix(test.public, `{"role":"`) {
-				t.Errorf("%s became the role %s", test.public, u.Role)
+				t.Errorf("%s was decoded as the role %s", test.public, u.Role)
 			}
 		})
 	}
 }
 
-func TestOnlyPublicMetadataHasARole(t *testing.T) {
+func TestDecodeUser_RoleOnlyFromPublicMetadata(t *testing.T) {
 	t.Parallel()
 	u, err := decodeUser([]byte(wire(
 		`"unsafe_metadata":{"role":"admin","fituser":{"role":"admin"}},"private_metadata":{"role":"admin"},"role":"admin",`)))
 	if err != nil || u.Role != "" || u.HasMarker {
-		t.Errorf("role %q, marked %v, %v; want neither", u.Role, u.HasMarker, err)
+		t.Errorf("role %q, marker %v, %v; want neither", u.Role, u.HasMarker, err)
 	}
 }
 
-func TestDecodeMark(t *testing.T) {
+func TestDecodeUser_Marker(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		private string
-		marked  bool
+		present bool
 		role    string
 	}{
-		"ours":                    {`{"fituser":{"role":"admin"}}`, true, "admin"},
-		"ours with more":          {`{"fituser":{"role":"admin","since":1}}`, true, "admin"},
-		"of an unknown role":      {`{"fituser":{"role":"owner"}}`, true, "owner"},
-		"of no role":              {`{"fituser":{}}`, true, ""},
-		"of null":                 {`{"fituser":{"role":null}}`, true, ""},
-		"of a number":             {`{"fituser":{"role":1}}`, true, ""},
-		"of a list":               {`{"fituser":{"role":["admin"]}}`, true, ""},
-		"of a role in capitals":   {`{"fituser":{"ROLE":"admin"}}`, true, ""},
-		"text":                    {`{"fituser":"admin"}`, true, ""},
-		"list":                    {`{"fituser":[{"role":"admin"}]}`, true, ""},
-		"false":                   {`{"fituser":false}`, true, ""},
-		"null":                    {`{"fituser":null}`, false, ""},
-		"none":                    {`{"stripe":"cus_1"}`, false, ""},
-		"under a key in capitals": {`{"FITUSER":{"role":"admin"}}`, false, ""},
-		"in no object":            {`[{"fituser":{"role":"admin"}}]`, false, ""},
+		"marker":             {`{"fituser":{"role":"admin"}}`, true, "admin"},
+		"extra key":          {`{"fituser":{"role":"admin","since":1}}`, true, "admin"},
+		"unknown role":       {`{"fituser":{"role":"owner"}}`, true, "owner"},
+		"no role":            {`{"fituser":{}}`, true, ""},
+		"role null":          {`{"fituser":{"role":null}}`, true, ""},
+		"role number":        {`{"fituser":{"role":1}}`, true, ""},
+		"role list":          {`{"fituser":{"role":["admin"]}}`, true, ""},
+		"upper-case role":    {`{"fituser":{"ROLE":"admin"}}`, true, ""},
+		"string":             {`{"fituser":"admin"}`, true, ""},
+		"list":               {`{"fituser":[{"role":"admin"}]}`, true, ""},
+		"false":              {`{"fituser":false}`, true, ""},
+		"null":               {`{"fituser":null}`, false, ""},
+		"absent":             {`{"stripe":"cus_1"}`, false, ""},
+		"upper-case key":     {`{"FITUSER":{"role":"admin"}}`, false, ""},
+		"metadata is a list": {`[{"fituser":{"role":"admin"}}]`, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u, err := decodeUser([]byte(wire(`"private_metadata":` + test.private + `,`)))
-			if err != nil || u.HasMarker != test.marked || u.MarkerRole != test.role {
-				t.Errorf("marked %v %q, %v; want %v %q", u.HasMarker, u.MarkerRole, err, test.marked, test.role)
+			if err != nil || u.HasMarker != test.present || u.MarkerRole != test.role {
+				t.Errorf("marker %v %q, %v; want %v %q", u.HasMarker, u.MarkerRole, err, test.present, test.role)
 			}
 		})
 	}
 }
 
-func TestDecodeUserRefusesWhatIsNoUser(t *testing.T) {
+func TestDecodeUser_RejectsInvalidUsers(t *testing.T) {
 	t.Parallel()
 	whole := wire("")
 	for name, body := range map[string]string{
-		"nothing":                   "",
-		"blank":                     "  \n",
+		"empty body":                "",
+		"blanks":                    "  \n",
 		"null":                      "null",
 		"empty object":              "{}",
 		"list of a user":            "[" + whole + "]",
-		"text":                      `"user_jane"`,
-		"cut off":                   whole[:len(whole)-1],
-		"followed by more":          whole + "x",
-		"after a mark":              "\ufeff" + whole,
-		"id in capital":             strings.Replace(whole, `"user_jane"`, `"User_jane"`, 1),
+		"string":                    `"user_jane"`,
+		"truncated":                 whole[:len(whole)-1],
+		"trailing text":             whole + "x",
+		"byte order mark":           "\ufeff" + whole,
+		"upper-case id":             strings.Replace(whole, `"user_jane"`, `"User_jane"`, 1),
 		"id with a path":            strings.Replace(whole, `"user_jane"`, `"user_jane/../x"`, 1),
 		"no id":                     strings.Replace(whole, `"id"`, `"key"`, 1),
 		"id null":                   strings.Replace(whole, `"user_jane"`, `null`, 1),
-		"an organization":           strings.Replace(whole, `"object":"user"`, `"object":"organization"`, 1),
+		"organization":              strings.Replace(whole, `"object":"user"`, `"object":"organization"`, 1),
 		"no object":                 strings.Replace(whole, `"object"`, `"kind"`, 1),
 		"deleted":                   `{"object":"user","id":"user_jane","deleted":true}`,
-		"no list of addresses":      strings.Replace(whole, `"email_addresses":[],`, ``, 1),
+		"no addresses":              strings.Replace(whole, `"email_addresses":[],`, ``, 1),
 		"addresses null":            strings.Replace(whole, `"email_addresses":[]`, `"email_addresses":null`, 1),
-		"created never":             strings.Replace(whole, `1700000000000`, `0`, 1),
+		"created at zero":           strings.Replace(whole, `1700000000000`, `0`, 1),
 		"created before 1970":       strings.Replace(whole, `1700000000000`, `-1`, 1),
-		"created as text":           strings.Replace(whole, `1700000000000`, `"1700000000000"`, 1),
+		"created as a string":       strings.Replace(whole, `1700000000000`, `"1700000000000"`, 1),
 		"created in the year 10000": strings.Replace(whole, `1700000000000`, `253402300800000`, 1),
-		"updated never":             strings.Replace(whole, `1700000000001`, `null`, 1),
-		"updated between two":       strings.Replace(whole, `1700000000001`, `1700000000001.5`, 1),
-		"updated in no int64":       strings.Replace(whole, `1700000000001`, `1e30`, 1),
+		"updated null":              strings.Replace(whole, `1700000000001`, `null`, 1),
+		"updated with a fraction":   strings.Replace(whole, `1700000000001`, `1700000000001.5`, 1),
+		"updated beyond int64":      strings.Replace(whole, `1700000000001`, `1e30`, 1),
 		"name as a number":          wire(`"first_name":7,`),
 		"addresses as an object":    wire(`"email_addresses":{},`),
-		"address as text":           wire(`"email_addresses":["a@example.com"],`),
+		"address as a string":       wire(`"email_addresses":["a@example.com"],`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := decodeUser([]byte(body))
 			if got != (user.User{}) || KindOf(err) != Unavailable {
-				t.Errorf("got %+v, %v; want no user and kind %q", got, err, Unavailable)
+				t.Errorf("got %+v, %v; want a zero user and kind %q", got, err, Unavailable)
 			}
 		})
 	}
 }
 
-func TestTheLastMillisecondOf9999IsATime(t *testing.T) {
+func TestDecodeUser_AcceptsYear9999(t *testing.T) {
 	t.Parallel()
 	u, err := decodeUser([]byte(strings.Replace(wire(""), `1700000000001`, `253402300799999`, 1)))
 	if err != nil || u.UpdatedAt.UTC().Year() != 9999 {

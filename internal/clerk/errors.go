@@ -12,34 +12,34 @@ import (
 	"time"
 )
 
-// Kind is what an error of Clerk's means for those who have to decide.
+// Kind is the meaning of an error for the caller's decisions.
 type Kind string
 
 // The kinds of errors.
 const (
-	// NotFound: Clerk was asked for one user by id and answered with its own "no such user", which names that id.
+	// NotFound: Clerk answered a request for one id with its own not-found error, which names that id.
 	NotFound Kind = "not found"
-	// Throttled: the request was refused for now, by Clerk or by our own share of its limit. RetryAfter says how long.
+	// Throttled: Clerk, or the operator's own share of its rate limit, refused the request for now. See RetryAfter.
 	Throttled Kind = "throttled"
-	// Unauthorized: Clerk refuses the secret key.
+	// Unauthorized: Clerk rejected the secret key.
 	Unauthorized Kind = "unauthorized"
-	// Rejected: Clerk understood the request, refuses it, and would refuse it again.
+	// Rejected: Clerk refused the request and would refuse a retry.
 	Rejected Kind = "rejected"
-	// Unavailable: no answer, or one that is no answer. Nothing follows from it; try again later.
+	// Unavailable: there was no response, or not a usable one. It proves nothing; retry later.
 	Unavailable Kind = "unavailable"
 )
 
-// Error is any failure of a call. Its text holds no personal data: of Clerk's answer only the status, the error code
-// and the trace id, never a message.
+// Error is a failed call. Its text contains no personal data: of Clerk's response it keeps the status, the error code
+// and the trace id, but never a message.
 type Error struct {
 	Kind Kind
-	// Status is the HTTP status of the answer, 0 when there was none.
+	// Status is the HTTP status of the response, or 0 without one.
 	Status int
-	// Code is Clerk's error code, such as resource_not_found; empty when the answer had none.
+	// Code is Clerk's error code, such as resource_not_found. It may be empty.
 	Code string
-	// TraceID is what Clerk's support asks for; often empty.
+	// TraceID identifies the request to Clerk's support. It is often empty.
 	TraceID string
-	// RetryAfter is how long Clerk asks to wait, 0 when it does not say.
+	// RetryAfter is the delay before a retry that Clerk or the budget requests, or 0.
 	RetryAfter time.Duration
 
 	detail string
@@ -67,10 +67,10 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the cause, such as a context's error or a dial error.
+// Unwrap returns the cause, such as a context error or a dial error.
 func (e *Error) Unwrap() error { return e.cause }
 
-// KindOf classifies err. An error that is none of this package's is [Unavailable]; nil is of no kind.
+// KindOf returns the kind of err: [Unavailable] for an error of another package, "" for nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""
@@ -81,7 +81,7 @@ func KindOf(err error) Kind {
 	return Unavailable
 }
 
-// RetryAfter is how long err asks to wait; 0 when it does not say.
+// RetryAfter returns the delay that err requests before a retry, or 0.
 func RetryAfter(err error) time.Duration {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
@@ -95,8 +95,8 @@ func throttled(wait time.Duration, detail string) *Error {
 	return &Error{Kind: Throttled, RetryAfter: wait, detail: detail}
 }
 
-// classify makes an [Error] of what the SDK returned. Answers that are no success were classified by the transport
-// already; what is left are failures to get a whole one. Of those only causes are kept that quote nothing of it.
+// classify turns an error of the SDK into an [Error]. The transport has classified unsuccessful responses already; the
+// rest are failures to receive a complete response. Only causes that quote nothing of the response are kept.
 func classify(err error) error {
 	var (
 		known       *Error
@@ -109,18 +109,18 @@ func classify(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Kind: Unavailable, detail: "no answer in time", cause: context.DeadlineExceeded}
+		return &Error{Kind: Unavailable, detail: "timed out", cause: context.DeadlineExceeded}
 	case errors.Is(err, context.Canceled):
-		return &Error{Kind: Unavailable, detail: "given up", cause: context.Canceled}
+		return &Error{Kind: Unavailable, detail: "canceled", cause: context.Canceled}
 	case errors.As(err, &network):
-		return &Error{Kind: Unavailable, detail: "no answer", cause: network}
+		return &Error{Kind: Unavailable, detail: "no response", cause: network}
 	case errors.As(err, &certificate):
-		return &Error{Kind: Unavailable, detail: "no answer", cause: certificate}
+		return &Error{Kind: Unavailable, detail: "no response", cause: certificate}
 	case errors.As(err, &tooLarge):
-		return unavailable("the answer is larger than a page of users can be")
+		return unavailable("response is larger than a page of users")
 	case errors.As(err, &syntax):
-		return unavailable("the answer is not JSON")
+		return unavailable("response is not JSON")
 	default:
-		return unavailable("the connection broke, or what came is not HTTP")
+		return unavailable("connection broken, or response is not HTTP")
 	}
 }

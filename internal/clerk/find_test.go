@@ -9,7 +9,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestUsersAreFoundByTheirAddress(t *testing.T) {
+func TestByEmail_FindsUsers(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Import(20)
@@ -23,16 +23,16 @@ func TestUsersAreFoundByTheirAddress(t *testing.T) {
 	}
 }
 
-// Not to be told is not to be told that there is nobody; and the address is in no error.
-func TestUselessAnswersFindNobodyAndSaySo(t *testing.T) {
+// An unusable response is an error and not an empty result. The error does not quote the address.
+func TestByEmail_UnusableResponseIsUnavailable(t *testing.T) {
 	t.Parallel()
-	for name, respond := range uselessAnswers {
+	for name, respond := range unusableResponses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			s.fails(respond)
+			s.failAll(respond)
 			if name == "200 []" {
-				return // which is a list of nobody
+				return // a valid empty list
 			}
 			_, err := clerk.New(s.config()).ByEmail(t.Context(), "jane.canary@example.com")
 			wantKind(t, err, clerk.Unavailable)

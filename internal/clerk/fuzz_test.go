@@ -73,26 +73,26 @@ func FuzzDecodeUser(f *testing.F) {
 		got, err := decodeUser(body)
 		if err != nil {
 			if got != (user.User{}) || KindOf(err) != Unavailable {
-				t.Fatalf("%+v together with %v", got, err)
+				t.Fatalf("got %+v with the error %v", got, err)
 			}
 			return
 		}
 		if _, err := user.ParseID(string(got.ID)); err != nil {
-			t.Errorf("a user with the id %q", got.ID)
+			t.Errorf("user with the invalid id %q", got.ID)
 		}
 		if !strings.Contains(string(body), string(got.ID)) && !strings.Contains(string(body), `\u`) {
-			t.Errorf("the id %q is not in the answer", got.ID)
+			t.Errorf("the id %q is not in the response", got.ID)
 		}
 		if got.CreatedAt.UnixMilli() <= 0 || got.UpdatedAt.UnixMilli() <= 0 || got.CreatedAt.UTC().Year() > 9999 {
-			t.Errorf("a user of %s, changed %s", got.CreatedAt, got.UpdatedAt)
+			t.Errorf("user created %s, updated %s", got.CreatedAt, got.UpdatedAt)
 		}
 		if !got.HasMarker && got.MarkerRole != "" {
-			t.Errorf("no mark, and yet one of %q", got.MarkerRole)
+			t.Errorf("marker role %q without a marker", got.MarkerRole)
 		}
 	})
 }
 
-// A page may be anything. What is not understood of it must neither end a walk early nor send it somewhere else.
+// FuzzDecodePage decodes arbitrary bodies. An invalid page must neither end a scan early nor move its cursor elsewhere.
 func FuzzDecodePage(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", "[]", "[null]", "[[]]", "[" + wire("") + "]", "[" + wire("") + "," + wire("") + "]",
@@ -110,14 +110,14 @@ func FuzzDecodePage(f *testing.F) {
 			return
 		}
 		if len(page.Users) > page.Entries || page.Entries == 0 && page.Last != "" {
-			t.Errorf("%d users of %d entries, the last %q", len(page.Users), page.Entries, page.Last)
+			t.Errorf("%d users of %d entries, last id %q", len(page.Users), page.Entries, page.Last)
 		}
 		if _, err := user.ParseID(string(page.Last)); page.Entries > 0 && err != nil {
-			t.Errorf("the next page would begin after %q", page.Last)
+			t.Errorf("the next page would start after the invalid id %q", page.Last)
 		}
 		for _, u := range page.Users {
 			if _, err := user.ParseID(string(u.ID)); err != nil {
-				t.Errorf("a user with the id %q", u.ID)
+				t.Errorf("user with the invalid id %q", u.ID)
 			}
 		}
 	})

@@ -12,21 +12,21 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// PageSize is how many users a page of a listing has: Clerk's maximum.
+// PageSize is the number of users on a full page: Clerk's maximum.
 const PageSize = 500
 
-// Page is a part of the listing of all users, oldest first.
+// Page is one page of the list of all users, oldest first.
 type Page struct {
-	// Users are those that could be understood.
+	// Users are the entries that could be decoded.
 	Users []user.User
-	// Entries is how many there were, understood or not. Fewer than [PageSize]: there is no page after this one.
+	// Entries counts all entries, decoded or not. The last page has fewer than [PageSize].
 	Entries int
-	// Last is the id of the last entry, after which the next page begins; empty when there was none.
+	// Last is the id of the last entry, after which the next page starts. It is empty on an empty page.
 	Last user.ID
 }
 
-// List implements [Client]. Oldest first: then users who sign up during a walk come at its end, and neither they nor
-// those who leave shift anybody from one page to another.
+// List implements [Client]. The order is oldest first: users who sign up during a scan are appended at its end, and
+// neither sign-ups nor deletions move a user to another page.
 func (c *client) List(ctx context.Context, after user.ID) (Page, error) {
 	page, err := c.page(ctx, after)
 	if err != nil {
@@ -60,7 +60,7 @@ func decodePage(body []byte) (Page, error) {
 	return page, err
 }
 
-// pageQuery asks for a page by cursor, which the SDK's own list parameters lack.
+// pageQuery requests a page by cursor. The SDK's own list parameters lack the cursor.
 type pageQuery struct {
 	sdk.APIParams
 	after user.ID
@@ -95,7 +95,7 @@ func (c *client) count(ctx context.Context) (int, error) {
 	}
 	err = json.Unmarshal(body, &count)
 	if err != nil || count.Object != "total_count" || count.Total == nil || *count.Total < 0 {
-		return 0, unavailable("the answer is not a count")
+		return 0, unavailable("response is not a count")
 	}
 	return *count.Total, nil
 }

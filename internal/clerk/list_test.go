@@ -11,10 +11,10 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestAWalkListsEverybodyOnceOldestFirst(t *testing.T) {
+func TestList_ScansAllUsersOldestFirst(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.Import(2*clerk.PageSize - 1) // and Jane, so that two pages are exactly full
+	s.Import(2*clerk.PageSize - 1) // with Jane, two pages are exactly full
 	client := s.client()
 
 	var listed []user.ID
@@ -42,11 +42,11 @@ func TestAWalkListsEverybodyOnceOldestFirst(t *testing.T) {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]int{clerk.PageSize, clerk.PageSize, 0}, pages); diff != "" {
-		t.Errorf("sizes of the pages (-want +got):\n%s", diff)
+		t.Errorf("page sizes (-want +got):\n%s", diff)
 	}
 }
 
-func TestAnEntryThatCannotBeUnderstoodStopsNoWalk(t *testing.T) {
+func TestList_SkipsInvalidEntry(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		broken string
@@ -62,7 +62,7 @@ func TestAnEntryThatCannotBeUnderstoodStopsNoWalk(t *testing.T) {
 			for _, number := range []string{"00000", "00001", "00002"} {
 				s.SignUp(clerktest.Person{ID: "user_" + number, LastName: "Last" + number})
 			}
-			s.fails(clerktest.Replaced(test.broken, "7"))
+			s.failAll(clerktest.Replaced(test.broken, "7"))
 			page, err := s.client().List(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)
@@ -75,26 +75,26 @@ func TestAnEntryThatCannotBeUnderstoodStopsNoWalk(t *testing.T) {
 				t.Errorf("listed (-want +got):\n%s", diff)
 			}
 			if page.Entries != 3 || page.Last != "user_00002" {
-				t.Errorf("%d entries, the last one %s; want 3, user_00002", page.Entries, page.Last)
+				t.Errorf("%d entries, last id %s; want 3, user_00002", page.Entries, page.Last)
 			}
 		})
 	}
 }
 
-func TestNoPageFollowsAnEntryWithoutAnID(t *testing.T) {
+func TestList_RequiresIDOfLastEntry(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"[null]", "[7]", "[{}]", `[{"id":""}]`, `[{"id":"org_1"}]`, `[{"id":7}]`} {
 		s := start(t)
-		s.fails(answers(http.StatusOK, body))
+		s.failAll(jsonResponse(http.StatusOK, body))
 		page, err := s.client().List(t.Context(), "")
 		wantKind(t, err, clerk.Unavailable)
 		if diff := cmp.Diff(clerk.Page{}, page); diff != "" {
-			t.Errorf("a page together with an error (-want +got):\n%s", diff)
+			t.Errorf("page returned with the error (-want +got):\n%s", diff)
 		}
 	}
 }
 
-func TestAnEmptyPageEndsTheWalk(t *testing.T) {
+func TestList_EmptyPage(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Delete("user_jane")
@@ -104,13 +104,13 @@ func TestAnEmptyPageEndsTheWalk(t *testing.T) {
 	}
 }
 
-func TestACursorThatClerkRefusesIsRejected(t *testing.T) {
+func TestList_UnknownCursorIsRejected(t *testing.T) {
 	t.Parallel()
 	_, err := start(t).client().List(t.Context(), "user_nobody")
 	wantKind(t, err, clerk.Rejected)
 }
 
-func TestCountCountsUsers(t *testing.T) {
+func TestCount_ReturnsNumberOfUsers(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Import(41)
@@ -119,7 +119,7 @@ func TestCountCountsUsers(t *testing.T) {
 	}
 }
 
-func TestNobodyIsACount(t *testing.T) {
+func TestCount_Zero(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.Delete("user_jane")
@@ -128,27 +128,27 @@ func TestNobodyIsACount(t *testing.T) {
 	}
 }
 
-func TestUselessAnswersAreNoPageAndNoCount(t *testing.T) {
+func TestListAndCount_UnusableResponseIsUnavailable(t *testing.T) {
 	t.Parallel()
-	uselessCounts := map[string]clerktest.Response{
-		"without a number": answers(http.StatusOK, `{"object":"total_count"}`),
-		"null":             answers(http.StatusOK, `{"object":"total_count","total_count":null}`),
-		"negative":         answers(http.StatusOK, `{"object":"total_count","total_count":-1}`),
-		"text":             answers(http.StatusOK, `{"object":"total_count","total_count":"7"}`),
-		"broken":           answers(http.StatusOK, `{"object":"total_count","total_count":1.5}`),
-		"of what":          answers(http.StatusOK, `{"total_count":7}`),
+	unusableCounts := map[string]clerktest.Response{
+		"no count":  jsonResponse(http.StatusOK, `{"object":"total_count"}`),
+		"null":      jsonResponse(http.StatusOK, `{"object":"total_count","total_count":null}`),
+		"negative":  jsonResponse(http.StatusOK, `{"object":"total_count","total_count":-1}`),
+		"string":    jsonResponse(http.StatusOK, `{"object":"total_count","total_count":"7"}`),
+		"fraction":  jsonResponse(http.StatusOK, `{"object":"total_count","total_count":1.5}`),
+		"no object": jsonResponse(http.StatusOK, `{"total_count":7}`),
 	}
-	for _, table := range []map[string]clerktest.Response{uselessAnswers, uselessCounts} {
+	for _, table := range []map[string]clerktest.Response{unusableResponses(), unusableCounts} {
 		for name, respond := range table {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := start(t)
-				s.fails(respond)
+				s.failAll(respond)
 				client := s.client()
 				_, err := client.Count(t.Context())
 				wantKind(t, err, clerk.Unavailable)
 				if name == "200 []" {
-					return // which is an empty page
+					return // a valid empty page
 				}
 				_, err = client.List(t.Context(), "")
 				wantKind(t, err, clerk.Unavailable)

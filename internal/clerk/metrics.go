@@ -18,17 +18,17 @@ func newMetrics(registerer prometheus.Registerer, b *budget) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "fituser_clerk_requests_total",
-			Help: "Requests sent to Clerk's Backend API, by endpoint and HTTP status (none: no answer).",
+			Help: "Requests sent to Clerk's Backend API, by endpoint and HTTP status (none: no response).",
 		}, []string{"endpoint", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "fituser_clerk_request_duration_seconds",
-			Help:    "Seconds from sending a request to the header of Clerk's answer, by endpoint.",
+			Help:    "Seconds from sending a request to receiving the response header, by endpoint.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 11),
 		}, []string{"endpoint"}),
 	}
 	for _, endpoint := range []string{"instance", "user", "user_metadata", "users", "users_count"} {
 		m.seconds.WithLabelValues(endpoint)
-		for _, code := range []string{"200", "401", "429"} { // a counter that appears with its first event shows no increase
+		for _, code := range []string{"200", "401", "429"} { // Prometheus sees no increase in a counter's first sample
 			m.requests.WithLabelValues(endpoint, code)
 		}
 	}
@@ -39,18 +39,21 @@ func newMetrics(registerer prometheus.Registerer, b *budget) *metrics {
 	return m
 }
 
-// budgetMetrics tell of the budget what it is at the moment of the scrape.
+// budgetMetrics returns gauges that read the budget at scrape time.
 func budgetMetrics(b *budget) []prometheus.Collector {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	return []prometheus.Collector{
-		gauge("fituser_clerk_request_limit", "Requests to Clerk per second that the operator allows itself (--clerk-rate-limit).",
+		gauge("fituser_clerk_request_limit",
+			"Limit of the operator's requests to Clerk, per second (--clerk-rate-limit).",
 			func() float64 { return float64(b.limiter.Limit()) }),
-		gauge("fituser_clerk_requests_available", "Requests that may be sent to Clerk at this moment; below zero, so many wait for their turn.",
+		gauge("fituser_clerk_requests_available",
+			"Requests that may be sent to Clerk now; a negative value counts queued requests.",
 			b.limiter.Tokens),
-		gauge("fituser_clerk_pause_seconds", "Seconds left of the pause that Clerk has asked for with Retry-After; 0 without one.",
-			func() float64 { return b.pauseLeft().Seconds() }),
+		gauge("fituser_clerk_pause_seconds",
+			"Seconds that remain of the pause requested by Clerk's Retry-After; 0 without one.",
+			func() float64 { return b.pauseRemaining().Seconds() }),
 	}
 }
 
@@ -64,7 +67,7 @@ func (m *metrics) observe(request *http.Request, status int, took time.Duration)
 	m.seconds.WithLabelValues(endpoint).Observe(took.Seconds())
 }
 
-// endpointOf names the endpoint from a closed set: no id becomes a label.
+// endpointOf returns the endpoint's name from a closed set, so that ids never become labels.
 func endpointOf(request *http.Request) string {
 	path := request.URL.Path
 	switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
+func TestMetrics_CountRequestsByEndpointAndCode(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	registry := prometheus.NewRegistry()
@@ -22,8 +22,8 @@ func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
 	config.Registerer = registry
 	client := clerk.New(config)
 
-	get := func(id user.ID) { _, _ = client.Get(t.Context(), id) } // what matters here is what was counted
-	// First, because net/http itself repeats a GET when a used connection is closed.
+	get := func(id user.ID) { _, _ = client.Get(t.Context(), id) } // this test checks only the counters
+	// First, because net/http itself retries a GET when a reused connection is closed.
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.CloseConnection()})
 	get(s.jane)
 	get(s.jane)
@@ -33,7 +33,7 @@ func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
 	_, _ = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
 	_, _ = client.Instance(t.Context())
 	for _, respond := range []clerktest.Response{
-		clerktest.Answer(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),
+		clerktest.Static(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),
 	} {
 		s.Inject(clerktest.Fault{Times: 1, Respond: respond})
 		get(s.jane)
@@ -44,17 +44,17 @@ func TestRequestsAreCountedByEndpointAndCode(t *testing.T) {
 		{"user", "200"}: 2, {"user", "404"}: 2, {"user", "none"}: 1, {"user", "520"}: 1, {"user", "429"}: 1,
 		{"user_metadata", "200"}: 1, {"instance", "200"}: 1,
 	}
-	if diff := cmp.Diff(want, counted(t, registry)); diff != "" {
+	if diff := cmp.Diff(want, requestCounts(t, registry)); diff != "" {
 		t.Errorf("fituser_clerk_requests_total (-want +got):\n%s", diff)
 	}
 }
 
-func TestTheBudgetIsShown(t *testing.T) {
+func TestMetrics_ReportBudget(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	registry := prometheus.NewRegistry()
 	config := s.config()
-	config.Registerer, config.RequestsPerSecond = registry, 0.001 // one request, and then none for a quarter of an hour
+	config.Registerer, config.RequestsPerSecond = registry, 0.001 // one request, then none for 15 minutes
 	client := clerk.New(config)
 	gauge := func(name string) float64 {
 		t.Helper()
@@ -71,28 +71,28 @@ func TestTheBudgetIsShown(t *testing.T) {
 		return 0
 	}
 	if got := gauge("fituser_clerk_request_limit"); got != 0.001 {
-		t.Errorf("the limit is shown as %v", got)
+		t.Errorf("limit %v, want 0.001", got)
 	}
 	if got := gauge("fituser_clerk_requests_available"); got != 1 {
-		t.Errorf("before the first request, %v are available", got)
+		t.Errorf("before the first request: %v available, want 1", got)
 	}
 	if got := gauge("fituser_clerk_pause_seconds"); got != 0 {
-		t.Errorf("a pause of %v s that nobody asked for", got)
+		t.Errorf("pause of %v s without a 429", got)
 	}
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Throttled(300)})
-	_, _ = client.Get(t.Context(), s.jane) // what matters here is what is shown
+	_, _ = client.Get(t.Context(), s.jane) // this test checks only the gauges
 	if got := gauge("fituser_clerk_requests_available"); got > 0.9 {
-		t.Errorf("after it, %v are available", got)
+		t.Errorf("after the first request: %v available, want less than 0.9", got)
 	}
 	if got := gauge("fituser_clerk_pause_seconds"); got <= 0 || got > 300 {
-		t.Errorf("Clerk asked for a pause of 300 s; shown are %v", got)
+		t.Errorf("pause of %v s, want at most 300 s", got)
 	}
 }
 
 type labels struct{ endpoint, code string }
 
-// counted are the requests counted, by label, with every request in the histogram as well.
-func counted(t *testing.T, registry *prometheus.Registry) map[labels]float64 {
+// requestCounts returns the request counters by label. It verifies that the histogram counts the same requests.
+func requestCounts(t *testing.T, registry *prometheus.Registry) map[labels]float64 {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -115,7 +115,7 @@ func counted(t *testing.T, registry *prometheus.Registry) map[labels]float64 {
 		timed[l.endpoint] -= n
 	}
 	if left := slices.Collect(maps.Values(timed)); slices.ContainsFunc(left, func(n float64) bool { return n != 0 }) {
-		t.Errorf("requests timed less requests counted: %v, want zeros", timed)
+		t.Errorf("histogram count minus request count: %v, want zeros", timed)
 	}
 	return counts
 }

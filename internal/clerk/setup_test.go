@@ -16,10 +16,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// canaries are what no error may show.
+// canaries are texts that errors must not contain.
 var canaries = []string{"jane.canary@example.com", "Janecanary", "Doecanary", "15550177", "sk_test_canary"}
 
-// standIn is a Clerk that listens. Its one user is Jane.
+// standIn is a listening stand-in for Clerk with one user, Jane.
 type standIn struct {
 	*clerktest.Server
 	url  string // with /v1
@@ -29,15 +29,15 @@ type standIn struct {
 func start(t *testing.T) standIn {
 	t.Helper()
 	server := clerktest.NewServer(clerktest.Config{SecretKeys: []string{"sk_test_canary"}})
-	listening := httptest.NewServer(server)
-	t.Cleanup(listening.Close)
+	api := httptest.NewServer(server)
+	t.Cleanup(api.Close)
 	jane := server.SignUp(clerktest.Person{
 		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
 	})
-	return standIn{Server: server, url: listening.URL + "/v1", jane: user.ID(jane)}
+	return standIn{Server: server, url: api.URL + "/v1", jane: user.ID(jane)}
 }
 
-// config is a way to the stand-in on which nothing waits, and nothing is given up because the machine is slow.
+// config configures a client whose budget and timeout never affect a test, even on a slow machine.
 func (s standIn) config() clerk.Config {
 	return clerk.Config{
 		URL: s.url, Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 10_000, Timeout: time.Hour,
@@ -46,16 +46,17 @@ func (s standIn) config() clerk.Config {
 
 func (s standIn) client() clerk.Client { return clerk.New(s.config()) }
 
-// fails makes all requests fail in the same way.
-func (s standIn) fails(respond clerktest.Response) { s.Inject(clerktest.Fault{Respond: respond}) }
+// failAll applies respond to every request.
+func (s standIn) failAll(respond clerktest.Response) { s.Inject(clerktest.Fault{Respond: respond}) }
 
-// answers makes Clerk answer everything with the same JSON.
-func answers(status int, body string) clerktest.Response {
-	return clerktest.Answer(status, "application/json", body)
+// jsonResponse returns a fixed JSON response.
+func jsonResponse(status int, body string) clerktest.Response {
+	return clerktest.Static(status, "application/json", body)
 }
 
-// held answers requests as the API does, but only once released. Each request is reported as it arrives.
-func held() (respond clerktest.Response, arrived <-chan string, release func()) {
+// blockedResponse delays requests until release is called, then passes them to the API. arrived receives the path of
+// each request on arrival.
+func blockedResponse() (respond clerktest.Response, arrived <-chan string, release func()) {
 	arrivals, released := make(chan string, 1000), make(chan struct{})
 	respond = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		arrivals <- r.URL.Path
@@ -65,18 +66,18 @@ func held() (respond clerktest.Response, arrived <-chan string, release func()) 
 	return respond, arrivals, func() { close(released) }
 }
 
-// wantKind checks the kind of an error, and that its text is free of what must not be logged.
+// wantKind checks the kind of an error, and that its text contains nothing that must not be logged.
 func wantKind(t *testing.T, err error, want clerk.Kind) {
 	t.Helper()
 	if err == nil {
-		t.Fatalf("no error, want kind %q", want)
+		t.Fatalf("got no error, want kind %q", want)
 	}
 	if got := clerk.KindOf(err); got != want {
 		t.Errorf("kind %q, want %q: %v", got, want, err)
 	}
 	for _, canary := range canaries {
 		if strings.Contains(err.Error(), canary) {
-			t.Errorf("the error shows %q: %v", canary, err)
+			t.Errorf("the error contains %q: %v", canary, err)
 		}
 	}
 }

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Limits of what Clerk, or whoever answers in its place, can cost us.
+// Limits on the cost of a request, whether Clerk or a proxy responds.
 const (
 	defaultTimeout = 10 * time.Second
-	// maxBody bounds an answer: a page of 500 users, each with 24 KB of metadata, is about 16 MB.
+	// maxBody bounds a response. A page of 500 users with 24 KB of metadata each is about 16 MB.
 	maxBody        = 32 << 20
 	maxConnections = 16
 )
 
-// transport is the only place where an answer is seen whole: the SDK drops the status and the headers of all answers
-// that are not JSON. It sends the key of the moment, and turns every answer but a JSON 200 into an [Error]; redirects
-// too, so that the key goes to no other host.
+// transport sends requests with the current key and turns every response except a 200 with JSON into an [Error]. That
+// includes redirects, so that the key is never sent to another host. Only a transport sees complete responses: the SDK
+// drops the status and the headers of responses that are not JSON.
 type transport struct {
 	next    http.RoundTripper
 	key     func() string
@@ -32,7 +32,8 @@ func newTransport(config Config, budget *budget) *transport {
 		next = newHTTPTransport()
 	}
 	return &transport{
-		next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer, budget), beforeWrite: config.BeforeWrite,
+		next: next, key: config.Key, budget: budget, metrics: newMetrics(config.Registerer, budget),
+		beforeWrite: config.BeforeWrite,
 	}
 }
 
@@ -41,8 +42,8 @@ func newHTTPTransport() *http.Transport {
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2: true,
-		// Without pings a connection whose other end has vanished stays in use, and every request on it times out,
-		// until the kernel gives it up after a quarter of an hour (golang/go#36026).
+		// Without pings, a connection stays in use after its other end has vanished. All its requests then time out until
+		// the kernel closes it after 15 minutes (golang/go#36026).
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxConnsPerHost:     maxConnections,
@@ -68,12 +69,12 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	t.metrics.observe(request, response.StatusCode, time.Since(start))
 	if response.StatusCode == http.StatusOK && isJSON(response.Header) {
-		// What is too long fails instead of ending early: half a page must not look like a short one.
+		// Reading beyond the limit fails and does not end early: half a page must not look like a short page.
 		response.Body = http.MaxBytesReader(nil, response.Body, maxBody)
 		return response, nil
 	}
 	defer func() { _ = response.Body.Close() }()
-	failure := failureOf(request, response)
+	failure := classifyResponse(request, response)
 	if failure.Kind == Throttled {
 		t.budget.pause(failure.RetryAfter)
 	}

@@ -28,7 +28,7 @@ func (c *client) Get(ctx context.Context, id user.ID) (user.User, error) {
 	return u, nil
 }
 
-func (c *client) one(ctx context.Context, id user.ID) (user.User, error) {
+func (c *client) readUser(ctx context.Context, id user.ID) (user.User, error) {
 	body, err := c.call(ctx, http.MethodGet, "users/"+string(id), nil)
 	if err != nil {
 		return user.User{}, err
@@ -36,13 +36,13 @@ func (c *client) one(ctx context.Context, id user.ID) (user.User, error) {
 	return decodeUserAs(body, id)
 }
 
-// many reads the users among ids that Clerk lists. A user whose entry cannot be understood is left out, so that it is
-// asked for alone and spoils nobody else's answer.
-func (c *client) many(ctx context.Context, ids []user.ID) (map[user.ID]user.User, error) {
+// readUsers lists the users with these ids. It omits entries that cannot be decoded, so that the batch requests them
+// separately and they do not affect other users.
+func (c *client) readUsers(ctx context.Context, ids []user.ID) (map[user.ID]user.User, error) {
 	query := idQuery{ids: ids}
 	body, err := c.call(ctx, http.MethodGet, "users", &query)
 	if err != nil {
-		return nil, ofNobody(err)
+		return nil, asUnavailable(err)
 	}
 	entries, err := decodeList(body)
 	if err != nil {
@@ -57,18 +57,18 @@ func (c *client) many(ctx context.Context, ids []user.ID) (map[user.ID]user.User
 	return users, nil
 }
 
-// ofNobody makes the refusal of a listing say nothing about those who were to be in it.
-func ofNobody(err error) error {
-	refusal, ok := errors.AsType[*Error](err)
-	if !ok || refusal.Kind != Rejected {
+// asUnavailable turns the rejection of a list request into [Unavailable]: it proves nothing about the individual users.
+func asUnavailable(err error) error {
+	rejection, ok := errors.AsType[*Error](err)
+	if !ok || rejection.Kind != Rejected {
 		return err
 	}
-	failure := *refusal
-	failure.Kind, failure.detail = Unavailable, "users cannot be listed"
+	failure := *rejection
+	failure.Kind, failure.detail = Unavailable, "Clerk rejected the list request"
 	return &failure
 }
 
-// idQuery asks for users by id. Without a limit Clerk would answer with ten of them.
+// idQuery requests users by id. Without a limit Clerk returns only ten of them.
 type idQuery struct {
 	sdk.APIParams
 	ids []user.ID
@@ -107,9 +107,9 @@ func (c *client) writeRole(
 	if err := c.budget.acquire(ctx); err != nil {
 		return user.User{}, err
 	}
-	// Counted when it goes and not when it starts to wait for its turn: what counts is when writes reach Clerk.
+	// Count the write after it has acquired budget: Clerk counts writes when they arrive.
 	if wait := c.writes.admit(id, time.Now()); wait > 0 {
-		return user.User{}, throttled(wait, "too many role changes of one user")
+		return user.User{}, throttled(wait, "too many role changes for one user")
 	}
 	body, err := c.call(ctx, http.MethodPatch, "users/"+string(id)+"/metadata", patch)
 	if err != nil {
@@ -118,14 +118,14 @@ func (c *client) writeRole(
 	return decodeUserAs(body, id)
 }
 
-// rolePatch is the body of PATCH /users/{id}/metadata, which Clerk merges deeply: null removes a key, and all keys that
-// are not named stay as they are.
+// rolePatch returns the body of PATCH /users/{id}/metadata. Clerk merges it deeply: null removes a key, and absent keys
+// keep their values.
 func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataParams, error) {
 	raw := func(text string) *json.RawMessage { return new(json.RawMessage(text)) }
 	switch change {
 	case user.GrantRole:
 		if _, known := user.ParseRole(string(role)); !known {
-			return nil, &Error{Kind: Rejected, detail: "no role that can be given"}
+			return nil, &Error{Kind: Rejected, detail: "role cannot be granted"}
 		}
 		return &sdkuser.UpdateMetadataParams{
 			PublicMetadata:  raw(fmt.Sprintf(`{"role":%q}`, role)),
@@ -138,7 +138,7 @@ func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataP
 	case user.RemoveMarker:
 		return &sdkuser.UpdateMetadataParams{PrivateMetadata: raw(`{"fituser":null}`)}, nil
 	default:
-		return nil, &Error{Kind: Rejected, detail: "no change to write"}
+		return nil, &Error{Kind: Rejected, detail: "nothing to write"}
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *client) instance(ctx context.Context) (string, error) {
 	}
 	err = json.Unmarshal(body, &instance)
 	if err != nil || instance.Object != "instance" || !codePattern.MatchString(instance.ID) {
-		return "", unavailable("the answer is not an instance")
+		return "", unavailable("response is not an instance")
 	}
 	return instance.ID, nil
 }

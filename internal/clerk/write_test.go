@@ -2,13 +2,8 @@ package clerk_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,7 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// metadata is what one user's three fields hold.
+// metadata is a user's three metadata fields.
 type metadata struct{ Public, Private, Unsafe clerktest.Metadata }
 
 func (s standIn) metadata() metadata {
@@ -32,8 +27,9 @@ func (s standIn) setMetadata(m metadata) {
 	s.SetUnsafeMetadata(string(s.jane), m.Unsafe)
 }
 
-// othersMetadata is the application's: keys like ours at other depths, and all that JSON can hold.
-func othersMetadata() metadata {
+// applicationMetadata returns metadata of another application: the operator's keys at other depths, and every kind of
+// JSON value.
+func applicationMetadata() metadata {
 	all := func() clerktest.Metadata {
 		return clerktest.Metadata{
 			"Role": "owner", "roles": []any{"a", nil, map[string]any{"role": nil}}, "number": json.Number("12345678901234567890.50"),
@@ -42,43 +38,56 @@ func othersMetadata() metadata {
 		}
 	}
 	public, private, unsafe := all(), all(), all()
-	public["fituser"] = map[string]any{"role": "not ours here"}
-	private["role"] = "not ours here"
+	public["fituser"] = map[string]any{"role": "not the operator's"}
+	private["role"] = "not the operator's"
 	unsafe["role"], unsafe["fituser"] = "admin", map[string]any{"role": "admin"}
 	return metadata{public, private, unsafe}
 }
 
-func given(m metadata, role any, mark any) metadata {
-	m.Public["role"], m.Private["fituser"] = role, mark
+// withGrant sets the role and the marker of m.
+func withGrant(m metadata, role any, marker any) metadata {
+	m.Public["role"], m.Private["fituser"] = role, marker
 	return m
 }
 
-func TestWriteRoleTouchesTheRoleAndItsMarkAlone(t *testing.T) {
+func TestWriteRole_ChangesOnlyRoleAndMarker(t *testing.T) {
 	t.Parallel()
-	ours := func(role string) map[string]any { return map[string]any{"role": role} }
+	marker := func(role string) map[string]any { return map[string]any{"role": role} }
 	for name, test := range map[string]struct {
 		before metadata
 		change user.RoleChange
 		role   user.Role
 		after  metadata
 	}{
-		"give": {othersMetadata(), user.GrantRole, user.Admin, given(othersMetadata(), "admin", ours("admin"))},
-		"give to nothing": {
+		"grant": {
+			applicationMetadata(), user.GrantRole, user.Admin,
+			withGrant(applicationMetadata(), "admin", marker("admin")),
+		},
+		"grant without metadata": {
 			metadata{}, user.GrantRole, user.Client,
-			given(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", ours("client")),
+			withGrant(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", marker("client")),
 		},
-		"give over another role": {
-			given(othersMetadata(), "admin", ours("admin")), user.GrantRole, user.Trainer,
-			given(othersMetadata(), "trainer", ours("trainer")),
+		"grant replaces another role": {
+			withGrant(applicationMetadata(), "admin", marker("admin")), user.GrantRole, user.Trainer,
+			withGrant(applicationMetadata(), "trainer", marker("trainer")),
 		},
-		"give over what is no role": {
-			given(othersMetadata(), ours("admin"), "theirs"), user.GrantRole, user.Trainer,
-			given(othersMetadata(), "trainer", ours("trainer")),
+		"grant replaces invalid values": {
+			withGrant(applicationMetadata(), marker("admin"), "invalid"), user.GrantRole, user.Trainer,
+			withGrant(applicationMetadata(), "trainer", marker("trainer")),
 		},
-		"revoke":          {given(othersMetadata(), "admin", ours("admin")), user.RevokeRole, "", othersMetadata()},
-		"take back again": {othersMetadata(), user.RevokeRole, "", othersMetadata()},
-		"drop the mark":   {given(othersMetadata(), "admin", ours("trainer")), user.RemoveMarker, "", withRole(othersMetadata(), "admin")},
-		"drop any mark":   {given(othersMetadata(), "admin", "theirs"), user.RemoveMarker, "", withRole(othersMetadata(), "admin")},
+		"revoke": {
+			withGrant(applicationMetadata(), "admin", marker("admin")), user.RevokeRole, "",
+			applicationMetadata(),
+		},
+		"revoke twice": {applicationMetadata(), user.RevokeRole, "", applicationMetadata()},
+		"remove marker": {
+			withGrant(applicationMetadata(), "admin", marker("trainer")), user.RemoveMarker, "",
+			withRole(applicationMetadata(), "admin"),
+		},
+		"remove invalid marker": {
+			withGrant(applicationMetadata(), "admin", "invalid"), user.RemoveMarker, "",
+			withRole(applicationMetadata(), "admin"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +106,7 @@ func TestWriteRoleTouchesTheRoleAndItsMarkAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("returned is not what Clerk holds (-want +got):\n%s", diff)
+				t.Errorf("returned user differs from Clerk's (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -117,7 +126,7 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
-func TestWhatIsNoChangeIsNotWritten(t *testing.T) {
+func TestWriteRole_RejectsInvalidChange(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.client()
@@ -135,19 +144,19 @@ func TestWhatIsNoChangeIsNotWritten(t *testing.T) {
 	}
 }
 
-func TestAWriteWhoseAnswerIsLostIsSeenByTheNextRead(t *testing.T) {
+func TestWriteRole_LostResponseIsVisibleToNextRead(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]clerktest.Response{
-		"closed":  clerktest.ApplyThen(clerktest.CloseConnection()),
-		"502":     clerktest.ApplyThen(clerktest.HTML502()),
-		"null":    clerktest.ApplyThen(clerktest.OKNull()),
-		"cut off": clerktest.Truncated(),
+		"closed":    clerktest.ApplyThen(clerktest.CloseConnection()),
+		"502":       clerktest.ApplyThen(clerktest.HTML502()),
+		"null":      clerktest.ApplyThen(clerktest.OKNull()),
+		"truncated": clerktest.Truncated(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
 			client := s.client()
-			if _, err := client.Get(t.Context(), s.jane); err != nil { // so that the write goes over a used connection
+			if _, err := client.Get(t.Context(), s.jane); err != nil { // so that the write reuses a connection
 				t.Fatal(err)
 			}
 			s.Inject(clerktest.Fault{Match: clerktest.On("PATCH", "/users/*/metadata"), Respond: lost})
@@ -158,13 +167,13 @@ func TestAWriteWhoseAnswerIsLostIsSeenByTheNextRead(t *testing.T) {
 				t.Errorf("Get = %+v, %v; want the role that was written", got, err)
 			}
 			if writes := s.Writes(); len(writes) != 1 {
-				t.Errorf("written %d times, want once", len(writes))
+				t.Errorf("%d writes, want 1", len(writes))
 			}
 		})
 	}
 }
 
-func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
+func TestWriteRole_EleventhWriteInTenSecondsIsNotSent(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.SetLimits(clerktest.Limits{UserWrites: 10})
@@ -178,7 +187,7 @@ func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
 	_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Trainer)
 	wantKind(t, err, clerk.Throttled)
 	if wait := clerk.RetryAfter(err); wait <= 0 || wait > 10*time.Second {
-		t.Errorf("to wait %s, want more than nothing and at most 10 s", wait)
+		t.Errorf("retry after %s, want more than 0 s and at most 10 s", wait)
 	}
 	if got := s.Requests(); len(got) != 0 {
 		t.Errorf("requests %v were sent", got)
@@ -193,7 +202,7 @@ func TestTheEleventhWriteToOneUserInTenSecondsIsNotSent(t *testing.T) {
 	}
 }
 
-func TestRolesAreWrittenSideBySide(t *testing.T) {
+func TestWriteRole_ConcurrentUsers(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.client()
@@ -219,52 +228,3 @@ func TestRolesAreWrittenSideBySide(t *testing.T) {
 		}
 	}
 }
-
-// A process may be frozen for long while a write waits for its turn: whether it may still be sent is asked when it goes.
-func TestWhatForbidsAWriteIsAskedAfterTheWaitForItsTurn(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		errForbidden := errors.New("not any more")
-		var forbidden atomic.Bool
-		var sent []string
-		c := clerk.New(clerk.Config{
-			URL: "http://clerk.invalid/v1", Key: func() string { return "sk_test_canary" }, RequestsPerSecond: 1,
-			BeforeWrite: func() error {
-				if forbidden.Load() {
-					return errForbidden
-				}
-				return nil
-			},
-			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-				sent = append(sent, r.Method)
-				return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-			}),
-		})
-		write := func() error {
-			_, err := c.WriteRole(t.Context(), "user_jane", user.GrantRole, user.Admin)
-			return err
-		}
-		if err := write(); errors.Is(err, errForbidden) {
-			t.Errorf("a write that may be sent: %v", err)
-		}
-		answered := make(chan error)
-		go func() { answered <- write() }()
-		synctest.Wait()
-		forbidden.Store(true) // while it waits
-		err := <-answered
-		wantKind(t, err, clerk.Unavailable)
-		if !errors.Is(err, errForbidden) || !strings.Contains(err.Error(), errForbidden.Error()) {
-			t.Errorf("the error does not say why it was not sent: %v", err)
-		}
-		if _, err := c.Instance(t.Context()); errors.Is(err, errForbidden) {
-			t.Errorf("a read was held back: %v", err)
-		}
-		if diff := cmp.Diff([]string{http.MethodPatch, http.MethodGet}, sent); diff != "" {
-			t.Errorf("sent (-want +got):\n%s", diff)
-		}
-	})
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }

@@ -1,6 +1,6 @@
 // Package inspect answers a person's questions at a terminal: what is so in the three places ([Places.Status]), why a
 // user is as they are ([Places.Why]), and what a sweep would change ([Places.Plan]). It reads, and changes nothing. What
-// the operator would do is not decided here but by [controllers.DryRun].
+// the operator would do is not decided here but by [preview.Preview].
 package inspect
 
 import (
@@ -16,8 +16,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/preview"
+	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/instance"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -37,8 +41,8 @@ type Places struct {
 	SecretKey  func() string
 	InstanceID string
 
-	Profile      controllers.ProfileMode
-	MaxDeletions controllers.MaxDeletions
+	Profile      fituser.ProfileMode
+	MaxDeletions budget.MaxDeletions
 	SyncPeriod   time.Duration
 	Clock        clock.PassiveClock
 }
@@ -64,19 +68,17 @@ func (p *Places) unasked() (reasons []string) {
 	return reasons
 }
 
-// dryRun is a dry run that reads FitUsers from reader, of whom there are so many.
-func (p *Places) dryRun(reader client.Client, users func() int) *controllers.DryRun {
-	notes := &controllers.Notes{Client: p.Cluster, Namespace: p.Namespace}
-	return controllers.NewDryRun(&controllers.Reconciler{
-		Client: reader, Live: p.Cluster, Namespace: p.Namespace, Clerk: p.Clerk, Store: p.Table, Profile: p.Profile,
-		Clock: p.Clock, LagTolerance: controllers.DefaultLagTolerance,
-		Instance: &controllers.InstanceGuard{
-			Notes: notes, Clerk: p.Clerk, Key: p.SecretKey, Expected: p.InstanceID, Clock: p.Clock,
+// newPreview returns a preview that reads FitUsers from reader; users returns how many there are.
+func (p *Places) newPreview(reader client.Client, users func() int) *preview.Preview {
+	operatorState := &state.Store{Client: p.Cluster, Namespace: p.Namespace}
+	return preview.New(
+		fituser.Config{
+			Client: reader, Live: p.Cluster, Namespace: p.Namespace, Clerk: p.Clerk, Store: p.Table, Profile: p.Profile,
+			Clock: p.Clock, LagTolerance: fituser.DefaultLagTolerance,
 		},
-		Deletions: &controllers.Deletions{
-			Notes: notes, Max: p.MaxDeletions, Period: p.SyncPeriod, Users: users, Clock: p.Clock,
-		},
-	})
+		instance.Config{State: operatorState, Clerk: p.Clerk, Key: p.SecretKey, Expected: p.InstanceID, Clock: p.Clock},
+		budget.Config{Max: p.MaxDeletions, Period: p.SyncPeriod, Users: users, Clock: p.Clock},
+	)
 }
 
 // pageSize is how many FitUsers are read at a time.

@@ -17,7 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/leader"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -147,34 +148,30 @@ func (s *Status) count(u *v1alpha1.FitUser, troubles map[string]*Trouble) {
 
 func (p *Places) readNotes(ctx context.Context, s *Status) error {
 	var notes corev1.ConfigMap
-	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: controllers.ConfigMapName}, &notes)
+	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: state.ConfigMapName}, &notes)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading ConfigMap %s: %w", controllers.ConfigMapName, err)
+		return fmt.Errorf("reading ConfigMap %s: %w", state.ConfigMapName, err)
 	}
-	s.Instance = notes.Data[controllers.InstanceKey]
+	s.Instance = notes.Data[state.InstanceKey]
 	s.Deletions = deletionsOf(&notes)
 	return nil
 }
 
 func deletionsOf(notes *corev1.ConfigMap) Deletions {
 	d := Deletions{
-		PeriodStart: notes.Data[controllers.DeletionsPeriodKey], Users: []string{},
-		Allowed: notes.Annotations[controllers.AnnotationAllowDeletions] == "true",
+		PeriodStart: notes.Data[state.PeriodKey], Users: []string{},
+		Allowed: notes.Annotations[state.AnnotationAllowDeletions] == "true",
 	}
-	d.Granted, _ = strconv.Atoi(notes.Data[controllers.DeletionsGrantedKey]) // nothing noted counts as none
-	number, names, _ := strings.Cut(notes.Data[controllers.DeletionsHeldKey], ":")
-	d.HeldBack, _ = strconv.Atoi(number)
-	for name := range strings.FieldsSeq(strings.TrimSuffix(names, "…")) {
-		d.Users = append(d.Users, name)
-	}
+	d.Granted, _ = strconv.Atoi(notes.Data[state.GrantedKey]) // nothing noted counts as none
+	d.HeldBack, _ = strconv.Atoi(notes.Data[state.DeferredKey])
 	return d
 }
 
 func (p *Places) readLease(ctx context.Context, s *Status) error {
 	var lease coordinationv1.Lease
-	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: controllers.LeaseName}, &lease)
+	err := p.Cluster.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: leader.LeaseName}, &lease)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading Lease %s: %w", controllers.LeaseName, err)
+		return fmt.Errorf("reading Lease %s: %w", leader.LeaseName, err)
 	}
 	if err == nil && lease.Spec.HolderIdentity != nil && *lease.Spec.HolderIdentity != "" && lease.Spec.RenewTime != nil {
 		s.Leader = &Leader{Holder: *lease.Spec.HolderIdentity, Renewed: lease.Spec.RenewTime.Time}

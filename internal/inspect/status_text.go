@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // Text writes the picture for a person.
@@ -60,7 +60,7 @@ func (d Deletions) text() string {
 	switch {
 	case d.HeldBack > 0:
 		return fmt.Sprintf("HELD BACK %d, such as %s. If that is right: kubectl annotate configmap %s %s=true", d.HeldBack,
-			strings.Join(d.Users[:min(len(d.Users), 3)], ", "), controllers.ConfigMapName, controllers.AnnotationAllowDeletions)
+			strings.Join(d.Users[:min(len(d.Users), 3)], ", "), state.ConfigMapName, state.AnnotationAllowDeletions)
 	case d.Allowed:
 		return "not limited in this period: a person said so"
 	case d.PeriodStart != "":

@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/preview"
 )
 
 // table makes a text of columns and lines.
@@ -63,7 +63,7 @@ func printable(text string) string {
 func age(now, then time.Time) string { return duration.HumanDuration(max(0, now.Sub(then))) }
 
 // sentences say what changes do, in the order in which they happen.
-func sentences(changes []controllers.Change) []string {
+func sentences(changes []preview.Change) []string {
 	said := make([]string, len(changes))
 	for i, c := range changes {
 		said[i] = sentence(c)
@@ -71,7 +71,7 @@ func sentences(changes []controllers.Change) []string {
 	return said
 }
 
-func sentence(c controllers.Change) string {
+func sentence(c preview.Change) string {
 	switch c.Place + " " + c.Action {
 	case "clerk grant":
 		return fmt.Sprintf("grant the role %s in Clerk", c.Role)

@@ -12,8 +12,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/preview"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -27,8 +28,8 @@ type Why struct {
 	Clerk string `json:"clerk,omitempty"`
 	Table string `json:"table,omitempty"`
 	// Event is the last event that told of this user.
-	Event   *Event              `json:"event,omitempty"`
-	Outlook controllers.Outlook `json:"outlook"`
+	Event   *Event       `json:"event,omitempty"`
+	Outlook preview.User `json:"outlook"`
 	// When says when the operator does that.
 	When string `json:"when"`
 }
@@ -86,9 +87,9 @@ func (p *Places) Why(ctx context.Context, who string) (Why, error) {
 	account := p.askClerk(ctx, id, &w)
 	row := p.askTable(ctx, id, &w)
 	w.compare(p.Profile, serving, account, row)
-	w.Outlook = p.dryRun(p.Cluster, func() int { return p.countFitUsers(ctx) }).Look(ctx, id)
+	w.Outlook = p.newPreview(p.Cluster, func() int { return p.countFitUsers(ctx) }).PreviewUser(ctx, id)
 	w.When = w.when(serving, p.SyncPeriod)
-	if w.Event != nil && len(w.Outlook.Changes) == 0 && w.Outlook.Err == nil && w.Outlook.Again == 0 {
+	if w.Event != nil && len(w.Outlook.Changes) == 0 && w.Outlook.Err == nil && w.Outlook.RequeueAfter == 0 {
 		w.Event.Done = true // of an event that changed nothing no status tells
 	}
 	return w, nil
@@ -100,11 +101,9 @@ func (w *Why) describe(objects []v1alpha1.FitUser) *v1alpha1.FitUser {
 	for i := range objects {
 		all[i] = &objects[i]
 	}
-	serving, rest := controllers.Serving(all)
-	if serving != nil {
-		rest = slices.Insert(rest, 0, serving)
-	}
-	for _, u := range rest {
+	found := fitusers.Select(all)
+	serving := found.Active
+	for _, u := range found.All() {
 		seen := FitUser{Name: u.Name, MadeBy: "person", Serves: u == serving, Leaving: !u.DeletionTimestamp.IsZero()}
 		if u.ManagedByOperator() {
 			seen.MadeBy = "operator"
@@ -114,8 +113,8 @@ func (w *Why) describe(objects []v1alpha1.FitUser) *v1alpha1.FitUser {
 			seen.Since = ready.LastTransitionTime.Time
 		}
 		w.FitUsers = append(w.FitUsers, seen)
-		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.Since().After(w.Event.At)) {
-			w.Event = &Event{Type: hint.Type, Message: hint.Message, At: hint.Since(), Done: hint.Message == u.Status.ObservedHint}
+		if hint, ok := u.Hint(); ok && (w.Event == nil || hint.OccurredAt().After(w.Event.At)) {
+			w.Event = &Event{Type: hint.Type, Message: hint.MessageID, At: hint.OccurredAt(), Done: hint.MessageID == u.Status.ObservedHint}
 		}
 	}
 	return serving
@@ -166,8 +165,8 @@ func (w *Why) when(serving *v1alpha1.FitUser, period time.Duration) string {
 		return "Cannot tell what happens next: " + w.Outlook.Err.Error()
 	case len(w.Outlook.Changes) > 0:
 		return fmt.Sprintf("With the user's next event, or with the next sweep: there is one about every %s.", period)
-	case w.Outlook.Again > 0:
-		return fmt.Sprintf("%s; it looks again after %s.", cmp.Or(w.Outlook.Waits, "It waits"), w.Outlook.Again.Round(time.Millisecond))
+	case w.Outlook.RequeueAfter > 0:
+		return fmt.Sprintf("%s; it looks again after %s.", cmp.Or(w.Outlook.Waits, "It waits"), w.Outlook.RequeueAfter.Round(time.Millisecond))
 	case serving == nil:
 		return "Nothing: Clerk has no such user, and no FitUser names them."
 	case serving.Spec.Suspend:

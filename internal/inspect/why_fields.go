@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/controllers"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // compare lays the facts side by side.
-func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
+func (w *Why) compare(mode fituser.ProfileMode, serving *v1alpha1.FitUser, account *user.User, row *user.Row) {
 	var inClerk, inRow, inStatus user.Row
 	if account != nil {
 		inClerk = profileRow(mode.Profile(account))
@@ -36,10 +36,10 @@ func (w *Why) compare(mode controllers.ProfileMode, serving *v1alpha1.FitUser, a
 			Clerk: column.Of(&inClerk), FitUser: column.Of(&inStatus), Row: column.Of(&inRow),
 		}
 		if account != nil && serving != nil && field.Clerk != field.FitUser {
-			field.Differs = append(field.Differs, controllers.PlaceFitUser)
+			field.Differs = append(field.Differs, fituser.PlaceFitUser)
 		}
 		if slices.Contains(wrong, column) {
-			field.Differs = append(field.Differs, controllers.PlaceTable)
+			field.Differs = append(field.Differs, fituser.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
@@ -81,13 +81,13 @@ func roleField(serving *v1alpha1.FitUser, account *user.User, row *user.Row) Fie
 		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
 	}[plan.Source]
 	if plan.Change != user.NoRoleChange {
-		f.Differs = append(f.Differs, controllers.PlaceClerk)
+		f.Differs = append(f.Differs, fituser.PlaceClerk)
 	}
 	if serving != nil && string(serving.Status.Role) != string(plan.Role) {
-		f.Differs = append(f.Differs, controllers.PlaceFitUser)
+		f.Differs = append(f.Differs, fituser.PlaceFitUser)
 	}
 	if row != nil && row.Role != plan.Role {
-		f.Differs = append(f.Differs, controllers.PlaceTable)
+		f.Differs = append(f.Differs, fituser.PlaceTable)
 	}
 	return f
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
+func TestDelivery_EveryLegalFormIsAccepted(t *testing.T) {
 	t.Parallel()
-	good := func(id string) request { return signed("msg_1", created(id)) }
-	forms := map[string]func(r request) request{
-		"as Svix sends it":     func(r request) request { return r },
-		"HTTP/1.0":             func(r request) request { return r.to("POST /api/webhooks HTTP/1.0") },
-		"with a query":         func(r request) request { return r.to("POST /api/webhooks?source=clerk HTTP/1.1") },
-		"to a whole URL":       func(r request) request { return r.to("POST http://fituser.example/api/webhooks HTTP/1.1") },
-		"with a charset":       func(r request) request { return r.set("Content-Type", `application/json; charset="UTF-8"`) },
-		"Content-Type shouted": func(r request) request { return r.set("Content-Type", "Application/JSON") },
-		"expecting 100":        func(r request) request { return r.set("Expect", "100-continue") },
-		"unbranded headers":    unbranded,
-		"both sets of headers": func(r request) request {
+	good := func(id string) wireRequest { return signed("msg_1", created(id)) }
+	forms := map[string]func(r wireRequest) wireRequest{
+		"as Svix sends it":         func(r wireRequest) wireRequest { return r },
+		"HTTP/1.0":                 func(r wireRequest) wireRequest { return r.to("POST /api/webhooks HTTP/1.0") },
+		"with a query":             func(r wireRequest) wireRequest { return r.to("POST /api/webhooks?source=clerk HTTP/1.1") },
+		"to a whole URL":           func(r wireRequest) wireRequest { return r.to("POST http://fituser.example/api/webhooks HTTP/1.1") },
+		"with a charset":           func(r wireRequest) wireRequest { return r.set("Content-Type", `application/json; charset="UTF-8"`) },
+		"Content-Type in capitals": func(r wireRequest) wireRequest { return r.set("Content-Type", "Application/JSON") },
+		"expecting 100":            func(r wireRequest) wireRequest { return r.set("Expect", "100-continue") },
+		"unbranded headers":        unbranded,
+		"both sets of headers": func(r wireRequest) wireRequest {
 			return r.set("Webhook-Id", "msg_other").set("Webhook-Timestamp", "1").set("Webhook-Signature", "v1,x")
 		},
-		"the right signature last of sixteen": func(r request) request {
+		"the right signature last of sixteen": func(r wireRequest) wireRequest {
 			wrong := "v1," + strings.Repeat("A", 43) + "= "
 			return r.set("Svix-Signature", strings.Repeat(wrong, 14)+"v1a,x "+header(r, "Svix-Signature"))
 		},
-		"300 s old":   func(r request) request { return signedAt("msg_1", r.body, eventTime/1000-300) },
-		"300 s ahead": func(r request) request { return signedAt("msg_1", r.body, eventTime/1000+300) },
+		"300 s old":   func(r wireRequest) wireRequest { return signedAt("msg_1", r.body, eventTime/1000-300) },
+		"300 s ahead": func(r wireRequest) wireRequest { return signedAt("msg_1", r.body, eventTime/1000+300) },
 	}
 	w := newWorld(t)
 	e := w.receive(t, nil)
@@ -45,7 +45,7 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mustAccept(t, afterContinue(t, e, form(good(id))))
 			u, found := w.users(t)[fitusers.NameFor(id, 0)]
-			if hint, _ := u.Hint(); !found || hint.Message != "msg_1" {
+			if hint, _ := u.Hint(); !found || hint.MessageID != "msg_1" {
 				t.Errorf("FitUser found: %v, hint %+v", found, hint)
 			}
 		})
@@ -54,7 +54,7 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 		r := signed("msg_1", created("user_2chunks")).set("Transfer-Encoding", "chunked")
 		mustAccept(t, e.raw(t, r.withBody(chunked(r.body)).String()))
 	})
-	// The chunks count (RFC 9112, 6.3), and what they hold is what is verified.
+	// The chunks count (RFC 9112, 6.3), so their content is verified.
 	t.Run("in chunks, with a length that is wrong", func(t *testing.T) {
 		r := signed("msg_1", created("user_2both")).set("Transfer-Encoding", "chunked").set("Content-Length", "7")
 		mustAccept(t, e.raw(t, r.withBody(chunked(r.body)).String()))
@@ -73,8 +73,8 @@ func TestDeliveriesAreTakenInEveryLegalForm(t *testing.T) {
 	})
 }
 
-// afterContinue posts r and gives the final answer, also where an interim one comes first.
-func afterContinue(t *testing.T, e *endpoint, r request) reply {
+// afterContinue posts r and returns the final response, also after an interim one.
+func afterContinue(t *testing.T, e *endpoint, r wireRequest) reply {
 	t.Helper()
 	wire := r.length().String()
 	if header(r, "Expect") == "" {
@@ -83,38 +83,38 @@ func afterContinue(t *testing.T, e *endpoint, r request) reply {
 	conn := e.dial(t)
 	send(t, conn, strings.TrimSuffix(wire, r.body))
 	if interim := readReply(t, conn); interim.status != http.StatusContinue {
-		t.Fatalf("first answer is %d, want 100", interim.status)
+		t.Fatalf("first response is %d, want 100", interim.status)
 	}
 	send(t, conn, r.body)
 	return readReply(t, conn)
 }
 
-func TestEventsOfOtherTypesAreAcknowledgedAndIgnored(t *testing.T) {
+func TestEvent_OtherTypesAreAcknowledgedAndIgnored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
-	kinds := []string{
+	eventTypes := []string{
 		"session.created", "organization.created", "foo", "user", "user.", "user.created ", "User.Created", "USER.CREATED",
 		"user.created\x00", "users.created", strings.Repeat("x", 10<<10), "user.deleted\n", "\U0001F600",
 	}
-	for _, kind := range kinds {
-		mustAccept(t, e.post(t, signed("msg_1", userEvent(v1alpha1.EventType("KIND"), ada, eventTime)).withKind(kind)))
+	for _, eventType := range eventTypes {
+		mustAccept(t, e.post(t, signed("msg_1", userEvent(v1alpha1.EventType("TYPE"), ada, eventTime)).withType(eventType)))
 	}
 	mustAccept(t, e.post(t, signed("msg_1", `{"type":"foo"}`)))
 	if n := w.writes(t); n != 0 {
 		t.Errorf("%d writes, want none", n)
 	}
-	if diff := cmp.Diff(map[string]int{"other ignored": len(kinds) + 1}, e.counts(t)); diff != "" {
+	if diff := cmp.Diff(map[string]int{"other ignored": len(eventTypes) + 1}, e.counts(t)); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
 
-// withKind is r with the event's type replaced, signed anew.
-func (r request) withKind(kind string) request {
-	return signed("msg_1", strings.Replace(r.body, `"KIND"`, string(quote(kind)), 1))
+// withType returns r with another event type and a new signature.
+func (r wireRequest) withType(eventType string) wireRequest {
+	return signed("msg_1", strings.Replace(r.body, `"TYPE"`, string(quote(eventType)), 1))
 }
 
-func TestTheDashboardsExamplesAreTaken(t *testing.T) {
+func TestEvent_DashboardExamplesAreAccepted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) { c.InstanceID = "ins_2g7np7Hrk0SN6kj5EDMLDaKNL0S" })
@@ -145,12 +145,12 @@ func TestTheDashboardsExamplesAreTaken(t *testing.T) {
 	}
 }
 
-func TestASecretCanBeReplacedWhileTheReceiverRuns(t *testing.T) {
+func TestKeys_ReplacedWhileTheReceiverRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	old, fresh := secretOf("the secret until today..."), secretOf("the secret from today on.")
-	var inForce atomic.Pointer[Keys]
-	e := w.receive(t, func(c *Config) { c.Keys = func() Keys { return *inForce.Load() } })
+	var current atomic.Pointer[Keys]
+	e := w.receive(t, func(c *Config) { c.Keys = func() Keys { return *current.Load() } })
 	deliver := func(secrets ...string) int {
 		return e.post(t, signedAt("msg_1", created(ada), eventTime/1000, secrets...)).status
 	}
@@ -160,19 +160,19 @@ func TestASecretCanBeReplacedWhileTheReceiverRuns(t *testing.T) {
 		signed []string
 		want   int
 	}{
-		{"before", mustKeys(t, old), []string{old}, 200},
-		{"the new one is not known yet", mustKeys(t, old), []string{fresh}, 400},
+		{"only the old secret", mustKeys(t, old), []string{old}, 200},
+		{"the receiver does not have the new secret yet", mustKeys(t, old), []string{fresh}, 400},
 		{"Svix signs with both", mustKeys(t, old), []string{fresh, old}, 200},
-		{"both are in force: the old one", mustKeys(t, fresh, old), []string{old}, 200},
-		{"both are in force: the new one", mustKeys(t, fresh, old), []string{fresh}, 200},
-		{"the old one is withdrawn", mustKeys(t, fresh), []string{old}, 400},
-		{"after", mustKeys(t, fresh), []string{fresh}, 200},
-		{"no secret for a moment", Keys{}, []string{fresh}, 503},
+		{"both configured, signed with the old one", mustKeys(t, fresh, old), []string{old}, 200},
+		{"both configured, signed with the new one", mustKeys(t, fresh, old), []string{fresh}, 200},
+		{"the old one is removed", mustKeys(t, fresh), []string{old}, 400},
+		{"only the new secret", mustKeys(t, fresh), []string{fresh}, 200},
+		{"no secret", Keys{}, []string{fresh}, 503},
 	}
 	for _, step := range steps {
-		inForce.Store(&step.keys)
+		current.Store(&step.keys)
 		if got := deliver(step.signed...); got != step.want {
-			t.Errorf("%s: answered %d, want %d", step.name, got, step.want)
+			t.Errorf("%s: status %d, want %d", step.name, got, step.want)
 		}
 	}
 }

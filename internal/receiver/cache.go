@@ -16,9 +16,9 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-// NewCluster makes the receiver's view of the API server: a client, and a cache of its own that holds of each FitUser in
-// namespace only what the receiver looks at. It makes no request; add it to the manager, which fills the cache before
-// it starts the receiver.
+// NewCluster creates the receiver's client of the API server, with a cache of its own. The cache keeps only the fields of
+// the namespace's FitUsers that the receiver reads. NewCluster makes no request. Add the cluster to the manager, which
+// fills the cache before it starts the receiver.
 func NewCluster(config *rest.Config, scheme *runtime.Scheme, namespace string) (cluster.Cluster, error) {
 	c, err := cluster.New(config, func(o *cluster.Options) {
 		o.Scheme = scheme
@@ -30,7 +30,7 @@ func NewCluster(config *rest.Config, scheme *runtime.Scheme, namespace string) (
 		}}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the receiver's API client: %w", err)
+		return nil, fmt.Errorf("creating the receiver's API client: %w", err)
 	}
 	if err := fitusers.AddIndex(context.Background(), c.GetFieldIndexer()); err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func NewCluster(config *rest.Config, scheme *runtime.Scheme, namespace string) (
 	return c, nil
 }
 
-// fitUsersOnly is a REST mapper that knows what the receiver works with, so that it needs no discovery requests.
+// fitUsersOnly returns a REST mapper that knows only FitUsers, so that the receiver makes no discovery requests.
 func fitUsersOnly(*rest.Config, *http.Client) (meta.RESTMapper, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("FitUser"), meta.RESTScopeNamespace)

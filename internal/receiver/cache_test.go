@@ -12,13 +12,13 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-func TestTheCacheHoldsWhatIsLookedAtAndNothingElse(t *testing.T) {
+func TestCluster_CacheKeepsOnlyUsedFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	u := manifest("coach-ada", ada)
 	u.Labels = map[string]string{"team": "north", v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}
 	u.Annotations = map[string]string{"note": "Augusta", v1alpha1.AnnotationHint: "h"}
-	u.Spec.Role = "trainer" // so it is a person's, whoever made it
+	u.Spec.Role = "trainer" // makes it user-managed in spite of the label
 	w.create(t, u)
 	u.Status.Profile = &v1alpha1.Profile{Email: "ada@example.com"}
 	if err := w.admin.Status().Update(t.Context(), u); err != nil {

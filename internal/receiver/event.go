@@ -14,16 +14,16 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// event is all that the receiver takes from a verified body.
+// event is everything that the receiver uses from a verified body.
 type event struct {
-	kind      v1alpha1.EventType
-	user      user.ID
-	at        int64 // the event's own time, Unix milliseconds, 0 when unknown
-	updatedAt int64 // the user's updated_at likewise
+	eventType  v1alpha1.EventType
+	userID     user.ID
+	occurredAt int64 // the event's own time in Unix milliseconds, 0 when unknown
+	updatedAt  int64 // the user's updated_at in Unix milliseconds, 0 when unknown
 }
 
-// envelope is Clerk's event, as far as it is read. The fields stay raw so that a wrong type in one of them is that
-// field's fault alone. Source: the event catalogue in Clerk's dashboard.
+// envelope holds the fields of Clerk's event that are read. They stay raw, so that a wrong type in one field does not
+// affect the others. Source: the event catalogue in Clerk's dashboard.
 type envelope struct {
 	Type       json.RawMessage `json:"type"`
 	InstanceID json.RawMessage `json:"instance_id"`
@@ -31,25 +31,25 @@ type envelope struct {
 	Data       json.RawMessage `json:"data"`
 }
 
-// userData is the user in the event, as far as it is read: to find out whom to ask Clerk about, and since when.
+// userData holds the fields of the event's user that are read: whom to ask Clerk about, and how new the answer must be.
 type userData struct {
 	ID        json.RawMessage `json:"id"`
 	UpdatedAt json.RawMessage `json:"updated_at"`
 }
 
-// decodeEvent reads a verified body. instanceID is the instance whose events are taken, or "" for any. The event has its
-// kind even where the error is not nil, once that much was read.
+// decodeEvent decodes a verified body. instanceID is the Clerk instance whose events count, or "" for any. When decoding
+// fails after the type was read, the returned event contains the type.
 func decodeEvent(body []byte, instanceID string, now time.Time) (event, error) {
 	var outer envelope
 	if !utf8.Valid(body) || !isObject(body) || decodeObject(body, &outer) != nil {
 		return event{}, rejectedJSON
 	}
-	kind, ok := text(outer.Type)
-	e := event{kind: v1alpha1.EventType(kind)}
+	eventType, ok := decodeString(outer.Type)
+	e := event{eventType: v1alpha1.EventType(eventType)}
 	switch {
-	case !ok || kind == "":
+	case !ok || eventType == "":
 		return event{}, rejectedEvent
-	case !concernsUser(e.kind):
+	case !e.eventType.Known():
 		return e, ignored
 	case !fromInstance(outer.InstanceID, instanceID):
 		return e, rejectedInstance
@@ -60,32 +60,19 @@ func decodeEvent(body []byte, instanceID string, now time.Time) (event, error) {
 	if decodeObject(outer.Data, &data) != nil {
 		return e, rejectedJSON
 	}
-	id, _ := text(data.ID)
+	id, _ := decodeString(data.ID)
 	var err error
-	if e.user, err = user.ParseID(id); err != nil {
+	if e.userID, err = user.ParseID(id); err != nil {
 		return e, rejectedEvent
 	}
-	e.at, e.updatedAt = instant(outer.Timestamp, now), instant(data.UpdatedAt, now)
+	e.occurredAt, e.updatedAt = parseUnixTime(outer.Timestamp, now), parseUnixTime(data.UpdatedAt, now)
 	return e, nil
 }
 
-// hint is what the event says to the reconciler.
-func (e event) hint(message string, received time.Time) v1alpha1.Hint {
-	h := v1alpha1.Hint{Message: message, Type: e.kind, UserUpdatedAt: e.updatedAt, EventAt: e.at, ReceivedAt: received.UnixMilli()}
-	if e.kind == v1alpha1.UserDeleted { // carries no updated_at
-		h.UserUpdatedAt = e.at
-	}
-	return h
-}
-
-func concernsUser(kind v1alpha1.EventType) bool {
-	return kind == v1alpha1.UserCreated || kind == v1alpha1.UserUpdated || kind == v1alpha1.UserDeleted
-}
-
-// fromInstance reports whether an event may be taken. One that names no instance may: older examples of Clerk's
-// dashboard name none, and Clerk is asked about the user anyway.
+// fromInstance reports whether the event is from the wanted instance. An event without an instance counts as such: older
+// examples of Clerk's dashboard have none, and the reconciler asks Clerk about the user anyway.
 func fromInstance(raw json.RawMessage, wanted string) bool {
-	got, ok := text(raw)
+	got, ok := decodeString(raw)
 	return wanted == "" || ok && (got == "" || got == wanted)
 }
 
@@ -94,33 +81,33 @@ func isObject(raw []byte) bool {
 }
 
 // decodeObject decodes exactly one JSON object into a struct. It uses Kubernetes' JSON library because the standard one
-// takes "TYPE" for "type" and, of two equal keys, silently the last: whoever looked at the event before us may have
-// taken the first. Both bound the nesting.
+// accepts "TYPE" for "type" and silently keeps the last of two equal keys, where a proxy in front of the receiver may
+// have kept the first. Both libraries limit the nesting.
 func decodeObject(raw []byte, into any) error {
 	strict, err := strictjson.UnmarshalStrict(raw, into, strictjson.DisallowDuplicateFields)
 	return errors.Join(append(strict, err)...)
 }
 
-// text is a JSON string, or "" for none at all or null. It is not ok for anything else.
-func text(raw json.RawMessage) (s string, ok bool) {
+// decodeString decodes a JSON string. It returns "" for a missing field and for null; ok is false for other types.
+func decodeString(raw json.RawMessage) (s string, ok bool) {
 	if len(raw) == 0 {
 		return "", true
 	}
 	return s, json.Unmarshal(raw, &s) == nil
 }
 
-// firstMillisecond separates the units: as seconds it is the year 5138, as milliseconds 1973.
-const firstMillisecond = 100_000_000_000
+// minMilliseconds separates the units: smaller numbers are seconds. As seconds it is the year 5138, as milliseconds 1973.
+const minMilliseconds = 100_000_000_000
 
-// instant is a JSON number as a time in Unix milliseconds; Clerk sends seconds in some events. It is 0, which means
-// unknown, for anything else, and for times that have not come yet: hints are ordered by them, and one from 2099 would
-// be the last word about its user.
-func instant(raw json.RawMessage, now time.Time) int64 {
+// parseUnixTime converts a JSON number to a time in Unix milliseconds; Clerk sends seconds in some events. It returns 0,
+// which means unknown, for other values and for times in the future. Hints are ordered by time, so a hint from 2099
+// would win over every later one.
+func parseUnixTime(raw json.RawMessage, now time.Time) int64 {
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n < 0 {
 		return 0
 	}
-	if n < firstMillisecond {
+	if n < minMilliseconds {
 		n *= 1000
 	}
 	if n > now.Add(tolerance).UnixMilli() {

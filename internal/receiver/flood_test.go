@@ -11,9 +11,9 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 )
 
-// Connections that say nothing cost a place each, and a place only for as long as a header may take. Whoever has something
-// to say is heard when its turn comes, and nobody stays.
-func TestTwoThousandIdleConnections(t *testing.T) {
+// A silent connection uses one of Limits.Connections, for at most Limits.Read. A delivery is accepted once a connection is
+// free, and every silent connection is closed.
+func TestReceiver_TwoThousandIdleConnections(t *testing.T) {
 	t.Parallel()
 	const silent = 2000
 	w := newWorld(t)
@@ -26,7 +26,7 @@ func TestTwoThousandIdleConnections(t *testing.T) {
 				t.Error(err)
 			}
 			if n, err := io.Copy(io.Discard, conn); n > 0 || isTimeout(err) {
-				t.Errorf("a connection that said nothing got %d bytes, then %v, want its end", n, err)
+				t.Errorf("a silent connection received %d bytes, then %v, want its end", n, err)
 			}
 		})
 	}
@@ -35,7 +35,8 @@ func TestTwoThousandIdleConnections(t *testing.T) {
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 }
 
-// burst is how many messages come at once: four of each user. The thorough number is reliability's own: 10,000 of a minute.
+// burst returns how many messages arrive at once: four for each user. docs/reliability.md states the thorough number:
+// 10,000 in a minute.
 func burst() int {
 	if os.Getenv("FITUSER_TEST_THOROUGH") != "" {
 		return 10_000
@@ -43,16 +44,16 @@ func burst() int {
 	return 1000
 }
 
-// Everything that is sent at once to two replicas, in any order, is on the one FitUser of its user in the end, where a
-// delivery that was not acknowledged is sent again.
-func TestABurstIsTakenWhole(t *testing.T) {
+// Two replicas receive many messages at once, in any order, and unacknowledged ones again. In the end each user has one
+// FitUser with the newest hint.
+func TestReceiver_BurstLosesNoHint(t *testing.T) {
 	t.Parallel()
-	const each, lines = 4, 64
+	const each, parallel = 4, 64
 	w := newWorld(t)
 	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}
 	messages := make(chan int)
 	var senders sync.WaitGroup
-	for range lines {
+	for range parallel {
 		senders.Go(func() {
 			for i := range messages {
 				id, change := fmt.Sprintf("user_2burst%d", i/each), int64(i%each)
@@ -72,7 +73,7 @@ func TestABurstIsTakenWhole(t *testing.T) {
 	}
 	for name, u := range users {
 		if hint, _ := u.Hint(); hint.UserUpdatedAt != eventTime {
-			t.Errorf("%s does not know the newest: %+v", name, hint)
+			t.Errorf("%s does not have the newest hint: %+v", name, hint)
 		}
 	}
 	if n := w.writes(t); n > burst() {

@@ -12,13 +12,13 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-// hostileFields are what a user, or whoever has the signing secret, can put beside the id. All of it is legal, so it is
-// answered 200; mallory is a part of each.
+// hostileFields returns fields that a user, or a holder of the signing secret, can put beside the id. All are legal, so
+// the response is 200. Each contains "mallory".
 func hostileFields() map[string]string {
 	return map[string]string{
 		"role in unsafe_metadata":      `"unsafe_metadata":{"role":"admin","by":"mallory"}`,
 		"role in public_metadata":      `"public_metadata":{"role":"admin","by":"mallory"}`,
-		"mark in private_metadata":     `"private_metadata":{"fituser":{"role":"admin"},"by":"mallory"}`,
+		"marker in private_metadata":   `"private_metadata":{"fituser":{"role":"admin"},"by":"mallory"}`,
 		"NUL in a name":                `"last_name":"mallory\u0000"`,
 		"half a surrogate in a name":   `"last_name":"mallory\ud800"`,
 		"lines and colours in a name":  `"last_name":"mallory\r\n{\"level\":\"error\"}\u001b[31m"`,
@@ -29,7 +29,7 @@ func hostileFields() map[string]string {
 		"a name of 10 KiB":             `"last_name":"mallory` + strings.Repeat("\u0301", 5<<10) + `"`,
 		"no e-mail address":            `"last_name":"mallory","email_addresses":[],"primary_email_address_id":null`,
 		"5,000 e-mail addresses":       `"email_addresses":[` + strings.Repeat(`{"id":"idn_1","email_address":"mallory@example.com"},`, 4999) + `{}]`,
-		"a primary address of nobody":  `"primary_email_address_id":"mallory","email_addresses":[{"id":"idn_1"}]`,
+		"an unknown primary address":   `"primary_email_address_id":"mallory","email_addresses":[{"id":"idn_1"}]`,
 		"an image in the file system":  `"image_url":"file:///etc/mallory"`,
 		"an image in the cloud's core": `"image_url":"http://169.254.169.254/mallory"`,
 		"metadata of 200 KiB":          `"public_metadata":{"by":"mallory","x":"` + strings.Repeat("x", 200<<10) + `"}`,
@@ -42,8 +42,8 @@ func hostileFields() map[string]string {
 	}
 }
 
-// Of all that an event says about a user nothing reaches the FitUser: no name, no right.
-func TestHostileFieldsLeaveNothingButTheHint(t *testing.T) {
+// No field of the event's user reaches the FitUser except the id: no name, no role.
+func TestEvent_HostileFieldsLeaveOnlyTheHint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
@@ -57,7 +57,7 @@ func TestHostileFieldsLeaveNothingButTheHint(t *testing.T) {
 			u := w.users(t)[fitusers.NameFor(id, 0)]
 			whole, err := json.Marshal(u)
 			if err != nil || strings.Contains(string(whole), "mallory") {
-				t.Errorf("the FitUser holds what the event says: %s, %v", whole, err)
+				t.Errorf("the FitUser contains a field of the event: %s, %v", whole, err)
 			}
 			want := v1alpha1.FitUserSpec{ClerkUserID: id, DeletionPolicy: v1alpha1.DeletionPolicyDelete}
 			if diff := cmp.Diff(want, u.Spec); diff != "" {

@@ -24,10 +24,11 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
-// Not parallel: it looks at all goroutines of the process.
-func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
+// Not parallel: it checks all goroutines of the process.
+func TestStop_RequestsFinishAndNoGoroutineRemains(t *testing.T) {
 	w := newWorld(t)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	arrive := sync.OnceFunc(func() { close(arrived) })
@@ -50,8 +51,8 @@ func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	<-arrived
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); e.stop() }()
-	eventually(t, "it is not ready", func() bool { return e.Ready(nil) != nil })
-	eventually(t, "it takes no connections", func() bool {
+	eventually.Holds(t, "it is not ready", func() bool { return e.Ready(nil) != nil })
+	eventually.Holds(t, "it accepts no connections", func() bool {
 		conn, err := net.Dial("tcp", e.addr)
 		if err == nil {
 			hangUp(conn)
@@ -67,8 +68,8 @@ func TestStoppingLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// A sender that keeps its connection may send at the very moment in which the process is told to stop.
-func TestWhileItStopsAConnectionBringsOneDeliveryMore(t *testing.T) {
+// A sender with a kept connection may send at the moment when the process is asked to stop.
+func TestStop_ConnectionCarriesOneMoreDelivery(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) { c.Limits.Drain = 5 * time.Second })
@@ -77,18 +78,18 @@ func TestWhileItStopsAConnectionBringsOneDeliveryMore(t *testing.T) {
 	mustAccept(t, readReply(t, kept))
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); e.stop() }()
-	eventually(t, "it is not ready", func() bool { return e.Ready(nil) != nil })
+	eventually.Holds(t, "it is not ready", func() bool { return e.Ready(nil) != nil })
 	send(t, kept, signed("msg_1", created(ada)).length().String())
 	reply := readReply(t, kept)
 	mustAccept(t, reply)
 	if !reply.closes {
-		t.Error("the sender is not told to connect anew")
+		t.Error("the response does not close the connection")
 	}
 	<-stopped
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 }
 
-func TestAStuckRequestDoesNotHoldTheProcess(t *testing.T) {
+func TestStop_StuckRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	arrived, ended := make(chan struct{}), make(chan struct{})
@@ -110,19 +111,19 @@ func TestAStuckRequestDoesNotHoldTheProcess(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Error("the request is still under way")
+		t.Error("the request is still running")
 	}
 }
 
-// The manager must fill the cache before the receiver listens, or first events would be answered with errors.
-func TestInAManagerTheReceiverIsReadyOnlyWithAFullCache(t *testing.T) {
+// The manager must fill the cache before the receiver listens; otherwise the first events would fail.
+func TestReady_OnlyWithAFullCacheInAManager(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const users = 50
 	for i := range users {
 		w.create(t, manifest(fmt.Sprintf("coach-%d", i), fmt.Sprintf("user_2coach%d", i)))
 	}
-	w.somebodyLeads(t, "fituser-test")
+	w.leaderElsewhere(t, "fituser-test")
 	m, err := manager.New(w.config, manager.Options{
 		Scheme: newScheme(t), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
 		LeaderElection: true, LeaderElectionID: "fituser-test", LeaderElectionNamespace: w.namespace,
@@ -146,8 +147,8 @@ func TestInAManagerTheReceiverIsReadyOnlyWithAFullCache(t *testing.T) {
 	}
 }
 
-// somebodyLeads makes the lease of a replica that leads, and goes on leading.
-func (w *world) somebodyLeads(t *testing.T, name string) {
+// leaderElsewhere creates the lease of another replica that leads during the whole test.
+func (w *world) leaderElsewhere(t *testing.T, name string) {
 	t.Helper()
 	clients, err := kubernetes.NewForConfig(w.config)
 	if err != nil {
@@ -164,7 +165,7 @@ func (w *world) somebodyLeads(t *testing.T, name string) {
 	}
 }
 
-func TestAnAddressInUseIsAnError(t *testing.T) {
+func TestStart_AddressInUseIsAnError(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
@@ -174,7 +175,7 @@ func TestAnAddressInUseIsAnError(t *testing.T) {
 	}
 }
 
-func TestSlowSendersAreCutOff(t *testing.T) {
+func TestLimits_SlowSendersAreDisconnected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) { c.Limits.Read = 100 * time.Millisecond })
@@ -187,7 +188,7 @@ func TestSlowSendersAreCutOff(t *testing.T) {
 			conn := e.dial(t)
 			send(t, conn, part)
 			if got := readReply(t, conn); got.status/100 == 2 || strings.Contains(got.text, "timeout") {
-				t.Errorf("answered %d %q", got.status, got.text)
+				t.Errorf("status %d %q", got.status, got.text)
 			}
 			wantClosed(t, conn)
 		})
@@ -202,7 +203,7 @@ func TestSlowSendersAreCutOff(t *testing.T) {
 	})
 }
 
-func TestBeyondThePlacesForBodiesIs503(t *testing.T) {
+func TestLimits_NoSlotForALargeBodyIs503(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) {
@@ -211,23 +212,23 @@ func TestBeyondThePlacesForBodiesIs503(t *testing.T) {
 	r := signed("msg_1", padded(created(ada))).length().String()
 	slow := e.dial(t)
 	send(t, slow, r[:len(r)-10])
-	eventually(t, "the place is taken", func() bool { return len(e.bodies) == 1 })
+	eventually.Holds(t, "the slot is taken", func() bool { return len(e.bodySlots) == 1 })
 	got := e.post(t, signed("msg_2", padded(created(ada))))
 	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
-		t.Errorf("answered %d with Retry-After %q", got.status, got.header.Get("Retry-After"))
+		t.Errorf("status %d with Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
 	send(t, slow, r[len(r)-10:])
 	mustAccept(t, readReply(t, slow))
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserCreated, eventTime-18)})
 }
 
-// padded is a body too large to be read without a place.
+// padded returns a body that is too large to be read without a slot.
 func padded(body string) string {
 	return body + strings.Repeat(" ", int(DefaultLimits().SmallBodyBytes))
 }
 
-// Whoever sends slowly has a place for a large body at most. Usual events need none.
-func TestSlowSendersKeepNoEventOut(t *testing.T) {
+// A slow sender can occupy the slots for large bodies. Usual events need no slot.
+func TestLimits_SlowSendersDoNotBlockUsualEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) {
@@ -237,24 +238,24 @@ func TestSlowSendersKeepNoEventOut(t *testing.T) {
 		r := signed("msg_1", body).length().String()
 		send(t, e.dial(t), r[:len(r)-10])
 	}
-	eventually(t, "the place is taken", func() bool { return len(e.bodies) == 1 })
+	eventually.Holds(t, "the slot is taken", func() bool { return len(e.bodySlots) == 1 })
 	mustAccept(t, e.post(t, signed("msg_2", created(ada))))
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_2", v1alpha1.UserCreated, eventTime-18)})
 }
 
-func TestBeyondTheConnectionsASenderWaits(t *testing.T) {
+func TestLimits_SenderWaitsForAConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) { c.Limits.Connections, c.Limits.Read = 2, 200*time.Millisecond })
-	for range 20 { // none of them ever says anything
+	for range 20 { // none of them ever sends anything
 		e.dial(t)
 	}
-	// Places come free as those are cut off, two at a time.
+	// Connections become free as those are closed, two at a time.
 	e.acknowledged(t, signed("msg_1", created(ada)))
 }
 
-// What the receiver logs is ids and reasons, whatever is sent.
-func TestTheLogHoldsNoPersonalDataAndNoSecrets(t *testing.T) {
+// The receiver logs only ids and reasons, for every kind of request.
+func TestLog_HoldsNoPersonalDataAndNoSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex
@@ -280,17 +281,17 @@ func TestTheLogHoldsNoPersonalDataAndNoSecrets(t *testing.T) {
 	got := log.String()
 	for _, secret := range []string{"Augusta", "first_name", ourSecret, strings.TrimPrefix(ourSecret, "whsec_"), header(good, "Svix-Signature")} {
 		if strings.Contains(got, secret) {
-			t.Errorf("the log holds %q:\n%s", secret, got)
+			t.Errorf("the log contains %q:\n%s", secret, got)
 		}
 	}
 	for _, wanted := range []string{"Clerk event recorded", "msg_1", ada, "Request refused"} {
 		if !strings.Contains(got, wanted) {
-			t.Errorf("the log does not hold %q:\n%s", wanted, got)
+			t.Errorf("the log does not contain %q:\n%s", wanted, got)
 		}
 	}
 }
 
-// wantClosed waits for the receiver's end of the connection.
+// wantClosed waits until the receiver closes the connection.
 func wantClosed(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {

@@ -1,10 +1,21 @@
-// Package receiver takes Clerk's webhooks: it verifies that Clerk's sender signed them, bounds what they may cost,
-// records on the user's FitUser that there is news (making the FitUser where there is none), and answers. It runs on
-// every replica.
+// Package receiver handles Clerk's webhooks. It verifies their signature, bounds their cost, records a hint on the user's
+// FitUser (and creates the FitUser if the user has none), and responds. It runs on every replica.
 //
-// An event is a hint. Nothing it says about a user leaves this package but the user's id, the event's type and its
-// times: the reconciler asks Clerk itself. The package holds the signing secrets and nothing else: no Clerk key, no
-// database, no status of a FitUser.
+// An event is only a hint: the reconciler asks Clerk itself. The user's id, the event's type and its times are all that
+// leaves this package. The package holds the signing secrets and nothing else: no Clerk key, no database, no status of
+// a FitUser.
+//
+// Read the files in the order in which a request passes them, each once:
+//
+//   - handler.go: the route, the steps and the response;
+//   - verify.go, with secrets.go: the headers, the body and its signature;
+//   - event.go: which user the event is about;
+//   - record.go: the hint, its span and the time limit;
+//   - coalesce.go: several hints of one user in one write;
+//   - write.go: the patch or the new FitUser, with retries.
+//
+// outcome.go lists how a request can end; metrics.go and outcomelog.go report it. limits.go bounds each step. receiver.go
+// is the server around the handler, and cache.go its client of the API server.
 package receiver
 
 import (
@@ -29,52 +40,53 @@ import (
 	"github.com/fitai/fituser-operator/internal/tracing"
 )
 
-// Path is where the webhooks arrive. Endpoints in Clerk's dashboard already have it.
+// Path is the path of the webhook endpoint. Endpoints in Clerk's dashboard already have it.
 const Path = "/api/webhooks"
 
-// Config is what a [Receiver] needs. All of it is required, except where a field says otherwise.
+// Config configures a [Receiver]. Every field is required unless its comment calls it optional.
 type Config struct {
 	// BindAddress is the address to listen on, such as ":8080".
 	BindAddress string
-	// Listener is used instead of BindAddress where it is set. The receiver closes it.
+	// Listener replaces BindAddress. Optional. The receiver closes it.
 	Listener net.Listener
-	// Certificate gives the certificate of the moment, as in [tls.Config]. Optional: without it, webhooks are taken over plain
-	// HTTP, and TLS ends at what stands before the receiver.
+	// Certificate returns the current certificate, as in [tls.Config]. Optional: without it the receiver serves plain HTTP,
+	// and a proxy in front of it terminates TLS.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Namespace is where the FitUsers are.
 	Namespace string
-	// InstanceID is the Clerk instance whose events are taken. Optional: without it, every instance that knows a signing
-	// secret is believed.
+	// InstanceID is the Clerk instance whose events are accepted. Optional: without it, every instance that has a signing
+	// secret is accepted.
 	InstanceID string
-	// Keys gives the signing secrets in force. It is asked at every request, so they can change while the receiver runs.
+	// Keys returns the current signing secrets. It is called at every request, so they can change while the receiver runs.
 	Keys func() Keys
 	// Writer creates FitUsers and patches their hint.
 	Writer client.Writer
 	// Cache finds FitUsers by Clerk id. It is the cache of a cluster from [NewCluster].
 	Cache client.Reader
-	// Live reads from the API server itself, for when the cache is behind.
+	// Live reads from the API server itself. It is used when the cache lags behind.
 	Live client.Reader
-	// Registerer takes the metrics.
+	// Registerer registers the metrics.
 	Registerer prometheus.Registerer
-	// Log is where the receiver logs. Optional.
+	// Log is the receiver's logger. Optional.
 	Log logr.Logger
-	// Tracer begins a span for each verified event. Optional: nothing is recorded.
+	// Tracer starts a span for each verified event. Optional: no span is recorded.
 	Tracer trace.Tracer
 	// Now is the clock. Optional: [time.Now].
 	Now func() time.Time
-	// Limits bound what a request may cost. Optional: [DefaultLimits].
+	// Limits bound the cost of a request. Optional: [DefaultLimits].
 	Limits Limits
 }
 
 // Receiver is the HTTP server. It is a runnable of the controller manager.
 type Receiver struct {
-	config   Config
-	bodies   chan struct{} // one place for each request whose body is in memory
-	recorder recorder
-	answers  map[outcome]answer
-	journal  *journal
-	serving  atomic.Bool
-	leaving  atomic.Bool // told to stop
+	config     Config
+	bodySlots  chan struct{} // holds one for each large body in memory
+	recorder   recorder
+	responses  map[outcome]response
+	metrics    *metrics
+	outcomeLog *outcomeLog
+	serving    atomic.Bool
+	draining   atomic.Bool // the process stops: each connection closes after its next response
 }
 
 var (
@@ -83,8 +95,7 @@ var (
 	_ http.Handler                   = (*Receiver)(nil)
 )
 
-// New makes a receiver. It does not listen before [Receiver.Start]. The error says that its metrics are registered
-// already.
+// New returns a receiver that listens once [Receiver.Start] is called. It fails when the metrics are already registered.
 func New(config Config) (*Receiver, error) {
 	if config.Now == nil {
 		config.Now = time.Now
@@ -100,35 +111,29 @@ func New(config Config) (*Receiver, error) {
 		return nil, fmt.Errorf("registering the receiver's metrics: %w", err)
 	}
 	return &Receiver{
-		config:  config,
-		bodies:  make(chan struct{}, config.Limits.Bodies),
-		answers: newAnswers(),
-		journal: newJournal(config.Log, metrics),
-		recorder: recorder{
-			namespace: config.Namespace,
-			writer:    config.Writer,
-			cache:     config.Cache,
-			live:      config.Live,
-			limits:    config.Limits,
-			gatherer:  newGatherer(),
-		},
+		config:     config,
+		bodySlots:  make(chan struct{}, config.Limits.Bodies),
+		recorder:   newRecorder(config),
+		responses:  newResponses(),
+		metrics:    metrics,
+		outcomeLog: newOutcomeLog(config.Log),
 	}, nil
 }
 
-// NeedLeaderElection is false: every replica takes webhooks.
+// NeedLeaderElection returns false: every replica handles webhooks.
 //
-// The method is also why Receiver is a type of its own: the manager starts a bare [manager.Server] before the caches
-// are filled, and this one after.
+// The method is also the reason for the type: the manager starts a bare [manager.Server] before it fills the caches, and
+// a Receiver afterwards.
 func (r *Receiver) NeedLeaderElection() bool { return false }
 
-// Start listens and serves until ctx ends, and then lets the requests under way finish.
+// Start listens and serves until ctx ends, and then lets the requests in flight finish.
 func (r *Receiver) Start(ctx context.Context) error {
 	listener, err := r.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("listening for webhooks on %s: %w", r.config.BindAddress, err)
 	}
 	server := r.server()
-	defer func() { _ = server.Close() }() // for requests that are still under way when their time is over
+	defer func() { _ = server.Close() }() // ends the requests that are still in flight after ShutdownTimeout
 
 	r.serving.Store(true)
 	defer r.serving.Store(false)
@@ -137,7 +142,7 @@ func (r *Receiver) Start(ctx context.Context) error {
 	defer end()
 	stop := context.AfterFunc(ctx, func() {
 		r.serving.Store(false)
-		r.leaving.Store(true)
+		r.draining.Store(true)
 		time.AfterFunc(limits.Drain, end)
 	})
 	defer stop()
@@ -145,13 +150,13 @@ func (r *Receiver) Start(ctx context.Context) error {
 	runnable := manager.Server{
 		Name:            "webhook receiver",
 		Server:          server,
-		Listener:        r.secured(netutil.LimitListener(listener, limits.Connections)),
+		Listener:        r.withTLS(netutil.LimitListener(listener, limits.Connections)),
 		ShutdownTimeout: &limits.Shutdown,
 	}
 	return runnable.Start(ctrllog.IntoContext(drained, r.config.Log))
 }
 
-// Ready is the readiness check: an error until the receiver listens, and again as soon as it is told to stop.
+// Ready is the readiness check. It returns an error until the receiver listens, and again once its context has ended.
 func (r *Receiver) Ready(*http.Request) error {
 	if !r.serving.Load() {
 		return errors.New("the webhook receiver is not listening")
@@ -167,9 +172,9 @@ func (r *Receiver) listen(ctx context.Context) (net.Listener, error) {
 	return config.Listen(ctx, "tcp", r.config.BindAddress)
 }
 
-// secured puts TLS around what arrives, where there is a certificate. There is no HTTP/2: as many requests as a client likes
-// would share one connection, and the limits count connections.
-func (r *Receiver) secured(listener net.Listener) net.Listener {
+// withTLS adds TLS to the listener when a certificate is configured. It does not offer HTTP/2: any number of requests
+// could share one connection, and the limits count connections.
+func (r *Receiver) withTLS(listener net.Listener) net.Listener {
 	if r.config.Certificate == nil {
 		return listener
 	}
@@ -189,8 +194,8 @@ func (r *Receiver) server() *http.Server {
 		WriteTimeout:      limits.Write,
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.HeaderBytes,
-		ErrorLog:          log.New(connectionLog{r.journal}, "", 0),
-		// net/http would answer "OPTIONS *" itself, with 200.
+		ErrorLog:          log.New(connectionLog{r.outcomeLog}, "", 0),
+		// Without it net/http responds to "OPTIONS *" itself, with 200.
 		DisableGeneralOptionsHandler: true,
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-// ada is the user of these tests; adaName is what the operator calls her FitUser.
+// ada is the user of these tests. adaName is the derived name of her FitUser.
 const (
 	ada     = "user_2Ada"
 	adaName = "user-2ada-2"
@@ -25,12 +25,13 @@ const (
 func mustAccept(t *testing.T, got reply) {
 	t.Helper()
 	if got.status != http.StatusOK {
-		t.Errorf("answered %d %q, want 200", got.status, got.text)
+		t.Errorf("status %d %q, want 200", got.status, got.text)
 	}
 }
 
-// acknowledged sends r until it is accepted, as Svix does. For receivers whose limits a slow machine may run into.
-func (e *endpoint) acknowledged(t *testing.T, r request) {
+// acknowledged sends r until it is accepted, as Svix does. For receivers whose limits a slow machine may reach. It does not
+// end the test, because other goroutines call it.
+func (e *endpoint) acknowledged(t *testing.T, r wireRequest) {
 	t.Helper()
 	var last reply
 	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, patience, true, func(context.Context) (bool, error) {
@@ -38,11 +39,11 @@ func (e *endpoint) acknowledged(t *testing.T, r request) {
 		return last.status == http.StatusOK, nil
 	})
 	if err != nil {
-		t.Errorf("not acknowledged in %s: answered %d %q", patience, last.status, last.text)
+		t.Errorf("not acknowledged in %s: status %d %q", patience, last.status, last.text)
 	}
 }
 
-// hints are the hints by FitUser. A FitUser without one has the zero hint.
+// hints returns the hints by FitUser. A FitUser without a hint has the zero Hint.
 func (w *world) hints(t *testing.T) map[string]v1alpha1.Hint {
 	t.Helper()
 	hints := map[string]v1alpha1.Hint{}
@@ -59,22 +60,22 @@ func wantHints(t *testing.T, w *world, want map[string]v1alpha1.Hint) {
 	}
 }
 
-func hintOf(message string, kind v1alpha1.EventType, updatedAt int64) v1alpha1.Hint {
-	return v1alpha1.Hint{Message: message, Type: kind, UserUpdatedAt: updatedAt, EventAt: eventTime, ReceivedAt: eventTime}
+func hintOf(messageID string, eventType v1alpha1.EventType, updatedAt int64) v1alpha1.Hint {
+	return v1alpha1.Hint{MessageID: messageID, Type: eventType, UserUpdatedAt: updatedAt, EventAt: eventTime, ReceivedAt: eventTime}
 }
 
-func TestAnEventOfAnUnknownUserMakesTheFitUserInOneWrite(t *testing.T) {
+func TestRecord_UnknownUserIsCreatedInOneWrite(t *testing.T) {
 	t.Parallel()
-	for kind, body := range map[v1alpha1.EventType]string{
+	for eventType, body := range map[v1alpha1.EventType]string{
 		v1alpha1.UserCreated: created(ada),
 		v1alpha1.UserUpdated: updated(ada, eventTime-18),
 	} {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(string(eventType), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			mustAccept(t, w.receive(t, nil).post(t, signed("msg_1", body)))
 
-			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", kind, eventTime-18)})
+			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", eventType, eventTime-18)})
 			u := w.users(t)[adaName]
 			want := v1alpha1.FitUserSpec{ClerkUserID: ada, DeletionPolicy: v1alpha1.DeletionPolicyDelete}
 			if diff := cmp.Diff(want, u.Spec); diff != "" {
@@ -90,12 +91,11 @@ func TestAnEventOfAnUnknownUserMakesTheFitUserInOneWrite(t *testing.T) {
 	}
 }
 
-func TestAnEventIsRecordedOnTheFitUserThatServes(t *testing.T) {
+func TestRecord_HintGoesOnTheActiveFitUser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
-	made := fitusers.New("", ada, 0)
-	w.create(t, made)
+	w.create(t, fitusers.New("", ada, 0))
 	w.create(t, manifest("coach-ada", ada))
 	w.create(t, manifest("somebody-else", "user_2ada"))
 	e.knows(t, "coach-ada", exists)
@@ -108,11 +108,11 @@ func TestAnEventIsRecordedOnTheFitUserThatServes(t *testing.T) {
 	})
 	after := w.users(t)["coach-ada"]
 	if diff := cmp.Diff(before.Spec, after.Spec); diff != "" || after.Generation != before.Generation {
-		t.Errorf("the person's spec changed (-before +after):\n%s", diff)
+		t.Errorf("the user-managed spec changed (-before +after):\n%s", diff)
 	}
 }
 
-func TestDeletionOfAnUnknownUserLeavesNothing(t *testing.T) {
+func TestRecord_DeletionOfAnUnknownUserMakesNoWrites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mustAccept(t, w.receive(t, nil).post(t, signed("msg_1", deleted(ada))))
@@ -121,16 +121,16 @@ func TestDeletionOfAnUnknownUserLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDeletionIsRecordedAndDeletesNothing(t *testing.T) {
+func TestRecord_DeletionIsAHintAndDeletesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
 	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
-	mustAccept(t, e.post(t, signed("msg_2", deleted(ada)))) // the cache may not know the FitUser yet
+	mustAccept(t, e.post(t, signed("msg_2", deleted(ada)))) // the cache may not have the FitUser yet
 	wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_2", v1alpha1.UserDeleted, eventTime)})
 }
 
-func TestEventsInAnyOrderLeaveTheNewestWord(t *testing.T) {
+func TestRecord_NewestEventWinsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	bodies := map[string]string{
 		"msg_1": updated(ada, eventTime-3000), "msg_2": updated(ada, eventTime-2000), "msg_3": updated(ada, eventTime-1000),
@@ -146,27 +146,27 @@ func TestEventsInAnyOrderLeaveTheNewestWord(t *testing.T) {
 			for _, id := range order {
 				mustAccept(t, e.post(t, signed(id, bodies[id])))
 			}
-			// The last delivery is on record, with the newest of what was said.
+			// The hint has the message ID of the last delivery and the newest time.
 			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf(order[2], v1alpha1.UserUpdated, eventTime-1000)})
 		})
 	}
 }
 
-func TestARetriedDeliveryWritesNothing(t *testing.T) {
+func TestRecord_RetriedDeliveryMakesNoWrites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
 	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
 	mustAccept(t, e.post(t, signed("msg_1", created(ada))))
 	e.knows(t, adaName, exists)
-	w.now.Add(28 * 3600 * 1000) // Svix's last try comes 28 hours later, signed anew
+	w.now.Add(28 * 3600 * 1000) // Svix makes its last attempt 28 hours later, with a new signature
 	mustAccept(t, e.post(t, signedAt("msg_1", created(ada), w.now.Load()/1000)))
 	if n := w.writes(t); n != 1 {
 		t.Errorf("%d writes for one message, want 1", n)
 	}
 }
 
-func TestIDsThatDifferInCaseAreTwoUsers(t *testing.T) {
+func TestRecord_IDsThatDifferInCaseAreTwoUsers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
@@ -184,7 +184,7 @@ func TestIDsThatDifferInCaseAreTwoUsers(t *testing.T) {
 	}
 }
 
-func TestATakenNameDoesNotStopAUser(t *testing.T) {
+func TestRecord_TakenNameGetsASuffix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, nil)
@@ -196,7 +196,7 @@ func TestATakenNameDoesNotStopAUser(t *testing.T) {
 	})
 }
 
-// terminatingManifest makes a manifest of ada's that is being deleted and does not go, and waits until e knows.
+// terminatingManifest creates a FitUser of ada that stays terminating, and waits until the cache of e has it.
 func terminatingManifest(t *testing.T, w *world, e *endpoint, name string) {
 	t.Helper()
 	u := manifest(name, ada)
@@ -208,9 +208,9 @@ func terminatingManifest(t *testing.T, w *world, e *endpoint, name string) {
 	e.knows(t, name, func(u *v1alpha1.FitUser) bool { return !u.DeletionTimestamp.IsZero() })
 }
 
-func TestAFitUserThatIsBeingDeletedCarriesOnlyDeletions(t *testing.T) {
+func TestRecord_TerminatingFitUserCarriesOnlyDeletions(t *testing.T) {
 	t.Parallel()
-	t.Run("news of the user make another", func(t *testing.T) {
+	t.Run("an update creates another", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		e := w.receive(t, nil)
@@ -220,7 +220,7 @@ func TestAFitUserThatIsBeingDeletedCarriesOnlyDeletions(t *testing.T) {
 			adaName: {}, adaName + "-1": hintOf("msg_1", v1alpha1.UserUpdated, eventTime),
 		})
 	})
-	t.Run("the user's deletion goes on it", func(t *testing.T) {
+	t.Run("a deletion is recorded on it", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		e := w.receive(t, nil)
@@ -230,7 +230,7 @@ func TestAFitUserThatIsBeingDeletedCarriesOnlyDeletions(t *testing.T) {
 	})
 }
 
-// frozen is a receiver whose cache sees nothing of what happens from now on.
+// frozen returns a receiver whose cache no longer changes.
 func (w *world) frozen(t *testing.T) *endpoint {
 	t.Helper()
 	_, c := w.unstarted(t, nil)
@@ -239,9 +239,9 @@ func (w *world) frozen(t *testing.T) *endpoint {
 	return w.receive(t, func(config *Config) { config.Cache = c.GetCache() })
 }
 
-func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
+func TestRecord_StaleCacheLosesNoHint(t *testing.T) {
 	t.Parallel()
-	t.Run("an object has changed", func(t *testing.T) {
+	t.Run("FitUser changed", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		u := w.create(t, manifest("coach-ada", ada))
@@ -253,7 +253,7 @@ func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
 		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime-1000))))
 		wantHints(t, w, map[string]v1alpha1.Hint{"coach-ada": hintOf("msg_1", v1alpha1.UserDeleted, eventTime)})
 	})
-	t.Run("an object has gone", func(t *testing.T) {
+	t.Run("FitUser deleted", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		u := w.create(t, manifest("coach-ada", ada))
@@ -264,7 +264,7 @@ func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
 		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
 		wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime)})
 	})
-	t.Run("an object has come", func(t *testing.T) {
+	t.Run("FitUser created", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		e := w.frozen(t)
@@ -272,7 +272,7 @@ func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
 		mustAccept(t, e.post(t, signed("msg_1", updated(ada, eventTime))))
 		wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", v1alpha1.UserUpdated, eventTime)})
 	})
-	t.Run("a name belongs to another user now", func(t *testing.T) {
+	t.Run("name reused for another user", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		u := w.create(t, manifest("coach", ada))
@@ -288,7 +288,7 @@ func TestACacheThatIsBehindDoesNoHarm(t *testing.T) {
 	})
 }
 
-func TestOneMessageAHundredTimesAtOnceOnTwoReplicas(t *testing.T) {
+func TestRecord_ConcurrentRetriesOnTwoReplicasWriteOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	replicas := []*endpoint{w.receive(t, nil), w.receive(t, nil)}

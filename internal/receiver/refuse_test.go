@@ -10,16 +10,16 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 )
 
-// somebody is the user of the refused events. There must never be a FitUser for them.
-const somebody = "user_2nobody"
+// refusedID is the user id in the refused events. No FitUser must ever exist for them.
+const refusedID = "user_2nobody"
 
-// hostile are requests by what is wrong with them. A status of 0 says that there need be no answer.
+// hostile returns requests by what is wrong with them. A status of 0 means that no response is needed.
 func hostile() map[string]struct {
 	wire   string
 	status int
 } {
-	good := signed("msg_1", created(somebody))
-	n := func(r request) string { return r.length().String() }
+	good := signed("msg_1", created(refusedID))
+	n := func(r wireRequest) string { return r.length().String() }
 	signature := strings.TrimPrefix(header(good, "Svix-Signature"), "v1,")
 	big := strings.Repeat("x", 1<<20+1)
 	return map[string]struct {
@@ -58,7 +58,7 @@ func hostile() map[string]struct {
 		"body above 1 MiB":            {n(good.withBody(big)), 413},
 		"length above 1 MiB":          {good.set("Content-Length", "1048577").withBody("").String(), 413},
 		"chunks above 1 MiB":          {good.set("Transfer-Encoding", "chunked").withBody(chunked(big)).String(), 413},
-		"too large and no headers":    {n(request{line: good.line, headers: []string{"Host: x"}, body: big}), 413},
+		"too large and no headers":    {n(wireRequest{line: good.line, headers: []string{"Host: x"}, body: big}), 413},
 		"Content-Encoding: gzip":      {n(good.set("Content-Encoding", "gzip")), 415},
 		"Content-Encoding: br":        {n(good.set("Content-Encoding", "br")), 415},
 		"no Content-Type":             {n(good.set("Content-Type")), 415},
@@ -85,11 +85,11 @@ func hostile() map[string]struct {
 		"svix-timestamp twice":           {n(good.set("Svix-Timestamp", header(good, "Svix-Timestamp"), "1")), 400},
 		"svix-signature twice":           {n(good.set("Svix-Signature", "v1,"+signature, "v1,"+signature)), 400},
 		"svix-id empty":                  {n(good.set("Svix-Id", "")), 400},
-		"svix-id with a dot":             {n(signed("msg.1", created(somebody))), 400},
+		"svix-id with a dot":             {n(signed("msg.1", created(refusedID))), 400},
 		"svix-id with a newline":         {n(good.set("Svix-Id", "msg_1\r\n x")), 400},
-		"svix-id not ASCII":              {n(signed("msg_é", created(somebody))), 400},
-		"svix-id of 129 letters":         {n(signed(strings.Repeat("m", 129), created(somebody))), 400},
-		"svix-id of 10 KiB":              {n(signed(strings.Repeat("m", 10<<10), created(somebody))), 400},
+		"svix-id not ASCII":              {n(signed("msg_é", created(refusedID))), 400},
+		"svix-id of 129 letters":         {n(signed(strings.Repeat("m", 129), created(refusedID))), 400},
+		"svix-id of 10 KiB":              {n(signed(strings.Repeat("m", 10<<10), created(refusedID))), 400},
 		"another message's id":           {n(good.set("Svix-Id", "msg_2")), 400},
 		"another time's":                 {n(good.set("Svix-Timestamp", fmt.Sprint(eventTime/1000+1))), 400},
 		"timestamp empty":                {n(good.set("Svix-Timestamp", "")), 400},
@@ -99,13 +99,13 @@ func hostile() map[string]struct {
 		"timestamp 1.0":                  {n(good.set("Svix-Timestamp", "1.0")), 400},
 		"timestamp with sign":            {n(good.set("Svix-Timestamp", "+"+header(good, "Svix-Timestamp"))), 400},
 		"timestamp with zero":            {n(good.set("Svix-Timestamp", "0"+header(good, "Svix-Timestamp"))), 400},
-		"timestamp negative":             {n(signedAt("msg_1", created(somebody), -5)), 400},
-		"timestamp 0":                    {n(signedAt("msg_1", created(somebody), 0)), 400},
+		"timestamp negative":             {n(signedAt("msg_1", created(refusedID), -5)), 400},
+		"timestamp 0":                    {n(signedAt("msg_1", created(refusedID), 0)), 400},
 		"timestamp 2⁶³":                  {n(good.set("Svix-Timestamp", "9223372036854775808")), 400},
-		"timestamp of 18 digits":         {n(signedAt("msg_1", created(somebody), 999_999_999_999_999_999)), 400},
-		"timestamp in millis":            {n(signedAt("msg_1", created(somebody), eventTime)), 400},
-		"301 s old":                      {n(signedAt("msg_1", created(somebody), eventTime/1000-301)), 400},
-		"301 s ahead":                    {n(signedAt("msg_1", created(somebody), eventTime/1000+301)), 400},
+		"timestamp of 18 digits":         {n(signedAt("msg_1", created(refusedID), 999_999_999_999_999_999)), 400},
+		"timestamp in millis":            {n(signedAt("msg_1", created(refusedID), eventTime)), 400},
+		"301 s old":                      {n(signedAt("msg_1", created(refusedID), eventTime/1000-301)), 400},
+		"301 s ahead":                    {n(signedAt("msg_1", created(refusedID), eventTime/1000+301)), 400},
 		"signature bare":                 {n(good.set("Svix-Signature", signature)), 400},
 		"signature v1":                   {n(good.set("Svix-Signature", "v1")), 400},
 		"signature v1,":                  {n(good.set("Svix-Signature", "v1,")), 400},
@@ -123,46 +123,46 @@ func hostile() map[string]struct {
 		"signature of no bytes":          {n(good.set("Svix-Signature", "v1,"+strings.Repeat("A", 43)+"=")), 400},
 		"body changed":                   {n(good.withBody(strings.Replace(good.body, "Augusta", "Eve", 1))), 400},
 		"body written otherwise":         {n(good.withBody(strings.ReplaceAll(good.body, `":`, `": `))), 400},
-		"another secret":                 {n(signedAt("msg_1", created(somebody), eventTime/1000, secretOf("another instance's secret"))), 400},
-		"signed with no secret":          {n(signedWithNothing(created(somebody))), 400},
+		"another secret":                 {n(signedAt("msg_1", created(refusedID), eventTime/1000, secretOf("another instance's secret"))), 400},
+		"signed with no secret":          {n(signedWithNothing(created(refusedID))), 400},
 
-		"empty body":            {n(signed("msg_1", "")), 400},
-		"truncated JSON":        {n(signed("msg_1", created(somebody)[:40])), 400},
-		"something after JSON":  {n(signed("msg_1", created(somebody)+"x")), 400},
-		"two objects":           {n(signed("msg_1", created(somebody)+created(somebody))), 400},
-		"byte order mark":       {n(signed("msg_1", "\xef\xbb\xbf"+created(somebody))), 400},
-		"UTF-16":                {n(signed("msg_1", "{\x00}\x00")), 400},
-		"JSON null":             {n(signed("msg_1", "null")), 400},
-		"JSON array":            {n(signed("msg_1", "["+created(somebody)+"]")), 400},
-		"JSON string":           {n(signed("msg_1", `"x"`)), 400},
-		"JSON number":           {n(signed("msg_1", "1")), 400},
-		"not UTF-8":             {n(signed("msg_1", strings.Replace(created(somebody), "Augusta", "\xff", 1))), 400},
-		"type twice":            {n(signed("msg_1", strings.Replace(created(somebody), "{", `{"type":"foo",`, 1))), 400},
-		"data twice":            {n(signed("msg_1", strings.Replace(created(somebody), "{", `{"data":{"id":"user_x"},`, 1))), 400},
-		"instance_id twice":     {n(signed("msg_1", strings.Replace(created(somebody), "{", `{"instance_id":"ins_x",`, 1))), 400},
-		"id twice":              {n(signed("msg_1", strings.Replace(created(somebody), `{"id"`, `{"id":"user_x","id"`, 1))), 400},
-		"20,000 levels":         {n(signed("msg_1", `{"type":"user.created","data":`+strings.Repeat("[", 20_000)+strings.Repeat("]", 20_000)+"}")), 400},
-		"levels to the limit":   {n(signed("msg_1", strings.Repeat(`{"data":`, 1<<17))), 400},
-		"no type":               {n(signed("msg_1", `{"data":{"id":"`+somebody+`"}}`)), 422},
-		"type null":             {n(signed("msg_1", `{"type":null,"data":{"id":"`+somebody+`"}}`)), 422},
-		"type empty":            {n(signed("msg_1", `{"type":"","data":{"id":"`+somebody+`"}}`)), 422},
-		"type a number":         {n(signed("msg_1", `{"type":7,"data":{"id":"`+somebody+`"}}`)), 422},
-		"type in other case":    {n(signed("msg_1", `{"TYPE":"user.created","data":{"id":"`+somebody+`"}}`)), 422},
-		"no data":               {n(signed("msg_1", `{"type":"user.created"}`)), 422},
-		"data null":             {n(signed("msg_1", `{"type":"user.created","data":null}`)), 422},
-		"data an array":         {n(signed("msg_1", `{"type":"user.created","data":[{"id":"`+somebody+`"}]}`)), 422},
-		"data a string":         {n(signed("msg_1", `{"type":"user.created","data":"`+somebody+`"}`)), 422},
-		"no id":                 {n(signed("msg_1", `{"type":"user.created","data":{}}`)), 422},
-		"id null":               {n(signed("msg_1", `{"type":"user.created","data":{"id":null}}`)), 422},
-		"id a number":           {n(signed("msg_1", `{"type":"user.created","data":{"id":1}}`)), 422},
-		"another instance":      {n(signed("msg_1", strings.Replace(created(somebody), "ins_ours", "ins_other", 1))), 422},
-		"another's instance":    {n(signed("msg_1", strings.Replace(deleted(somebody), "ins_ours", "ins_other", 1))), 422},
-		"request without end":   {"POST /api/webhooks HTTP/1.1\r\nHost: x\r\n", 0},
-		"header line of no end": {"POST /api/webhooks HTTP/1.1\r\nHost: " + strings.Repeat("x", 40<<10), 431},
+		"empty body":              {n(signed("msg_1", "")), 400},
+		"truncated JSON":          {n(signed("msg_1", created(refusedID)[:40])), 400},
+		"something after JSON":    {n(signed("msg_1", created(refusedID)+"x")), 400},
+		"two objects":             {n(signed("msg_1", created(refusedID)+created(refusedID))), 400},
+		"byte order mark":         {n(signed("msg_1", "\xef\xbb\xbf"+created(refusedID))), 400},
+		"UTF-16":                  {n(signed("msg_1", "{\x00}\x00")), 400},
+		"JSON null":               {n(signed("msg_1", "null")), 400},
+		"JSON array":              {n(signed("msg_1", "["+created(refusedID)+"]")), 400},
+		"JSON string":             {n(signed("msg_1", `"x"`)), 400},
+		"JSON number":             {n(signed("msg_1", "1")), 400},
+		"not UTF-8":               {n(signed("msg_1", strings.Replace(created(refusedID), "Augusta", "\xff", 1))), 400},
+		"type twice":              {n(signed("msg_1", strings.Replace(created(refusedID), "{", `{"type":"foo",`, 1))), 400},
+		"data twice":              {n(signed("msg_1", strings.Replace(created(refusedID), "{", `{"data":{"id":"user_x"},`, 1))), 400},
+		"instance_id twice":       {n(signed("msg_1", strings.Replace(created(refusedID), "{", `{"instance_id":"ins_x",`, 1))), 400},
+		"id twice":                {n(signed("msg_1", strings.Replace(created(refusedID), `{"id"`, `{"id":"user_x","id"`, 1))), 400},
+		"20,000 levels":           {n(signed("msg_1", `{"type":"user.created","data":`+strings.Repeat("[", 20_000)+strings.Repeat("]", 20_000)+"}")), 400},
+		"levels to the limit":     {n(signed("msg_1", strings.Repeat(`{"data":`, 1<<17))), 400},
+		"no type":                 {n(signed("msg_1", `{"data":{"id":"`+refusedID+`"}}`)), 422},
+		"type null":               {n(signed("msg_1", `{"type":null,"data":{"id":"`+refusedID+`"}}`)), 422},
+		"type empty":              {n(signed("msg_1", `{"type":"","data":{"id":"`+refusedID+`"}}`)), 422},
+		"type a number":           {n(signed("msg_1", `{"type":7,"data":{"id":"`+refusedID+`"}}`)), 422},
+		"type in other case":      {n(signed("msg_1", `{"TYPE":"user.created","data":{"id":"`+refusedID+`"}}`)), 422},
+		"no data":                 {n(signed("msg_1", `{"type":"user.created"}`)), 422},
+		"data null":               {n(signed("msg_1", `{"type":"user.created","data":null}`)), 422},
+		"data an array":           {n(signed("msg_1", `{"type":"user.created","data":[{"id":"`+refusedID+`"}]}`)), 422},
+		"data a string":           {n(signed("msg_1", `{"type":"user.created","data":"`+refusedID+`"}`)), 422},
+		"no id":                   {n(signed("msg_1", `{"type":"user.created","data":{}}`)), 422},
+		"id null":                 {n(signed("msg_1", `{"type":"user.created","data":{"id":null}}`)), 422},
+		"id a number":             {n(signed("msg_1", `{"type":"user.created","data":{"id":1}}`)), 422},
+		"another instance":        {n(signed("msg_1", strings.Replace(created(refusedID), "ins_ours", "ins_other", 1))), 422},
+		"another's instance":      {n(signed("msg_1", strings.Replace(deleted(refusedID), "ins_ours", "ins_other", 1))), 422},
+		"request without end":     {"POST /api/webhooks HTTP/1.1\r\nHost: x\r\n", 0},
+		"header line without end": {"POST /api/webhooks HTTP/1.1\r\nHost: " + strings.Repeat("x", 40<<10), 431},
 	}
 }
 
-func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
+func TestRefusal_LeavesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := w.receive(t, func(c *Config) { c.InstanceID = "ins_ours"; c.Limits.Read = DefaultLimits().Read })
@@ -176,7 +176,7 @@ func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
 		c.wire = signed("msg_1", created(id)).length().String()
 		cases[fmt.Sprintf("id %.20q", id)] = c
 	}
-	t.Logf("door: %d hostile requests refused, %d with hostile contents of which nothing is taken", len(cases), len(hostileFields()))
+	t.Logf("door: %d hostile requests refused, %d signed events with hostile contents leave only the hint", len(cases), len(hostileFields()))
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := e.raw(t, c.wire)
@@ -187,10 +187,10 @@ func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
 				t.Errorf("Allow is %q", got.header.Get("Allow"))
 			}
 			if got.status != 0 && !got.closes {
-				t.Error("the connection is kept for somebody who was not believed")
+				t.Error("the connection of an unauthenticated client stays open")
 			}
-			if strings.Contains(got.text, "Augusta") || strings.Contains(got.text, somebody) || strings.Contains(got.text, "127.0.0.1") {
-				t.Errorf("the answer repeats what was sent: %q", got.text)
+			if strings.Contains(got.text, "Augusta") || strings.Contains(got.text, refusedID) || strings.Contains(got.text, "127.0.0.1") {
+				t.Errorf("the response repeats the request: %q", got.text)
 			}
 		})
 	}
@@ -198,14 +198,14 @@ func TestRefusedRequestsLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%d writes, want none", n)
 	}
 	if got := e.post(t, signed("msg_good", created("user_2good"))); got.status != http.StatusOK {
-		t.Errorf("after all that, a good delivery is answered %d %q", got.status, got.text)
+		t.Errorf("a valid delivery afterwards: %d %q", got.status, got.text)
 	}
 }
 
-func (r request) withBody(body string) request { r.body = body; return r }
+func (r wireRequest) withBody(body string) wireRequest { r.body = body; return r }
 
-// header is the value that r has of a header.
-func header(r request, name string) string {
+// header returns the value of a header of r.
+func header(r wireRequest, name string) string {
 	for _, h := range r.headers {
 		if value, ok := strings.CutPrefix(h, name+": "); ok {
 			return value
@@ -214,19 +214,19 @@ func header(r request, name string) string {
 	return ""
 }
 
-// unbranded has r's signature under the names of the Standard Webhooks specification.
-func unbranded(r request) request {
+// unbranded returns r with the header names of the Standard Webhooks specification.
+func unbranded(r wireRequest) wireRequest {
 	for _, name := range []string{"Id", "Timestamp", "Signature"} {
 		r = r.set("Webhook-"+name, header(r, "Svix-"+name)).set("Svix-" + name)
 	}
 	return r
 }
 
-// chunked is a body in one chunk.
+// chunked returns a body in one chunk.
 func chunked(body string) string { return fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body) }
 
-// signedWithNothing is signed with an empty secret, as anybody can.
-func signedWithNothing(body string) request {
+// signedWithNothing returns a delivery that is signed with an empty secret, as anybody can do.
+func signedWithNothing(body string) wireRequest {
 	hook, err := svix.NewWebhook("")
 	if err != nil {
 		panic(err)

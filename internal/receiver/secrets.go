@@ -11,7 +11,7 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 )
 
-// secretPrefix is how Svix marks a signing secret; the rest is standard base64.
+// secretPrefix starts a signing secret of Svix; the rest is standard base64.
 const secretPrefix = "whsec_"
 
 // Keys are signing secrets. The zero value verifies nothing.
@@ -19,14 +19,14 @@ type Keys struct {
 	hooks []*svix.Webhook
 }
 
-// ParseSecrets reads the value of CLERK_WEBHOOK_SECRET: one signing secret, or several separated by commas. Space and
-// line ends around them do not count. The error names what is wrong and what to do, and repeats nothing of a secret.
+// ParseSecrets parses the value of CLERK_WEBHOOK_SECRET: one signing secret, or several separated by commas. It ignores
+// space and line ends around them. The error names the problem and the fix, and contains no part of a secret.
 //
-// It refuses what the Svix library takes: with an empty secret, or one of zeros only, anybody can sign.
+// ParseSecrets is stricter than the Svix library: with an empty secret, or one of zeros only, anybody can sign.
 func ParseSecrets(value string) (Keys, error) {
 	secrets := strings.Split(value, ",")
 	if len(secrets) > maxSecrets {
-		return Keys{}, fmt.Errorf("CLERK_WEBHOOK_SECRET: %d secrets, and more than %d cannot be in force at once: remove those that Clerk no longer signs with", len(secrets), maxSecrets)
+		return Keys{}, fmt.Errorf("CLERK_WEBHOOK_SECRET: %d secrets, and at most %d are allowed: remove those that Clerk no longer signs with", len(secrets), maxSecrets)
 	}
 	var keys Keys
 	for i, secret := range secrets {
@@ -50,38 +50,38 @@ func decodeSecret(secret string) ([]byte, error) {
 	case strings.HasPrefix(secret, "sk_"):
 		return nil, errors.New("is an API key (sk_…), which belongs in CLERK_SECRET_KEY")
 	case strings.HasPrefix(secret, "whpk_"), strings.HasPrefix(secret, "whsk_"):
-		return nil, errors.New("is of an asymmetric pair, which Clerk does not sign with")
+		return nil, errors.New("belongs to an asymmetric key pair, which Clerk does not sign with")
 	case strings.ContainsAny(secret, "\r\n"): // base64 would skip them
-		return nil, errors.New("has a line break in it")
+		return nil, errors.New("contains a line break")
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
 	switch {
 	case err != nil:
 		return nil, errors.New("is not whsec_ followed by standard base64")
 	case len(key) < minSecretBytes:
-		return nil, fmt.Errorf("is %d bytes long, and fewer than %d can be guessed", len(key), minSecretBytes)
-	case len(bytes.Trim(key, "\x00")) == 0: // to an HMAC the same as no key at all
-		return nil, errors.New("is nothing but zeros")
+		return nil, fmt.Errorf("is %d bytes long, and less than %d bytes can be guessed", len(key), minSecretBytes)
+	case len(bytes.Trim(key, "\x00")) == 0: // an HMAC treats it like an empty key
+		return nil, errors.New("contains only zeros")
 	}
 	return key, nil
 }
 
-// empty reports whether there is no secret to verify with.
+// empty reports whether k contains no secret.
 func (k Keys) empty() bool { return len(k.hooks) == 0 }
 
-// verify reports whether one of the keys signed body in d. All keys are tried whatever the first ones say, so that the
-// time it takes does not tell which one fits.
-func (k Keys) verify(d delivery, body []byte) bool {
+// match reports whether one of the keys signed body in d. It always tries all keys, so that its duration does not reveal
+// which one matches.
+func (k Keys) match(d delivery, body []byte) bool {
 	header := http.Header{}
-	header.Set("svix-id", d.message)
+	header.Set("svix-id", d.messageID)
 	header.Set("svix-timestamp", d.timestamp)
 	header.Set("svix-signature", strings.Join(d.signatures, " "))
-	verified := false
+	matched := false
 	for _, hook := range k.hooks {
-		// The time was checked before, against our own clock: the library's cannot be injected.
+		// verifySignature has checked the time against the receiver's clock: the library's clock cannot be injected.
 		if hook.VerifyIgnoringTimestamp(body, header) == nil {
-			verified = true
+			matched = true
 		}
 	}
-	return verified
+	return matched
 }

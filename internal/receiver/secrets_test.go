@@ -9,10 +9,10 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 )
 
-// secretOf is a signing secret as Clerk's dashboard shows it.
+// secretOf returns a signing secret as Clerk's dashboard shows it.
 func secretOf(key string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(key)) }
 
-func TestSigningSecretsAreRead(t *testing.T) {
+func TestParseSecrets_Valid(t *testing.T) {
 	t.Parallel()
 	a, b := secretOf("the first signing secret"), secretOf("the second signing secret, longer")
 	cases := map[string]struct {
@@ -25,7 +25,7 @@ func TestSigningSecretsAreRead(t *testing.T) {
 		"two, during a rotation":         {a + "," + b, 2},
 		"two, with space between":        {" " + a + " ,\n" + b + "\n", 2},
 		"without the prefix, as in Svix": {strings.TrimPrefix(a, "whsec_"), 1},
-		"as many as can be in force":     {strings.Repeat(a+",", maxSecrets-1) + a, maxSecrets},
+		"as many as are allowed":         {strings.Repeat(a+",", maxSecrets-1) + a, maxSecrets},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -38,11 +38,11 @@ func TestSigningSecretsAreRead(t *testing.T) {
 	}
 }
 
-func TestUnsafeSigningSecretsAreRefused(t *testing.T) {
+func TestParseSecrets_UnsafeIsRefused(t *testing.T) {
 	t.Parallel()
 	good := secretOf("the first signing secret")
 	urlSafe := "whsec_" + base64.URLEncoding.EncodeToString([]byte(strings.Repeat("\xfb\xff", 16)))
-	cases := map[string]struct{ value, says string }{
+	cases := map[string]struct{ value, want string }{
 		"nothing":                  {"", "is empty"},
 		"only a line end":          {"\n", "is empty"},
 		"only the prefix":          {"whsec_", "0 bytes"},
@@ -65,14 +65,14 @@ func TestUnsafeSigningSecretsAreRefused(t *testing.T) {
 			t.Parallel()
 			keys, err := ParseSecrets(c.value)
 			if err == nil {
-				t.Fatal("was taken")
+				t.Fatal("was accepted")
 			}
 			if !keys.empty() {
 				t.Error("some of the keys were kept")
 			}
-			for _, want := range []string{"CLERK_WEBHOOK_SECRET", c.says} {
+			for _, want := range []string{"CLERK_WEBHOOK_SECRET", c.want} {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
+					t.Errorf("error %q does not contain %q", err, want)
 				}
 			}
 			for part := range strings.FieldsFuncSeq(c.value, func(r rune) bool { return strings.ContainsRune("_,\n ", r) }) {
@@ -116,7 +116,7 @@ func FuzzParseSecrets(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if keys.verify(delivery{message: "msg_1", timestamp: "1", signatures: []string{signature}}, body) {
+			if keys.match(delivery{messageID: "msg_1", timestamp: "1", signatures: []string{signature}}, body) {
 				t.Error("anybody can sign")
 			}
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -29,23 +28,24 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/testenv"
+	"github.com/fitai/fituser-operator/internal/testenv/eventually"
 )
 
 var controlPlane testenv.Shared
 
 func TestMain(m *testing.M) { controlPlane.Main(m) }
 
-// patience is how long a test waits for what must come.
+// patience limits reads and requests in tests, far above what a slow machine needs.
 const patience = 30 * time.Second
 
 var ourSecret = secretOf("the secret of this endpoint")
 
-// world is a namespace of a real API server, and what is in it as an administrator sees it.
+// world is a namespace of a real API server with an administrator's client.
 type world struct {
 	namespace string
 	admin     client.WithWatch
 	config    *rest.Config
-	now       *atomic.Int64 // Unix milliseconds of every receiver's clock
+	now       *atomic.Int64 // the clock of every receiver, in Unix milliseconds
 }
 
 func newWorld(t *testing.T) *world {
@@ -71,7 +71,7 @@ func newScheme(t *testing.T) *runtime.Scheme {
 
 func (w *world) clock() time.Time { return time.UnixMilli(w.now.Load()) }
 
-// users are the FitUsers by name.
+// users returns the FitUsers by name.
 func (w *world) users(t *testing.T) map[string]v1alpha1.FitUser {
 	t.Helper()
 	var list v1alpha1.FitUserList
@@ -85,7 +85,7 @@ func (w *world) users(t *testing.T) map[string]v1alpha1.FitUser {
 	return users
 }
 
-// writes is how many writes the API server has taken in the namespace.
+// writes returns how many writes the API server has accepted in the namespace.
 func (w *world) writes(t *testing.T) int {
 	t.Helper()
 	writes, err := controlPlane.Get(t).Writes(w.namespace)
@@ -95,7 +95,7 @@ func (w *world) writes(t *testing.T) int {
 	return len(writes)
 }
 
-// create makes an object as a person would, or with annotations as the operator would.
+// create creates a FitUser as an administrator.
 func (w *world) create(t *testing.T, u *v1alpha1.FitUser) *v1alpha1.FitUser {
 	t.Helper()
 	u.Namespace = w.namespace
@@ -119,7 +119,7 @@ type endpoint struct {
 	stop     func()
 }
 
-// run runs start until stop or the test's end, and waits until it is up.
+// run runs start until stop is called or the test ends, and waits until up returns true.
 func (w *world) run(t *testing.T, start func(context.Context) error, up func() bool) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -132,11 +132,11 @@ func (w *world) run(t *testing.T, start func(context.Context) error, up func() b
 		}
 	})
 	t.Cleanup(stop)
-	eventually(t, "it is up", up)
+	eventually.Holds(t, "it runs", up)
 	return stop
 }
 
-// receive starts a receiver in w with a cache of its own; change may change its configuration first.
+// receive starts a receiver in w with its own cache. change may edit its configuration first.
 func (w *world) receive(t *testing.T, change func(*Config)) *endpoint {
 	t.Helper()
 	e, c := w.unstarted(t, change)
@@ -145,7 +145,7 @@ func (w *world) receive(t *testing.T, change func(*Config)) *endpoint {
 	return e
 }
 
-// unstarted is a receiver and the cluster with its cache, neither of them running.
+// unstarted returns a receiver and the cluster with its cache. Neither is running.
 func (w *world) unstarted(t *testing.T, change func(*Config)) (*endpoint, cluster.Cluster) {
 	t.Helper()
 	c, err := NewCluster(w.config, newScheme(t), w.namespace)
@@ -172,8 +172,8 @@ func (w *world) unstarted(t *testing.T, change func(*Config)) (*endpoint, cluste
 	return &endpoint{receiver, w, listener.Addr().String(), c.GetCache(), registry, func() {}}, c
 }
 
-// unhurried are the limits in production without those that a slow machine would run into: what is tested of those sets
-// them.
+// unhurried returns the limits in production with longer times, so that a slow machine does not reach them. Tests of a
+// limit set it.
 func unhurried() Limits {
 	l := DefaultLimits()
 	l.Queue, l.Read, l.Record, l.Try, l.Write, l.Shutdown = patience, patience, patience, patience, patience, patience
@@ -185,7 +185,7 @@ func (e *endpoint) start(t *testing.T) {
 	e.stop = e.world.run(t, e.Receiver.Start, func() bool { return e.Ready(nil) == nil })
 }
 
-// counts are the requests by type and outcome, such as "user.created recorded".
+// counts returns the number of requests by type and outcome, such as "user.created recorded".
 func (e *endpoint) counts(t *testing.T) map[string]int {
 	t.Helper()
 	families, err := e.registry.Gather()
@@ -203,10 +203,10 @@ func (e *endpoint) counts(t *testing.T) map[string]int {
 	return counts
 }
 
-// knows waits until the cache of e shows what want asks of an object.
+// knows waits until want accepts an object in the cache of e.
 func (e *endpoint) knows(t *testing.T, name string, want func(*v1alpha1.FitUser) bool) {
 	t.Helper()
-	eventually(t, "the cache shows "+name, func() bool {
+	eventually.Holds(t, "the cache shows "+name, func() bool {
 		var u v1alpha1.FitUser
 		err := e.cache.Get(t.Context(), client.ObjectKey{Namespace: e.world.namespace, Name: name}, &u)
 		return err == nil && want(&u)
@@ -215,16 +215,7 @@ func (e *endpoint) knows(t *testing.T, name string, want func(*v1alpha1.FitUser)
 
 func exists(*v1alpha1.FitUser) bool { return true }
 
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, patience, true,
-		func(context.Context) (bool, error) { return done(), nil })
-	if err != nil {
-		t.Fatalf("not in %s: %s", patience, what)
-	}
-}
-
-// through lets a test stand between the receiver and the API server.
+// through returns a change of configuration that puts funcs between the receiver and the API server.
 func (w *world) through(funcs interceptor.Funcs) func(*Config) {
 	return func(c *Config) {
 		c.Writer = interceptor.NewClient(w.admin, funcs)
@@ -232,17 +223,17 @@ func (w *world) through(funcs interceptor.Funcs) func(*Config) {
 	}
 }
 
-// request is what goes over the wire, byte for byte: net/http's client would set many a bad request right.
-type request struct {
+// wireRequest is a request byte for byte: net/http's client would repair many invalid requests.
+type wireRequest struct {
 	line    string
 	headers []string
 	body    string
 }
 
-// signed is a correct delivery of body at the time of these tests' events.
-func signed(id, body string) request { return signedAt(id, body, eventTime/1000) }
+// signed returns a valid delivery of body at [eventTime].
+func signed(id, body string) wireRequest { return signedAt(id, body, eventTime/1000) }
 
-func signedAt(id, body string, seconds int64, secrets ...string) request {
+func signedAt(id, body string, seconds int64, secrets ...string) wireRequest {
 	if len(secrets) == 0 {
 		secrets = []string{ourSecret}
 	}
@@ -251,15 +242,15 @@ func signedAt(id, body string, seconds int64, secrets ...string) request {
 		panic(err)
 	}
 	header := sender.Sign(id, time.Unix(seconds, 0), []byte(body))
-	r := request{line: "POST " + Path + " HTTP/1.1", body: body, headers: []string{"Host: fituser.example"}}
+	r := wireRequest{line: "POST " + Path + " HTTP/1.1", body: body, headers: []string{"Host: fituser.example"}}
 	for name := range header {
 		r.headers = append(r.headers, name+": "+header.Get(name))
 	}
 	return r
 }
 
-// set replaces a header, with as many values as there are; none removes it.
-func (r request) set(name string, values ...string) request {
+// set replaces a header by the values. Without values it removes the header.
+func (r wireRequest) set(name string, values ...string) wireRequest {
 	var headers []string
 	for _, h := range r.headers {
 		if !strings.HasPrefix(strings.ToLower(h), strings.ToLower(name)+":") {
@@ -273,25 +264,25 @@ func (r request) set(name string, values ...string) request {
 	return r
 }
 
-func (r request) to(line string) request { r.line = line; return r }
+func (r wireRequest) to(line string) wireRequest { r.line = line; return r }
 
-// length is the body's Content-Length header, which most requests have.
-func (r request) length() request { return r.set("Content-Length", strconv.Itoa(len(r.body))) }
+// length returns r with the body's Content-Length header.
+func (r wireRequest) length() wireRequest { return r.set("Content-Length", strconv.Itoa(len(r.body))) }
 
-func (r request) String() string {
+func (r wireRequest) String() string {
 	return r.line + "\r\n" + strings.Join(r.headers, "\r\n") + "\r\n\r\n" + r.body
 }
 
-// reply is the receiver's answer; its status is 0 where the connection ended without one.
+// reply is the receiver's response. Its status is 0 when the connection ended without one.
 type reply struct {
 	status int
 	header http.Header
 	text   string
-	closes bool // the connection
+	closes bool // whether the connection ends after it
 }
 
-// post sends a request with its length.
-func (e *endpoint) post(t *testing.T, r request) reply {
+// post sends a request with its Content-Length.
+func (e *endpoint) post(t *testing.T, r wireRequest) reply {
 	t.Helper()
 	return e.raw(t, r.length().String())
 }
@@ -304,11 +295,11 @@ func (e *endpoint) raw(t *testing.T, wire string) reply {
 		return reply{}
 	}
 	defer hangUp(conn)
-	go func() { _, _ = io.Copy(conn, strings.NewReader(wire)) }() // the answer may come before the end
+	go func() { _, _ = io.Copy(conn, strings.NewReader(wire)) }() // the response may arrive first
 	return readReply(t, conn)
 }
 
-// dial opens a connection that lasts until the test's end.
+// dial opens a connection that stays open until the test ends.
 func (e *endpoint) dial(t *testing.T) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", e.addr)
@@ -319,7 +310,7 @@ func (e *endpoint) dial(t *testing.T) net.Conn {
 	return conn
 }
 
-// hangUp closes conn, which the receiver may have done already.
+// hangUp closes conn. The receiver may have closed it already.
 func hangUp(conn net.Conn) { _ = conn.Close() }
 
 func send(t *testing.T, conn net.Conn, wire string) {
@@ -340,20 +331,20 @@ func readReply(t *testing.T, conn net.Conn) reply {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var text bytes.Buffer
-	_, _ = io.Copy(&text, resp.Body) // breaks off where the receiver closed before it had read all
+	_, _ = io.Copy(&text, resp.Body) // incomplete when the receiver closed the connection first
 	return reply{resp.StatusCode, resp.Header, text.String(), resp.Close}
 }
 
-// created, updated and deleted are bodies of events at the time of these tests.
+// created, updated and deleted return bodies of events at [eventTime].
 func created(id string) string { return userEvent(v1alpha1.UserCreated, id, eventTime-18) }
 
 func updated(id string, updatedAt int64) string {
 	return userEvent(v1alpha1.UserUpdated, id, updatedAt)
 }
 
-func userEvent(kind v1alpha1.EventType, id string, updatedAt int64) string {
+func userEvent(eventType v1alpha1.EventType, id string, updatedAt int64) string {
 	return fmt.Sprintf(`{"data":{"id":%s,"first_name":"Augusta","updated_at":%d},"instance_id":"ins_ours","object":"event","timestamp":%d,"type":%q}`,
-		quote(id), updatedAt, eventTime, kind)
+		quote(id), updatedAt, eventTime, eventType)
 }
 
 func deleted(id string) string {

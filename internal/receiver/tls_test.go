@@ -13,7 +13,7 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 )
 
-// secure is a receiver with a certificate, and who trusts it.
+// secure returns a receiver with a certificate, and the configuration of a client that trusts it.
 func (w *world) secure(t *testing.T, change func(*Config)) (*endpoint, *tls.Config) {
 	t.Helper()
 	certPEM, keyPEM, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
@@ -35,7 +35,7 @@ func (w *world) secure(t *testing.T, change func(*Config)) (*endpoint, *tls.Conf
 	return e, &tls.Config{RootCAs: trusted}
 }
 
-func TestWebhooksOverTLS(t *testing.T) {
+func TestTLS_WebhookIsAccepted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e, config := w.secure(t, nil)
@@ -46,16 +46,16 @@ func TestWebhooksOverTLS(t *testing.T) {
 	}
 	defer hangUp(conn)
 	if state := conn.ConnectionState(); state.NegotiatedProtocol != "http/1.1" || state.Version != tls.VersionTLS13 {
-		t.Errorf("spoken is %s over %s", state.NegotiatedProtocol, tls.VersionName(state.Version))
+		t.Errorf("the protocol is %s over %s", state.NegotiatedProtocol, tls.VersionName(state.Version))
 	}
 	send(t, conn, signed("msg_1", created(ada)).length().String())
 	mustAccept(t, readReply(t, conn))
-	if hints := w.hints(t); hints[adaName].Message != "msg_1" {
+	if hints := w.hints(t); hints[adaName].MessageID != "msg_1" {
 		t.Errorf("hints are %v", hints)
 	}
 }
 
-func TestWhatIsRefusedOverTLS(t *testing.T) {
+func TestTLS_Refusals(t *testing.T) {
 	t.Parallel()
 	e, config := newWorld(t).secure(t, nil)
 	for name, change := range map[string]func(*tls.Config){
@@ -66,18 +66,18 @@ func TestWhatIsRefusedOverTLS(t *testing.T) {
 		change(changed)
 		if conn, err := tls.Dial("tcp", e.addr, changed); err == nil {
 			hangUp(conn)
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 	if got := e.post(t, signed("msg_1", created(ada))); got.status != http.StatusBadRequest {
-		t.Errorf("plain HTTP is answered with %d, want 400", got.status)
+		t.Errorf("plain HTTP: status %d, want 400", got.status)
 	}
 	if counts := e.counts(t); len(counts) != 0 {
 		t.Errorf("requests were counted: %v", counts)
 	}
 }
 
-func TestAHandshakeThatHangsEnds(t *testing.T) {
+func TestTLS_HangingHandshakeEnds(t *testing.T) {
 	t.Parallel()
 	e, _ := newWorld(t).secure(t, func(c *Config) { c.Limits.Read = 200 * time.Millisecond })
 	conn := e.dial(t)

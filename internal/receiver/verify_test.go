@@ -30,13 +30,13 @@ func mustKeys(tb testing.TB, secrets ...string) Keys {
 	return keys
 }
 
-// check does what the handler does with a body that has arrived.
+// check verifies a body as readEvent does.
 func check(header http.Header, body []byte, keys Keys, now time.Time) error {
 	d, err := parseDelivery(header)
 	if err != nil {
 		return err
 	}
-	return verify(d, body, keys, now)
+	return verifySignature(d, body, keys, now)
 }
 
 func signatureHeaders(id, timestamp, signature string) http.Header {
@@ -47,7 +47,7 @@ func signatureHeaders(id, timestamp, signature string) http.Header {
 	return h
 }
 
-func TestPublishedVectorVerifies(t *testing.T) {
+func TestVerify_PublishedVector(t *testing.T) {
 	t.Parallel()
 	header := signatureHeaders(vectorID, fmt.Sprint(vectorTime), vectorSignature)
 	if err := check(header, []byte(vectorBody), mustKeys(t, vectorSecret), time.Unix(vectorTime, 0)); err != nil {
@@ -55,7 +55,7 @@ func TestPublishedVectorVerifies(t *testing.T) {
 	}
 }
 
-func TestTimestampsAreRefusedAfterFiveMinutesEitherWay(t *testing.T) {
+func TestVerify_TimestampTolerance(t *testing.T) {
 	t.Parallel()
 	header := signatureHeaders(vectorID, fmt.Sprint(vectorTime), vectorSignature)
 	keys := mustKeys(t, vectorSecret)
@@ -68,7 +68,7 @@ func TestTimestampsAreRefusedAfterFiveMinutesEitherWay(t *testing.T) {
 	}
 }
 
-func TestNoBitOfASignedMessageCanChange(t *testing.T) {
+func TestVerify_NoBitCanChange(t *testing.T) {
 	t.Parallel()
 	keys, now := mustKeys(t, vectorSecret), time.Unix(vectorTime, 0)
 	sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSignature, "v1,"))
@@ -93,9 +93,9 @@ func TestNoBitOfASignedMessageCanChange(t *testing.T) {
 	}
 }
 
-func TestWithoutAKeyNothingVerifies(t *testing.T) {
+func TestVerify_NoKey(t *testing.T) {
 	t.Parallel()
-	// What the Svix library signs with an empty secret, and would take.
+	// The Svix library signs with an empty secret, and would accept the signature.
 	empty, err := svix.NewWebhook("")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func FuzzVerify(f *testing.F) {
 		if check(header, body, keys, now) != nil {
 			return
 		}
-		// Nothing but the published message has been signed within five minutes of that clock.
+		// The published message is the only signed one within five minutes of that clock.
 		signs := strings.Contains(" "+signature+" ", " "+vectorSignature+" ")
 		if id != vectorID || timestamp != fmt.Sprint(vectorTime) || string(body) != vectorBody || !signs {
 			t.Errorf("forged: id %q, timestamp %q, signature %q, body %q", id, timestamp, signature, body)

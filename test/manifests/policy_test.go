@@ -89,7 +89,7 @@ func awaitPolicy(t *testing.T, c client.Client, namespace string) {
 	eventually(t, "the policy is in force", func() error {
 		u := bare(namespace, "user_2probe")
 		u.Spec.Role = "admin"
-		if err := c.Create(context.Background(), u, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "nothing but the id") {
+		if err := c.Create(context.Background(), u, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "only the id") {
 			return fmt.Errorf("the answer is %w", err)
 		}
 		return nil
@@ -103,7 +103,7 @@ func bare(namespace, id string) *v1alpha1.FitUser {
 }
 
 func hint(message string) string {
-	return v1alpha1.Hint{Message: message, Type: v1alpha1.UserCreated, ReceivedAt: 1}.Encode()
+	return v1alpha1.Hint{MessageID: message, Type: v1alpha1.UserCreated, ReceivedAt: 1}.Encode()
 }
 
 func merge(patch string) client.Patch { return client.RawPatch(types.MergePatchType, []byte(patch)) }

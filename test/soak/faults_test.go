@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/fitai/fituser-operator/controllers"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // fault is something that breaks. It is broken when begin returns; end mends it. What happens in between is the people's.
@@ -222,8 +222,8 @@ func (p *people) untilRead(finish func()) func() {
 func (w *world) askForSweep() {
 	w.Helper()
 	notes := &corev1.ConfigMap{}
-	notes.Namespace, notes.Name = w.namespace, controllers.ConfigMapName
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, controllers.AnnotationSweep, time.Now().Format(time.RFC3339Nano))
+	notes.Namespace, notes.Name = w.namespace, state.ConfigMapName
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, state.AnnotationSweep, time.Now().Format(time.RFC3339Nano))
 	w.eventually("a sweep is asked for", func() error {
 		return w.objects.Patch(w.Context(), notes, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})

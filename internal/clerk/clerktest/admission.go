@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// admit refuses requests before it matters what they are about.
+// admit checks what all endpoints check first: the key, the API version and the instance's rate limit.
 func (s *Server) admit(r *http.Request) *apiError {
 	if err := s.authenticate(r); err != nil {
 		return err
@@ -14,18 +14,18 @@ func (s *Server) admit(r *http.Request) *apiError {
 	if err := checkVersion(r); err != nil {
 		return err
 	}
-	return s.limiter.request()
+	return s.limiter.admitRequest()
 }
 
 func (s *Server) authenticate(r *http.Request) *apiError {
 	key := bearer(r)
 	if key == "" {
-		return failure(http.StatusUnauthorized, "authorization_header_format_invalid")
+		return catalogError(http.StatusUnauthorized, "authorization_header_format_invalid")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.Contains(s.config.SecretKeys, key) {
-		return failure(http.StatusUnauthorized, "clerk_key_invalid")
+		return catalogError(http.StatusUnauthorized, "clerk_key_invalid")
 	}
 	return nil
 }
@@ -38,22 +38,22 @@ func bearer(r *http.Request) string {
 	return key
 }
 
-// checkVersion refuses versions of the API that were never published, and two ways of asking for one.
+// checkVersion rejects unpublished API versions, and a version given both as header and as query parameter.
 func checkVersion(r *http.Request) *apiError {
-	header, query := askedVersions(r)
+	header, query := requestedVersions(r)
 	if header != "" && query != "" {
-		return failureSaying(http.StatusBadRequest, "api_version_invalid", "invalid API version",
+		return newAPIError(http.StatusBadRequest, "api_version_invalid", "invalid API version",
 			"Invalid Clerk API version: given both as header and as query parameter")
 	}
 	switch header + query {
 	case "", "2021-02-05", "2024-10-01", "2025-03-12", "2025-04-10", "2025-11-10", "2026-05-12":
 		return nil
 	}
-	return failureSaying(http.StatusBadRequest, "api_version_invalid", "invalid API version",
+	return newAPIError(http.StatusBadRequest, "api_version_invalid", "invalid API version",
 		"Invalid Clerk API version: unknown version")
 }
 
-// askedVersions are the two places where a request can name the version of the API it wants.
-func askedVersions(r *http.Request) (header, query string) {
+// requestedVersions returns the API version that a request names in its header and in its query.
+func requestedVersions(r *http.Request) (header, query string) {
 	return r.Header.Get("Clerk-Api-Version"), r.URL.Query().Get("__clerk_api_version")
 }

@@ -15,23 +15,23 @@ import (
 // maxBodyBytes bounds a request body. Clerk refuses larger ones too; its bound is not documented.
 const maxBodyBytes = 1 << 20
 
-// form reads the parameters of a JSON body one by one and collects what is wrong with them: Clerk reports all
-// errors of a body together. What was never asked for is an unknown parameter.
+// form reads the parameters of a JSON body one by one and collects their errors, because Clerk reports all errors of a
+// body together. Parameters that are never read are reported as unknown.
 type form struct {
 	fields map[string]json.RawMessage
 	errors []errorItem
 }
 
-// readForm reads the body of r. No body, {} and null (which the Go SDK sends where there are no parameters) are a
-// form without parameters.
+// readForm reads the body of r. An empty body, {} and null (which the Go SDK sends without parameters) are a form without
+// parameters.
 func readForm(r *http.Request) (*form, error) {
 	body, err := io.ReadAll(r.Body)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, failureSaying(http.StatusRequestEntityTooLarge, "request_body_too_large", "Request body too large",
+		return nil, newAPIError(http.StatusRequestEntityTooLarge, "request_body_too_large", "Request body too large",
 			fmt.Sprintf("The request body exceeds the maximum allowed size of %d bytes.", tooLarge.Limit))
 	}
 	if err != nil {
-		return nil, failure(http.StatusBadRequest, "request_body_invalid")
+		return nil, catalogError(http.StatusBadRequest, "request_body_invalid")
 	}
 	if len(body) == 0 {
 		return &form{}, nil
@@ -41,7 +41,7 @@ func readForm(r *http.Request) (*form, error) {
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return nil, failure(http.StatusBadRequest, "request_body_invalid")
+		return nil, catalogError(http.StatusBadRequest, "request_body_invalid")
 	}
 	return &form{fields: fields}, nil
 }
@@ -51,16 +51,16 @@ func checkContentType(r *http.Request) error {
 	if kind, _, err := mime.ParseMediaType(got); err == nil && kind == "application/json" {
 		return nil
 	}
-	return failureSaying(http.StatusUnsupportedMediaType, "unsupported_content_type", "Content-Type is unsupported",
+	return newAPIError(http.StatusUnsupportedMediaType, "unsupported_content_type", "Content-Type is unsupported",
 		"Content-Type "+got+" is unsupported. You should use application/json instead.")
 }
 
-// value decodes one parameter into target, which stays as it is where the parameter is absent. It reports whether
-// there was one to decode.
+// value decodes one parameter into target and reports whether it did. It leaves target unchanged if the parameter is
+// absent.
 func (f *form) value(name, kind string, target any) bool {
-	raw, given := f.fields[name]
+	raw, present := f.fields[name]
 	delete(f.fields, name)
-	if !given {
+	if !present {
 		return false
 	}
 	if err := decodeJSON(raw, target); err != nil {
@@ -70,22 +70,22 @@ func (f *form) value(name, kind string, target any) bool {
 	return true
 }
 
-// text reads a string that null or "" removes.
-func (f *form) text(name string, target **string) {
+// nullableText reads a string that null or "" clears.
+func (f *form) nullableText(name string, target **string) {
 	if f.value(name, "string", target) && *target != nil && **target == "" {
 		*target = nil
 	}
 }
 
-// name reads a string that null removes; "" is kept.
-func (f *form) name(name string, target **string) { f.value(name, "string", target) }
+// text reads a string that null clears and "" does not.
+func (f *form) text(name string, target **string) { f.value(name, "string", target) }
 
 func (f *form) flag(name string, target *bool) { f.value(name, "boolean", target) }
 
-func (f *form) texts(name string, target *[]string) { f.value(name, "array of strings", target) }
+func (f *form) list(name string, target *[]string) { f.value(name, "array of strings", target) }
 
-// instant reads a time in RFC 3339 as Unix milliseconds.
-func (f *form) instant(name string, target **int64) {
+// timestamp reads a time in RFC 3339 as Unix milliseconds.
+func (f *form) timestamp(name string, target **int64) {
 	var text *string
 	if !f.value(name, "string", &text) || text == nil {
 		return
@@ -99,7 +99,7 @@ func (f *form) instant(name string, target **int64) {
 	*target = new(at.UnixMilli())
 }
 
-// metadata reads a metadata field and reports whether it was given. Null is refused unless nullable.
+// metadata reads a metadata field and reports whether it was present. It rejects null unless nullable.
 func (f *form) metadata(name string, nullable bool, target *Metadata) bool {
 	if !f.value(name, "object", target) {
 		return false
@@ -111,7 +111,7 @@ func (f *form) metadata(name string, nullable bool, target *Metadata) bool {
 	return true
 }
 
-// ignore accepts parameters that are Clerk's but mean nothing here.
+// ignore accepts parameters of Clerk's that have no effect here.
 func (f *form) ignore(names ...string) {
 	for _, name := range names {
 		delete(f.fields, name)
@@ -120,8 +120,8 @@ func (f *form) ignore(names ...string) {
 
 func (f *form) fail(err *apiError) { f.errors = append(f.errors, err.items...) }
 
-// done returns the collected errors, with every parameter that nobody asked for.
-func (f *form) done() error {
+// finish returns the collected errors, including one for every parameter that was not read.
+func (f *form) finish() error {
 	for _, name := range slices.Sorted(maps.Keys(f.fields)) {
 		f.fail(unknownParameter(name))
 	}

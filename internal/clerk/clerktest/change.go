@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// origin is on whose behalf something changed: what an event's event_attributes say.
+// origin is the source of a change, as an event's event_attributes contain it.
 type origin struct {
 	clientIP  string
 	userAgent string
 }
 
-// browser is the origin of changes made from Go: a person at a sign-in page.
-func browser() origin {
+// browserOrigin returns the origin of changes made from Go: a person at a sign-in page.
+func browserOrigin() origin {
 	return origin{"192.0.2.10", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 }
 
-func caller(r *http.Request) origin {
+func originOf(r *http.Request) origin {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
@@ -25,8 +25,8 @@ func caller(r *http.Request) origin {
 	return origin{host, r.UserAgent()}
 }
 
-// change makes a new version of a user with apply and sends user.updated unless quiet. Its errors are *apiError:
-// no such user, a value that another user has, or what apply returned; then nothing has changed.
+// change stores a new version of a user, made by apply, and sends user.updated unless quiet. On an error nothing changes.
+// The error is an *apiError: user not found, a unique value of another user, or the error of apply.
 func (s *Server) change(id string, by origin, quiet bool, apply func(*User) error) (*User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,16 +38,16 @@ func (s *Server) change(id string, by origin, quiet bool, apply func(*User) erro
 	if err := apply(&next); err != nil {
 		return nil, err
 	}
-	if c, conflict := s.dir.conflict(&next); conflict {
-		return nil, taken(c)
+	if v, conflict := s.dir.conflict(&next); conflict {
+		return nil, identifierExists(v)
 	}
-	s.store(&next, by, quiet)
+	s.storeVersion(&next, by, quiet)
 	return &next, nil
 }
 
-// store makes next the current version of its user. Every write moves updated_at, even within one millisecond. The
-// caller holds s.mu.
-func (s *Server) store(next *User, by origin, quiet bool) {
+// storeVersion makes next the current version of its user. Every write advances updated_at, even within one millisecond.
+// The caller holds s.mu.
+func (s *Server) storeVersion(next *User, by origin, quiet bool) {
 	next.UpdatedAt = max(s.now().UnixMilli(), next.UpdatedAt+1)
 	s.dir.put(next)
 	if !quiet {
@@ -55,20 +55,20 @@ func (s *Server) store(next *User, by origin, quiet bool) {
 	}
 }
 
-// add stores a new user and sends user.created.
-func (s *Server) add(u *User, by origin) error {
+// addUser stores a new user and sends user.created.
+func (s *Server) addUser(u *User, by origin) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, conflict := s.dir.conflict(u); conflict {
-		return taken(c)
+	if v, conflict := s.dir.conflict(u); conflict {
+		return identifierExists(v)
 	}
 	s.dir.put(u)
 	s.emit("user.created", *u, u.UpdatedAt, by)
 	return nil
 }
 
-// drop deletes a user and sends user.deleted.
-func (s *Server) drop(id string, by origin) (DeletedObject, error) {
+// removeUser deletes a user and sends user.deleted.
+func (s *Server) removeUser(id string, by origin) (DeletedObject, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, ok := s.dir.users[id]
@@ -80,8 +80,8 @@ func (s *Server) drop(id string, by origin) (DeletedObject, error) {
 	return u.deleted(), nil
 }
 
-// emit hands an event to the sender, if there is one. It is called with s.mu held, so that events are sent in the
-// order of the changes.
+// emit passes an event to the sender, if one is attached. The caller holds s.mu, so that events are sent in the order of
+// the changes.
 func (s *Server) emit(kind string, data any, changedAt int64, by origin) {
 	if s.sender == nil {
 		return
@@ -95,10 +95,10 @@ func (s *Server) emit(kind string, data any, changedAt int64, by origin) {
 	})
 }
 
-// view returns what a read sees: the current users, or those of a replica that lags behind. It must not be changed,
-// and the current one only be read while use runs.
-func (s *Server) view(r *http.Request, use func(*directory)) {
-	if past, ok := r.Context().Value(replica{}).(*directory); ok {
+// readDirectory calls use with the directory that r reads: the current one, or that of a lagging replica (see
+// [Server.Stale]). use must not change it. The current directory is locked only while use runs.
+func (s *Server) readDirectory(r *http.Request, use func(*directory)) {
+	if past, ok := r.Context().Value(replicaKey{}).(*directory); ok {
 		use(past)
 		return
 	}

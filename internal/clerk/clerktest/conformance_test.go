@@ -11,28 +11,28 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestEveryAnswerIsClerks(t *testing.T) {
+func TestConformance_ResponsesMatchOpenAPI(t *testing.T) {
 	t.Parallel()
-	needAPISpec(t)
+	requireAPISpec(t)
 	for name, x := range exchanges() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, fill := populated(t)
+			s, fill := startWithUsers(t)
 			got := s.send(t, x.method, fill.Replace(x.path), fill.Replace(x.body))
 			x.check(t, got)
 		})
 	}
 }
 
-// The same exchanges hold where Clerk's document is not at hand.
-func TestStatusAndCodeOfEveryAnswer(t *testing.T) {
+// This test checks the same exchanges without Clerk's document.
+func TestConformance_StatusAndErrorCode(t *testing.T) {
 	t.Parallel()
 	for name, x := range exchanges() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, fill := populated(t)
+			s, fill := startWithUsers(t)
 			r := s.request(t, x.method, fill.Replace(x.path), fill.Replace(x.body))
-			x.check(t, plain(t, r))
+			x.check(t, roundTrip(t, r))
 		})
 	}
 }
@@ -58,8 +58,8 @@ func (x exchange) check(t *testing.T, got reply) {
 	}
 }
 
-// populated is a server with two users, and what the placeholders of an exchange stand for in it.
-func populated(t *testing.T) (standIn, *strings.Replacer) {
+// startWithUsers starts a server with two users. The replacer substitutes the placeholders of an exchange.
+func startWithUsers(t *testing.T) (standIn, *strings.Replacer) {
 	t.Helper()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com", Phone: "+15550100", ExternalID: "42"})
@@ -73,10 +73,10 @@ func populated(t *testing.T) (standIn, *strings.Replacer) {
 	return s, strings.NewReplacer("{id}", id, "{email}", u.EmailAddresses[0].ID, "{other}", "idn_other")
 }
 
-// Every error that can come before it matters what was asked for, on every endpoint.
-func TestEveryEndpointCanRefuse(t *testing.T) {
+// This test covers the errors that every endpoint can return before it handles the request.
+func TestConformance_CommonErrorsOfEveryEndpoint(t *testing.T) {
 	t.Parallel()
-	refusals := map[string]struct {
+	rejections := map[string]struct {
 		prepare func(*clerktest.Server, *http.Request)
 		status  int
 		code    string
@@ -102,14 +102,14 @@ func TestEveryEndpointCanRefuse(t *testing.T) {
 		}
 	}
 	for _, endpoint := range slices.Sorted(maps.Keys(endpoints)) {
-		for name, refusal := range refusals {
+		for name, rejection := range rejections {
 			t.Run(fmt.Sprintf("%s %s", endpoint, name), func(t *testing.T) {
 				t.Parallel()
-				s, fill := populated(t)
+				s, fill := startWithUsers(t)
 				x := endpoints[endpoint]
 				r := s.request(t, x.method, fill.Replace(x.path), fill.Replace(x.body))
-				refusal.prepare(s.Server, r)
-				exchange{status: refusal.status, code: refusal.code}.check(t, s.do(t, r))
+				rejection.prepare(s.Server, r)
+				exchange{status: rejection.status, code: rejection.code}.check(t, s.do(t, r))
 			})
 		}
 	}
@@ -123,7 +123,7 @@ func inject(respond clerktest.Response) func(*clerktest.Server, *http.Request) {
 	return func(s *clerktest.Server, _ *http.Request) { s.Inject(clerktest.Fault{Respond: respond}) }
 }
 
-func TestBodyMustBeJSON(t *testing.T) {
+func TestConformance_RejectsNonJSONBody(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	r := s.request(t, http.MethodPost, "/users", "first_name=Jane")
@@ -131,9 +131,9 @@ func TestBodyMustBeJSON(t *testing.T) {
 	exchange{status: http.StatusUnsupportedMediaType, code: "unsupported_content_type"}.check(t, s.do(t, r))
 }
 
-func TestNewerVersionRefusesMetadataInUpdate(t *testing.T) {
+func TestConformance_NewerVersionRejectsMetadataInUpdate(t *testing.T) {
 	t.Parallel()
-	s, fill := populated(t)
+	s, fill := startWithUsers(t)
 	r := s.request(t, http.MethodPatch, fill.Replace("/users/{id}"), `{"public_metadata":{}}`)
 	r.Header.Set("Clerk-API-Version", "2026-05-12")
 	exchange{status: http.StatusUnprocessableEntity, code: "form_param_unknown"}.check(t, s.do(t, r))

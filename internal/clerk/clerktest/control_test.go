@@ -15,9 +15,9 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestIDsAreKSUIDsOfTheClock(t *testing.T) {
+func TestIDs_AreKSUIDs(t *testing.T) {
 	t.Parallel()
-	// The id in Clerk's documentation, user_29w83sxmDNGwOuEthce5gg56FcC, was made at this second.
+	// The id in Clerk's documentation, user_29w83sxmDNGwOuEthce5gg56FcC, contains this timestamp.
 	at := time.Date(2022, 5, 31, 15, 56, 31, 0, time.UTC)
 	s := clerktest.NewServer(clerktest.Config{Now: func() time.Time { return at }})
 	id := s.SignUp(clerktest.Person{})
@@ -26,7 +26,7 @@ func TestIDsAreKSUIDsOfTheClock(t *testing.T) {
 	}
 }
 
-func TestSignInMovesTimesOnly(t *testing.T) {
+func TestSignIn_ChangesOnlyTimes(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := clerktest.NewServer(clerktest.Config{Now: clk.now})
@@ -44,26 +44,26 @@ func TestSignInMovesTimesOnly(t *testing.T) {
 	}
 }
 
-func TestEveryWriteMovesUpdatedAt(t *testing.T) {
+func TestServer_EveryWriteAdvancesUpdatedAt(t *testing.T) {
 	t.Parallel()
-	clk := newClock() // which stands still
+	clk := newClock() // not advanced
 	s := clerktest.NewServer(clerktest.Config{Now: clk.now})
 	a := s.SignUp(clerktest.Person{Email: "a@example.com"})
 	b := s.SignUp(clerktest.Person{Email: "b@example.com"})
 	writes := map[string]func(){
-		"names":    func() { s.SetNames(a, "A", "") },
-		"e-mail":   func() { s.SetPrimaryEmail(a, "c@example.com") },
-		"swap":     func() { s.SwapEmails(a, b) },
-		"public":   func() { s.SetPublicMetadata(a, nil) },
-		"private":  func() { s.SetPrivateMetadata(a, nil) },
-		"unsafe":   func() { s.SetUnsafeMetadata(a, nil) },
-		"ban":      func() { s.Ban(a) },
-		"unban":    func() { s.Unban(a) },
-		"lock":     func() { s.Lock(a) },
-		"unlock":   func() { s.Unlock(a) },
-		"deprov.":  func() { s.Deprovision(a) },
-		"sign-in":  func() { s.SignIn(a) },
-		"anything": func() { s.Update(a, func(*clerktest.User) {}) },
+		"names":       func() { s.SetNames(a, "A", "") },
+		"e-mail":      func() { s.SetPrimaryEmail(a, "c@example.com") },
+		"swap":        func() { s.SwapEmails(a, b) },
+		"public":      func() { s.SetPublicMetadata(a, nil) },
+		"private":     func() { s.SetPrivateMetadata(a, nil) },
+		"unsafe":      func() { s.SetUnsafeMetadata(a, nil) },
+		"ban":         func() { s.Ban(a) },
+		"unban":       func() { s.Unban(a) },
+		"lock":        func() { s.Lock(a) },
+		"unlock":      func() { s.Unlock(a) },
+		"deprovision": func() { s.Deprovision(a) },
+		"sign-in":     func() { s.SignIn(a) },
+		"anything":    func() { s.Update(a, func(*clerktest.User) {}) },
 	}
 	for name, write := range writes {
 		before, _ := s.User(a)
@@ -75,23 +75,23 @@ func TestEveryWriteMovesUpdatedAt(t *testing.T) {
 	}
 }
 
-func TestEmailsMove(t *testing.T) {
+func TestSetPrimaryEmail_MovesAddress(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		move func(s *clerktest.Server, a, b string)
 		want [2]string
 	}{
-		"to a free one": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "new@example.com") },
+		"available address": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "new@example.com") },
 			[2]string{"new@example.com", "b@example.com"}},
-		"to none": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "") },
+		"no address": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "") },
 			[2]string{"", "b@example.com"}},
-		"to the other's": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "B@example.com") },
+		"address of another user": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "B@example.com") },
 			[2]string{"B@example.com", ""}},
-		"to the same": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "a@example.com") },
+		"same address": {func(s *clerktest.Server, a, _ string) { s.SetPrimaryEmail(a, "a@example.com") },
 			[2]string{"a@example.com", "b@example.com"}},
-		"exchanged": {func(s *clerktest.Server, a, b string) { s.SwapEmails(a, b) },
+		"swap": {func(s *clerktest.Server, a, b string) { s.SwapEmails(a, b) },
 			[2]string{"b@example.com", "a@example.com"}},
-		"in a row": {func(s *clerktest.Server, a, b string) {
+		"chain": {func(s *clerktest.Server, a, b string) {
 			s.SetPrimaryEmail(a, "c@example.com")
 			s.SetPrimaryEmail(b, "a@example.com")
 		}, [2]string{"c@example.com", "a@example.com"}},
@@ -108,34 +108,34 @@ func TestEmailsMove(t *testing.T) {
 			if diff := cmp.Diff(tt.want, [2]string{ua.PrimaryEmail(), ub.PrimaryEmail()}); diff != "" {
 				t.Errorf("primary addresses (-want +got):\n%s", diff)
 			}
-			// What nobody has any more can be signed up with; what somebody has cannot.
+			// A user can sign up with a released address, but not with a used one.
 			free := map[string]bool{"a@example.com": true, "b@example.com": true}
 			delete(free, strings.ToLower(ua.PrimaryEmail()))
 			delete(free, strings.ToLower(ub.PrimaryEmail()))
 			for address := range free {
 				s.SignUp(clerktest.Person{Email: address})
 			}
-			for _, held := range []string{ua.PrimaryEmail(), ub.PrimaryEmail()} {
-				if held != "" && !panics(func() { s.SignUp(clerktest.Person{Email: held}) }) {
-					t.Errorf("%s has two owners", held)
+			for _, used := range []string{ua.PrimaryEmail(), ub.PrimaryEmail()} {
+				if used != "" && !panics(func() { s.SignUp(clerktest.Person{Email: used}) }) {
+					t.Errorf("%s has two owners", used)
 				}
 			}
 		})
 	}
 }
 
-func TestMisuseFromGoPanics(t *testing.T) {
+func TestServer_InvalidCallFromGoPanics(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com", Username: "jane", ExternalID: "1", Phone: "+15550100"})
 	misuse := map[string]func(){
-		"e-mail taken":      func() { s.SignUp(clerktest.Person{Email: "Jane@example.com"}) },
-		"phone taken":       func() { s.SignUp(clerktest.Person{Phone: "+15550100"}) },
-		"username taken":    func() { s.SignUp(clerktest.Person{Username: "JANE"}) },
-		"external id taken": func() { s.SignUp(clerktest.Person{ExternalID: "1"}) },
-		"no such user":      func() { s.Ban("user_nobody") },
-		"deleted twice":     func() { s.Delete("user_nobody") },
-		"swap with nobody":  func() { s.SwapEmails(id, "user_nobody") },
+		"e-mail taken":           func() { s.SignUp(clerktest.Person{Email: "Jane@example.com"}) },
+		"phone taken":            func() { s.SignUp(clerktest.Person{Phone: "+15550100"}) },
+		"username taken":         func() { s.SignUp(clerktest.Person{Username: "JANE"}) },
+		"external id taken":      func() { s.SignUp(clerktest.Person{ExternalID: "1"}) },
+		"ban unknown user":       func() { s.Ban("user_nobody") },
+		"delete unknown user":    func() { s.Delete("user_nobody") },
+		"swap with unknown user": func() { s.SwapEmails(id, "user_nobody") },
 	}
 	for name, call := range misuse {
 		if !panics(call) {
@@ -143,17 +143,17 @@ func TestMisuseFromGoPanics(t *testing.T) {
 		}
 	}
 	if got := len(s.Users()); got != 1 {
-		t.Errorf("%d users, want the one from before", got)
+		t.Errorf("%d users, want 1", got)
 	}
 }
 
-func panics(call func()) (did bool) {
-	defer func() { did = recover() != nil }()
+func panics(call func()) (panicked bool) {
+	defer func() { panicked = recover() != nil }()
 	call()
 	return false
 }
 
-func TestImportGoesOnCounting(t *testing.T) {
+func TestImport_ContinuesNumbering(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
 	s.Import(2)
@@ -164,8 +164,8 @@ func TestImportGoesOnCounting(t *testing.T) {
 	}
 }
 
-// Through the API alone: one user gives an address up, another takes it.
-func TestEmailsMoveThroughTheAPI(t *testing.T) {
+// One user removes an address through the API, then another user adds it.
+func TestEmailAddressAPI_MovesAddress(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	a := s.SignUp(clerktest.Person{Email: "a@example.com"})
@@ -176,7 +176,7 @@ func TestEmailsMoveThroughTheAPI(t *testing.T) {
 	got := s.send(t, http.MethodPost, "/email_addresses",
 		fmt.Sprintf(`{"user_id":%q,"email_address":"a@example.com","verified":true,"primary":true}`, b))
 	if got.status != http.StatusOK {
-		t.Fatalf("taking the address: %d %s", got.status, got.body)
+		t.Fatalf("adding the address: %d %s", got.status, got.body)
 	}
 	ua, _ = s.User(a)
 	ub, _ := s.User(b)
@@ -185,18 +185,18 @@ func TestEmailsMoveThroughTheAPI(t *testing.T) {
 	}
 	s.send(t, http.MethodDelete, "/email_addresses/"+*ub.PrimaryEmailAddressID, "")
 	if ub, _ = s.User(b); ub.PrimaryEmail() != "b@example.com" {
-		t.Errorf("after the loss of its primary address b has %q, want the one that is left", ub.PrimaryEmail())
+		t.Errorf("after the removal of its primary address b has %q, want b@example.com", ub.PrimaryEmail())
 	}
 }
 
-// The first user to ask wins an address; with many asking at once there is one winner.
-func TestAddressHasOneOwnerUnderConcurrency(t *testing.T) {
+// Of many concurrent requests to create a user with the same address, one succeeds.
+func TestCreateUser_AddressIsUniqueUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	var wait sync.WaitGroup
 	for range 16 {
 		wait.Go(func() {
-			_ = plain(t, s.request(t, http.MethodPost, "/users", `{"email_address":["jane@example.com"]}`))
+			_ = roundTrip(t, s.request(t, http.MethodPost, "/users", `{"email_address":["jane@example.com"]}`))
 			s.list(t, "email_address=jane@example.com")
 			s.Import(3)
 		})
@@ -210,7 +210,7 @@ func TestAddressHasOneOwnerUnderConcurrency(t *testing.T) {
 	}
 }
 
-func TestUserEncodesAsItsOwnSnapshot(t *testing.T) {
+func TestUser_JSONRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com", Phone: "+15550100"})

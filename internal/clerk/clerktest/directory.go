@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// directory is the set of users at one moment. A stored user never changes: a write stores a new version. So a copy
-// of a directory, which is what a lagging read replica serves, costs pointers only.
+// directory is the set of users at one moment. Stored users are immutable: a write stores a new version. A copy of a
+// directory, which [Server.Stale] serves as a lagging read replica, therefore copies only pointers.
 type directory struct {
-	users map[string]*User
-	order []position        // by creation, oldest first
-	owner map[string]string // what must be unique in the instance, see claims -> user id
+	users  map[string]*User
+	order  []sortKey         // by time of creation, oldest first
+	owners map[string]string // user ids by the key of their unique values
 }
 
-// position is where a user stands in the list, ordered by time of creation and then id.
-type position struct {
+// sortKey orders the list of users: by time of creation, then by id.
+type sortKey struct {
 	createdAt int64
 	id        string
 }
 
 func newDirectory() *directory {
-	return &directory{users: map[string]*User{}, owner: map[string]string{}}
+	return &directory{users: map[string]*User{}, owners: map[string]string{}}
 }
 
 func (d *directory) copy() *directory {
-	return &directory{users: maps.Clone(d.users), order: slices.Clone(d.order), owner: maps.Clone(d.owner)}
+	return &directory{users: maps.Clone(d.users), order: slices.Clone(d.order), owners: maps.Clone(d.owners)}
 }
 
 // put stores u as the current version of its user.
@@ -34,46 +34,46 @@ func (d *directory) put(u *User) {
 	if old, ok := d.users[u.ID]; ok {
 		d.release(old)
 		if old.CreatedAt != u.CreatedAt {
-			d.unplace(old)
-			d.place(u)
+			d.unlink(old)
+			d.insert(u)
 		}
 	} else {
-		d.place(u)
+		d.insert(u)
 	}
 	d.users[u.ID] = u
-	for _, c := range claims(u) {
-		d.owner[c.key()] = u.ID
+	for _, v := range uniqueValues(u) {
+		d.owners[v.key()] = u.ID
 	}
 }
 
 func (d *directory) remove(u *User) {
 	d.release(u)
-	d.unplace(u)
+	d.unlink(u)
 	delete(d.users, u.ID)
 }
 
-// release gives up what u claims, except what somebody else has claimed since.
+// release frees the unique values of u, except those that another user has taken since.
 func (d *directory) release(u *User) {
-	for _, c := range claims(u) {
-		if d.owner[c.key()] == u.ID {
-			delete(d.owner, c.key())
+	for _, v := range uniqueValues(u) {
+		if d.owners[v.key()] == u.ID {
+			delete(d.owners, v.key())
 		}
 	}
 }
 
-func (d *directory) place(u *User) {
+func (d *directory) insert(u *User) {
 	i, _ := d.find(u)
-	d.order = slices.Insert(d.order, i, position{u.CreatedAt, u.ID})
+	d.order = slices.Insert(d.order, i, sortKey{u.CreatedAt, u.ID})
 }
 
-func (d *directory) unplace(u *User) {
+func (d *directory) unlink(u *User) {
 	if i, ok := d.find(u); ok {
 		d.order = slices.Delete(d.order, i, i+1)
 	}
 }
 
 func (d *directory) find(u *User) (int, bool) {
-	return slices.BinarySearchFunc(d.order, position{u.CreatedAt, u.ID}, func(a, b position) int {
+	return slices.BinarySearchFunc(d.order, sortKey{u.CreatedAt, u.ID}, func(a, b sortKey) int {
 		return cmp.Or(cmp.Compare(a.createdAt, b.createdAt), cmp.Compare(a.id, b.id))
 	})
 }
@@ -87,48 +87,48 @@ func (d *directory) all() []*User {
 	return users
 }
 
-// byEmailID returns the user who has the e-mail address resource with that id, or nil.
+// byEmailID returns the user who owns the e-mail address resource emailID, or nil.
 func (d *directory) byEmailID(emailID string) *User {
-	return d.users[d.owner[claim{"id", emailID}.key()]]
+	return d.users[d.owners[uniqueValue{"id", emailID}.key()]]
 }
 
-// conflict returns the first claim of u that belongs to somebody else.
-func (d *directory) conflict(u *User) (claim, bool) {
-	for _, c := range claims(u) {
-		if holder, taken := d.owner[c.key()]; taken && holder != u.ID {
-			return c, true
+// conflict returns the first unique value of u that belongs to another user.
+func (d *directory) conflict(u *User) (uniqueValue, bool) {
+	for _, v := range uniqueValues(u) {
+		if holder, found := d.owners[v.key()]; found && holder != u.ID {
+			return v, true
 		}
 	}
-	return claim{}, false
+	return uniqueValue{}, false
 }
 
-// claim is a value that only one user of an instance may have. The parameter is the API's name for it.
-type claim struct {
+// uniqueValue is a value that only one user of an instance may have. The parameter is its name in the API.
+type uniqueValue struct {
 	parameter string
 	value     string
 }
 
-// key ignores case: Clerk takes jane@example.com and Jane@Example.com for the same address.
-func (c claim) key() string {
-	if c.parameter == "id" || c.parameter == "external_id" {
-		return c.parameter + "=" + c.value
+// key ignores case: Clerk treats jane@example.com and Jane@Example.com as the same address.
+func (v uniqueValue) key() string {
+	if v.parameter == "id" || v.parameter == "external_id" {
+		return v.parameter + "=" + v.value
 	}
-	return c.parameter + "=" + strings.ToLower(c.value)
+	return v.parameter + "=" + strings.ToLower(v.value)
 }
 
-func claims(u *User) []claim {
-	held := make([]claim, 0, 2*len(u.EmailAddresses)+2*len(u.PhoneNumbers)+2)
+func uniqueValues(u *User) []uniqueValue {
+	values := make([]uniqueValue, 0, 2*len(u.EmailAddresses)+2*len(u.PhoneNumbers)+2)
 	for _, e := range u.EmailAddresses {
-		held = append(held, claim{"email_address", e.EmailAddress}, claim{"id", e.ID})
+		values = append(values, uniqueValue{"email_address", e.EmailAddress}, uniqueValue{"id", e.ID})
 	}
 	for _, p := range u.PhoneNumbers {
-		held = append(held, claim{"phone_number", p.PhoneNumber}, claim{"id", p.ID})
+		values = append(values, uniqueValue{"phone_number", p.PhoneNumber}, uniqueValue{"id", p.ID})
 	}
 	if u.Username != nil {
-		held = append(held, claim{"username", *u.Username})
+		values = append(values, uniqueValue{"username", *u.Username})
 	}
 	if u.ExternalID != nil {
-		held = append(held, claim{"external_id", *u.ExternalID})
+		values = append(values, uniqueValue{"external_id", *u.ExternalID})
 	}
-	return held
+	return values
 }

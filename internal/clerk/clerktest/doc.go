@@ -1,16 +1,19 @@
-// Package clerktest is a stand-in for Clerk that runs in memory: the part of Clerk's Backend API that deals with
-// users, and the sender of its Svix-signed webhooks. Tests and `make run` use it in place of the service; programs
-// reach it through the same SDK and the same bytes.
+// Package clerktest is an in-memory stand-in for Clerk: the users part of Clerk's Backend API, and the sender of its
+// Svix-signed webhooks. Tests and `make run` use it in place of the service. Programs reach it through the same SDK and
+// the same bytes.
 //
-// It owns being faithful: schemas and limits are those of Clerk's OpenAPI document for API version 2025-04-10,
-// error codes and texts those of Clerk's published error catalogue, retries those of Svix. Where neither says what
-// Clerk does, the comment at that place says that it is a choice. It also owns misbehaving on demand: see [Fault]
-// and the ready-made [Response] values for everything a client of Clerk has to survive.
+// The stand-in is faithful: schemas and limits follow Clerk's OpenAPI document for API version 2025-04-10, error codes
+// and texts follow Clerk's published error catalogue, and retries follow Svix. Where these sources are silent, a comment
+// marks the behaviour as a choice. The stand-in also injects faults: see [Fault], and the predefined [Response] values
+// for the faults that a client of Clerk must handle.
 //
-// It does not own organizations, sessions, sign-in flows or anything else of Clerk, persists nothing, and knows
-// nothing of this project's own packages.
+// It has no organizations, sessions, sign-in flows or other parts of Clerk, persists nothing, and does not import this
+// project's other packages.
 //
-// A test drives both sides from Go:
+// Read server.go, control.go and sender.go first. The files *_api.go hold the endpoints, on top of change.go and
+// directory.go; faults.go, responses.go and rewrites.go hold the faults, and retry.go Svix's schedule.
+//
+// A test controls both sides from Go:
 //
 //	clerk := clerktest.NewServer(clerktest.Config{})
 //	api := httptest.NewServer(clerk)

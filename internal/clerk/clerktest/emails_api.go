@@ -21,7 +21,7 @@ func (s *Server) newPhone(number string, v *Verification) PhoneNumber {
 	}
 }
 
-// addEmail gives the user one more address, primary if it is the first.
+// addEmail adds an address to the user. The first address becomes primary.
 func (u *User) addEmail(e EmailAddress) {
 	u.EmailAddresses = append(u.EmailAddresses, e)
 	if u.PrimaryEmailAddressID == nil {
@@ -29,7 +29,7 @@ func (u *User) addEmail(e EmailAddress) {
 	}
 }
 
-// addPhone gives the user one more number, primary if it is the first.
+// addPhone adds a phone number to the user. The first number becomes primary.
 func (u *User) addPhone(p PhoneNumber) {
 	u.PhoneNumbers = append(u.PhoneNumbers, p)
 	if u.PrimaryPhoneNumberID == nil {
@@ -37,8 +37,8 @@ func (u *User) addPhone(p PhoneNumber) {
 	}
 }
 
-// removeEmail takes an address resource from the user. If it was the primary one, the first that is left becomes
-// it; that is a choice, Clerk does not say what it does.
+// removeEmail removes an address resource from the user. If it was primary, the first remaining address becomes primary.
+// That is a choice, as Clerk does not document it.
 func (u *User) removeEmail(id string) {
 	u.EmailAddresses = slices.DeleteFunc(u.EmailAddresses, func(e EmailAddress) bool { return e.ID == id })
 	if u.PrimaryEmailAddressID == nil || *u.PrimaryEmailAddressID != id {
@@ -50,7 +50,7 @@ func (u *User) removeEmail(id string) {
 	}
 }
 
-// createEmail is POST /email_addresses.
+// createEmail handles POST /email_addresses.
 func (s *Server) createEmail(r *http.Request) (any, error) {
 	f, err := readForm(r)
 	if err != nil {
@@ -69,14 +69,14 @@ func (s *Server) createEmail(r *http.Request) (any, error) {
 	if addr != "" && !validEmail(addr) {
 		f.fail(wrongFormat("email_address", "a valid email address"))
 	}
-	if err := f.done(); err != nil {
+	if err := f.finish(); err != nil {
 		return nil, err
 	}
 	e := s.newEmail(addr, nil)
 	if verified {
 		e.Verification = verifiedByAdmin()
 	}
-	_, err = s.change(userID, caller(r), false, func(u *User) error {
+	_, err = s.change(userID, originOf(r), false, func(u *User) error {
 		u.addEmail(e)
 		if primary {
 			u.PrimaryEmailAddressID = new(e.ID)
@@ -86,17 +86,17 @@ func (s *Server) createEmail(r *http.Request) (any, error) {
 	return e, err
 }
 
-// getEmail is GET /email_addresses/{id}.
+// getEmail handles GET /email_addresses/{id}.
 func (s *Server) getEmail(r *http.Request) (any, error) {
 	var owner *User
-	s.view(r, func(d *directory) { owner = d.byEmailID(r.PathValue("id")) })
+	s.readDirectory(r, func(d *directory) { owner = d.byEmailID(r.PathValue("id")) })
 	if owner == nil {
-		return nil, failure(http.StatusNotFound, "resource_not_found")
+		return nil, catalogError(http.StatusNotFound, "resource_not_found")
 	}
 	return owner.email(r.PathValue("id"))
 }
 
-// updateEmail is PATCH /email_addresses/{id}.
+// updateEmail handles PATCH /email_addresses/{id}.
 func (s *Server) updateEmail(r *http.Request) (any, error) {
 	f, err := readForm(r)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Server) updateEmail(r *http.Request) (any, error) {
 	f.flag("verified", &verified)
 	f.flag("primary", &primary)
 	f.ignore("notify_primary_email_address_changed")
-	if err := f.done(); err != nil {
+	if err := f.finish(); err != nil {
 		return nil, err
 	}
 	id := r.PathValue("id")
@@ -126,37 +126,37 @@ func (s *Server) updateEmail(r *http.Request) (any, error) {
 	return owner.email(id)
 }
 
-// deleteEmail is DELETE /email_addresses/{id}.
+// deleteEmail handles DELETE /email_addresses/{id}.
 func (s *Server) deleteEmail(r *http.Request) (any, error) {
 	id := r.PathValue("id")
 	_, err := s.changeEmailOwner(r, func(u *User) { u.removeEmail(id) })
 	return DeletedObject{Deleted: true, ID: id, Object: "email_address"}, err
 }
 
-// changeEmailOwner changes the user who has the address resource named in the path.
+// changeEmailOwner changes the user who owns the address resource in the path.
 func (s *Server) changeEmailOwner(r *http.Request, apply func(*User)) (*User, error) {
 	id := r.PathValue("id")
 	s.mu.Lock()
 	owner := s.dir.byEmailID(id)
 	s.mu.Unlock()
 	if owner == nil {
-		return nil, failure(http.StatusNotFound, "resource_not_found")
+		return nil, catalogError(http.StatusNotFound, "resource_not_found")
 	}
-	return s.change(owner.ID, caller(r), false, func(u *User) error {
+	return s.change(owner.ID, originOf(r), false, func(u *User) error {
 		if _, err := u.email(id); err != nil {
-			return err // it was deleted meanwhile
+			return err // deleted concurrently
 		}
 		apply(u)
 		return nil
 	})
 }
 
-// email returns the user's address resource with that id.
+// email returns the user's address resource id.
 func (u *User) email(id string) (EmailAddress, error) {
 	for _, e := range u.EmailAddresses {
 		if e.ID == id {
 			return e, nil
 		}
 	}
-	return EmailAddress{}, failure(http.StatusNotFound, "resource_not_found")
+	return EmailAddress{}, catalogError(http.StatusNotFound, "resource_not_found")
 }

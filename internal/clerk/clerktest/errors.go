@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// apiError is an answer that is no success: a status and one error or more.
+// apiError is an unsuccessful response: a status and one or more errors.
 type apiError struct {
 	status     int
 	retryAfter time.Duration
@@ -30,7 +30,7 @@ type errorEnvelope struct {
 	ClerkTraceID string      `json:"clerk_trace_id"`
 }
 
-// Error names the codes; it is for the log of a test that failed.
+// Error returns the status and the codes, for the log of a failed test.
 func (e *apiError) Error() string {
 	codes := make([]string, len(e.items))
 	for i, item := range e.items {
@@ -47,25 +47,25 @@ func (e *apiError) write(w http.ResponseWriter, trace string) {
 	writeJSON(w, e.status, errorEnvelope{Errors: e.items, ClerkTraceID: trace})
 }
 
-// asAPIError returns what err is to a client: everything unforeseen is Clerk's 500.
+// asAPIError returns the response for err. Unknown errors become Clerk's 500.
 func asAPIError(err error) *apiError {
 	if known, ok := errors.AsType[*apiError](err); ok {
 		return known
 	}
-	return failure(http.StatusInternalServerError, "internal_clerk_error")
+	return catalogError(http.StatusInternalServerError, "internal_clerk_error")
 }
 
-// failure is an error without a parameter. The texts are those of Clerk's error catalogue.
-func failure(status int, code string) *apiError {
-	message, long := describe(code)
-	return failureSaying(status, code, message, long)
+// catalogError returns an error without a parameter, with the texts of Clerk's error catalogue.
+func catalogError(status int, code string) *apiError {
+	message, long := catalogTexts(code)
+	return newAPIError(status, code, message, long)
 }
 
-func failureSaying(status int, code, message, long string) *apiError {
+func newAPIError(status int, code, message, long string) *apiError {
 	return &apiError{status: status, items: []errorItem{{Message: message, LongMessage: long, Code: code}}}
 }
 
-func describe(code string) (message, long string) {
+func catalogTexts(code string) (message, long string) {
 	switch code {
 	case "clerk_key_invalid":
 		s := "The provided Clerk Secret Key is invalid. Make sure that your Clerk Secret Key is correct."
@@ -100,20 +100,20 @@ func describe(code string) (message, long string) {
 }
 
 func userNotFound(id string) *apiError {
-	return failureSaying(http.StatusNotFound, "resource_not_found", "not found", "No user was found with id "+id)
+	return newAPIError(http.StatusNotFound, "resource_not_found", "not found", "No user was found with id "+id)
 }
 
 func urlNotFound() *apiError {
-	return failureSaying(http.StatusNotFound, "resource_not_found", "URL not found", "The URL was not found")
+	return newAPIError(http.StatusNotFound, "resource_not_found", "URL not found", "The URL was not found")
 }
 
 func tooManyRequests(retryAfter time.Duration) *apiError {
-	e := failure(http.StatusTooManyRequests, "too_many_requests")
+	e := catalogError(http.StatusTooManyRequests, "too_many_requests")
 	e.retryAfter = retryAfter
 	return e
 }
 
-// invalid is the 422 of one parameter.
+// invalid returns a 422 for one parameter.
 func invalid(parameter, code, message, long string) *apiError {
 	item := errorItem{Message: message, LongMessage: long, Code: code, Meta: map[string]any{"param_name": parameter}}
 	return &apiError{status: http.StatusUnprocessableEntity, items: []errorItem{item}}
@@ -140,9 +140,9 @@ func missing(p string) *apiError {
 	return invalid(p, "form_param_missing", "is missing", p+" must be included.")
 }
 
-// taken is the refusal of a value that another user has. The text is what Clerk answers in practice; its catalogue
-// leaves this one blank.
-func taken(c claim) *apiError {
-	text := fmt.Sprintf("That %s is taken. Please try another.", strings.ReplaceAll(c.parameter, "_", " "))
-	return invalid(c.parameter, "form_identifier_exists", text, text)
+// identifierExists returns the error for a value that another user has. The text is that of Clerk's real responses; its
+// catalogue has none.
+func identifierExists(v uniqueValue) *apiError {
+	text := fmt.Sprintf("That %s is taken. Please try another.", strings.ReplaceAll(v.parameter, "_", " "))
+	return invalid(v.parameter, "form_identifier_exists", text, text)
 }

@@ -2,13 +2,13 @@ package clerktest
 
 import "encoding/json"
 
-// Event is the body of a webhook: schema WebhookEventPayload of Clerk's OpenAPI document. As in real bodies, the
-// keys are in alphabetical order.
+// Event is the body of a webhook: schema WebhookEventPayload of Clerk's OpenAPI document. The keys are in alphabetical
+// order, as in real bodies.
 type Event struct {
 	// Data is a [User], or a [DeletedObject] in user.deleted.
 	Data            any             `json:"data"`
 	EventAttributes EventAttributes `json:"event_attributes"`
-	// InstanceID is left out where empty, as in the older examples of Clerk's dashboard.
+	// InstanceID is omitted if empty, as in the older examples of Clerk's dashboard.
 	InstanceID string `json:"instance_id,omitempty"`
 	Object     string `json:"object"`
 	// Timestamp is in milliseconds in real events and in seconds in the dashboard's examples.
@@ -16,7 +16,7 @@ type Event struct {
 	Type      string `json:"type"`
 }
 
-// EventAttributes says which request caused an event.
+// EventAttributes describe the cause of an event.
 type EventAttributes struct {
 	HTTPRequest HTTPRequest `json:"http_request"`
 }
@@ -30,22 +30,22 @@ type HTTPRequest struct {
 // body returns the bytes of the webhook.
 func (e Event) body() ([]byte, error) { return json.Marshal(e) }
 
-// exampleUserID is the user of the dashboard's examples. No instance has it.
+// exampleUserID is the user of the dashboard's examples. It exists in no instance.
 const exampleUserID = "user_2g7np7Hrk0SN6kj5EDMLDaKNL0S"
 
-// The time that everything in the dashboard's examples happened at.
+// The time in all of the dashboard's examples.
 const (
 	exampleSeconds = 1_716_883_200
 	exampleMillis  = exampleSeconds * 1000
 )
 
-// ExampleCreated is the user.created that "Send Example" in Clerk's dashboard sends: correctly signed, but for a
-// user that does not exist, with a timestamp in seconds and a primary address that is not among the addresses.
+// ExampleCreated returns the user.created that "Send Example" in Clerk's dashboard sends. It is correctly signed, but its
+// user does not exist, its timestamp is in seconds, and its primary address is not among the addresses.
 func ExampleCreated() Event {
 	return exampleEvent("user.created", exampleUser())
 }
 
-// ExampleUpdated is the dashboard's user.updated for the same user.
+// ExampleUpdated returns the dashboard's user.updated for the same user.
 func ExampleUpdated() Event {
 	u := exampleUser()
 	u.LastName, u.Username = new("Doe Updated"), new("johndoe")
@@ -56,14 +56,14 @@ func ExampleUpdated() Event {
 	return exampleEvent("user.updated", u)
 }
 
-// ExampleDeleted is the dashboard's user.deleted for the same user, which has an external_id here.
+// ExampleDeleted returns the dashboard's user.deleted for the same user. Only here the user has an external_id.
 func ExampleDeleted() Event {
 	return exampleEvent("user.deleted", DeletedObject{
 		Deleted: true, ExternalID: new("ex_123456789"), ID: exampleUserID, Object: "user",
 	})
 }
 
-// ExampleWithoutInstance is a user.created of the older set of examples: without instance_id.
+// ExampleWithoutInstance returns a user.created of the older examples, which lack instance_id.
 func ExampleWithoutInstance() Event {
 	u := exampleUser()
 	u.ID = "user_29w83sxmDNGwOuEthce5gg56FcC"

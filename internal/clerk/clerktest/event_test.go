@@ -12,7 +12,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestWhatSendsWhichEvents(t *testing.T) {
+func TestEvents_OfChangesFromGo(t *testing.T) {
 	t.Parallel()
 	type server = clerktest.Server
 	tests := map[string]struct {
@@ -23,26 +23,26 @@ func TestWhatSendsWhichEvents(t *testing.T) {
 		"sign-up": {change: func(s *server, _, _ string) { s.SignUp(clerktest.Person{}) }, want: "user.created"},
 		"import":  {change: func(s *server, _, _ string) { s.Import(3) }},
 		"sign-in": {change: func(s *server, a, _ string) { s.SignIn(a) }},
-		"sign-in, switched on": {
+		"sign-in with SignInEvents": {
 			config: clerktest.Config{SignInEvents: true},
 			change: func(s *server, a, _ string) { s.SignIn(a) }, want: "user.updated",
 		},
 		"metadata": {change: func(s *server, a, _ string) { s.SetPublicMetadata(a, nil) }, want: "user.updated"},
-		"metadata, switched off": {
+		"metadata with SilentMetadata": {
 			config: clerktest.Config{SilentMetadata: true},
 			change: func(s *server, a, _ string) { s.SetPublicMetadata(a, nil) },
 		},
 		"ban":            {change: func(s *server, a, _ string) { s.Ban(a) }, want: "user.updated"},
 		"deprovisioning": {change: func(s *server, a, _ string) { s.Deprovision(a) }, want: "user.updated"},
 		"deletion":       {change: func(s *server, a, _ string) { s.Delete(a) }, want: "user.deleted"},
-		"addresses exchanged": {
+		"addresses swapped": {
 			change: func(s *server, a, b string) { s.SwapEmails(a, b) }, want: "user.updated user.updated",
 		},
-		"address of another taken": {
+		"address of another user": {
 			change: func(s *server, a, _ string) { s.SetPrimaryEmail(a, "b@example.com") },
 			want:   "user.updated user.updated",
 		},
-		"nobody listening": {change: func(s *server, a, _ string) { s.Attach(nil); s.Ban(a) }},
+		"sender detached": {change: func(s *server, a, _ string) { s.Attach(nil); s.Ban(a) }},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -60,8 +60,8 @@ func TestWhatSendsWhichEvents(t *testing.T) {
 	}
 }
 
-// The same changes through the API: what sends an event and what does not.
-func TestWhichRequestsSendEvents(t *testing.T) {
+// This test makes the changes through the API.
+func TestEvents_OfRequests(t *testing.T) {
 	t.Parallel()
 	sends := map[string]string{
 		"POST /users": "user.created", "PATCH /users/{id}": "user.updated", "DELETE /users/{id}": "user.deleted",
@@ -74,7 +74,7 @@ func TestWhichRequestsSendEvents(t *testing.T) {
 	for name, x := range exchanges() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, fill := populated(t)
+			s, fill := startWithUsers(t)
 			sender := newSender(t, &endpoint{}, clerktest.SenderConfig{})
 			s.Attach(sender)
 			s.send(t, x.method, fill.Replace(x.path), fill.Replace(x.body))
@@ -89,7 +89,7 @@ func TestWhichRequestsSendEvents(t *testing.T) {
 	}
 }
 
-func TestMetadataRequestsCanBeSilent(t *testing.T) {
+func TestEvents_SilentMetadata(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{SilentMetadata: true})
 	id := s.SignUp(clerktest.Person{})
@@ -100,11 +100,11 @@ func TestMetadataRequestsCanBeSilent(t *testing.T) {
 	}
 	s.send(t, "PATCH", "/users/"+id, `{"last_name":"Doe"}`)
 	if got := len(sender.Pending()); got != 1 {
-		t.Errorf("%d events, want the one of the name", got)
+		t.Errorf("%d events, want 1, for the name", got)
 	}
 }
 
-func TestEventBody(t *testing.T) {
+func TestEvents_Body(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := start(t, clerktest.Config{Now: clk.now, InstanceID: "ins_1"})
@@ -138,7 +138,7 @@ func TestEventBody(t *testing.T) {
 	}
 }
 
-func TestDeletionNamesTheExternalIDIfThereIsOne(t *testing.T) {
+func TestEvents_DeletionContainsExternalID(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
 	sender := newSender(t, &endpoint{}, clerktest.SenderConfig{})
@@ -157,10 +157,10 @@ func TestDeletionNamesTheExternalIDIfThereIsOne(t *testing.T) {
 	}
 }
 
-func TestEventsAreClerks(t *testing.T) {
+func TestEvents_MatchOpenAPI(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(webhooksSpecVariable) == "" {
-		t.Skip(webhooksSpecVariable + " is not set: nothing to compare the events with")
+		t.Skip(webhooksSpecVariable + " is not set: no document to validate the events")
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile(os.Getenv(webhooksSpecVariable))
 	if err != nil {
@@ -180,16 +180,16 @@ func TestEventsAreClerks(t *testing.T) {
 	data := map[string]string{"user.created": "User", "user.updated": "User", "user.deleted": "DeletedObject"}
 	for _, m := range sender.Pending() {
 		if err := matches(doc, "WebhookEventPayload", m.Body); err != nil {
-			t.Errorf("%s: the envelope is not Clerk's: %v", m.Type, err)
+			t.Errorf("%s: the envelope violates Clerk's schema: %v", m.Type, err)
 		}
 		if err := matches(doc, data[m.Type], []byte(field(t, string(m.Body), "data"))); err != nil {
-			t.Errorf("%s: the data is not Clerk's: %v", m.Type, err)
+			t.Errorf("%s: the data violates Clerk's schema: %v", m.Type, err)
 		}
 	}
 }
 
-// What Clerk's dashboard sends as examples is right in form and wrong in substance.
-func TestExamplesAreWrongInSubstance(t *testing.T) {
+// The example events of Clerk's dashboard have a valid format and invalid content.
+func TestExamples_HaveInvalidContent(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	for _, e := range []clerktest.Event{
@@ -197,7 +197,7 @@ func TestExamplesAreWrongInSubstance(t *testing.T) {
 	} {
 		u, ok := e.Data.(clerktest.User)
 		if !ok || u.PrimaryEmailAddressID == nil || u.PrimaryEmail() != "" {
-			t.Errorf("%s: the primary address is not dangling: %+v", e.Type, e.Data)
+			t.Errorf("%s: want a dangling primary address: %+v", e.Type, e.Data)
 		}
 		if got := s.send(t, "GET", "/users/"+u.ID, ""); got.status != 404 {
 			t.Errorf("%s: the user exists", e.Type)
@@ -208,7 +208,7 @@ func TestExamplesAreWrongInSubstance(t *testing.T) {
 	}
 	body := string(must(json.Marshal(clerktest.ExampleWithoutInstance())))
 	if strings.Contains(body, "instance_id") {
-		t.Errorf("the older example names an instance: %s", body)
+		t.Errorf("the older example contains an instance id: %s", body)
 	}
 	if d, ok := clerktest.ExampleDeleted().Data.(clerktest.DeletedObject); !ok || d.ExternalID == nil {
 		t.Errorf("the example deletion has no external id: %+v", d)

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// exchange is a request and the answer it must get. {id} stands for a user, {email} for that user's e-mail address,
-// {other} for an address of the user's that is not verified.
+// exchange is a request and the expected response. {id} is a user, {email} the user's e-mail address, and {other} an
+// unverified address of the user.
 type exchange struct {
 	method, path, body string
 	status             int
-	code               string // of the first error, "" where there is none
+	code               string // of the first error, or ""
 }
 
-// The codes of errors that occur more than once.
+// Error codes that occur repeatedly.
 const (
 	notFound     = "resource_not_found"
 	unknown      = "form_param_unknown"
@@ -32,12 +32,12 @@ const (
 	noIdentifier = "form_data_missing"
 )
 
-// exchanges are every endpoint with its success and every error it can answer with.
+// exchanges returns the successful exchange and all errors of every endpoint.
 func exchanges() map[string]exchange {
 	all := map[string]exchange{
 		"instance":       {"GET", "/instance", "", 200, ""},
-		"no such URL":    {"GET", "/starships", "", 404, notFound},
-		"no such method": {"PUT", "/users/{id}", "{}", 404, notFound},
+		"unknown URL":    {"GET", "/starships", "", 404, notFound},
+		"unknown method": {"PUT", "/users/{id}", "{}", 404, notFound},
 	}
 	for _, group := range []map[string]exchange{
 		listExchanges(), userExchanges(), createExchanges(), metadataExchanges(), emailExchanges(),
@@ -51,10 +51,10 @@ func listExchanges() map[string]exchange {
 	many := strings.Repeat("user_id=user_1&", 101)
 	return map[string]exchange{
 		"list":                   {"GET", "/users", "", 200, ""},
-		"list nobody":            {"GET", "/users?user_id=user_nobody", "", 200, ""},
+		"list unknown id":        {"GET", "/users?user_id=user_nobody", "", 200, ""},
 		"list limit 0":           {"GET", "/users?limit=0", "", 422, wrongValue},
 		"list limit 501":         {"GET", "/users?limit=501", "", 422, beyondLimit},
-		"list limit no number":   {"GET", "/users?limit=ten", "", 422, wrongValue},
+		"list limit malformed":   {"GET", "/users?limit=ten", "", 422, wrongValue},
 		"list offset negative":   {"GET", "/users?offset=-1", "", 422, wrongValue},
 		"list order unknown":     {"GET", "/users?order_by=shoe_size", "", 422, wrongValue},
 		"list 101 ids":           {"GET", "/users?" + many, "", 422, tooMany},
@@ -62,7 +62,7 @@ func listExchanges() map[string]exchange {
 		"list banned malformed":  {"GET", "/users?banned=perhaps", "", 422, wrongValue},
 		"list cursor and offset": {"GET", "/users?starting_after={id}&offset=1", "", 422, notTogether},
 		"list cursor and order":  {"GET", "/users?starting_after={id}&order_by=username", "", 422, notTogether},
-		"list cursor gone":       {"GET", "/users?starting_after=user_nobody", "", 422, wrongValue},
+		"list cursor unknown":    {"GET", "/users?starting_after=user_nobody", "", 422, wrongValue},
 		"count":                  {"GET", "/users/count", "", 200, ""},
 		"count 101 ids":          {"GET", "/users/count?" + many, "", 422, tooMany},
 	}
@@ -70,23 +70,23 @@ func listExchanges() map[string]exchange {
 
 func userExchanges() map[string]exchange {
 	return map[string]exchange{
-		"get":               {"GET", "/users/{id}", "", 200, ""},
-		"get nobody":        {"GET", "/users/user_nobody", "", 404, notFound},
-		"get unclean path":  {"GET", "/users/x/../../instance", "", 404, notFound},
-		"update":            {"PATCH", "/users/{id}", `{"first_name":null,"username":"jane"}`, 200, ""},
-		"update nobody":     {"PATCH", "/users/user_nobody", `{}`, 404, notFound},
-		"update unknown":    {"PATCH", "/users/{id}", `{"shoe_size":44}`, 422, unknown},
-		"update primary":    {"PATCH", "/users/{id}", `{"primary_email_address_id":"{email}"}`, 200, ""},
-		"update to foreign": {"PATCH", "/users/{id}", `{"primary_email_address_id":"idn_x"}`, 422, notOwn},
-		"update unverified": {"PATCH", "/users/{id}", `{"primary_email_address_id":"{other}"}`, 422, notVerified},
-		"update metadata":   {"PATCH", "/users/{id}", `{"public_metadata":{"a":1},"private_metadata":null}`, 200, ""},
-		"ban":               {"POST", "/users/{id}/ban", "", 200, ""},
-		"unban":             {"POST", "/users/{id}/unban", "null", 200, ""},
-		"lock":              {"POST", "/users/{id}/lock", "", 200, ""},
-		"unlock":            {"POST", "/users/{id}/unlock", "{}", 200, ""},
-		"ban nobody":        {"POST", "/users/user_nobody/ban", "", 404, notFound},
-		"delete":            {"DELETE", "/users/{id}", "null", 200, ""},
-		"delete nobody":     {"DELETE", "/users/user_nobody", "null", 404, notFound},
+		"get":                            {"GET", "/users/{id}", "", 200, ""},
+		"get unknown user":               {"GET", "/users/user_nobody", "", 404, notFound},
+		"get unclean path":               {"GET", "/users/x/../../instance", "", 404, notFound},
+		"update":                         {"PATCH", "/users/{id}", `{"first_name":null,"username":"jane"}`, 200, ""},
+		"update unknown user":            {"PATCH", "/users/user_nobody", `{}`, 404, notFound},
+		"update unknown parameter":       {"PATCH", "/users/{id}", `{"shoe_size":44}`, 422, unknown},
+		"update primary":                 {"PATCH", "/users/{id}", `{"primary_email_address_id":"{email}"}`, 200, ""},
+		"update primary of another user": {"PATCH", "/users/{id}", `{"primary_email_address_id":"idn_x"}`, 422, notOwn},
+		"update primary unverified":      {"PATCH", "/users/{id}", `{"primary_email_address_id":"{other}"}`, 422, notVerified},
+		"update metadata":                {"PATCH", "/users/{id}", `{"public_metadata":{"a":1},"private_metadata":null}`, 200, ""},
+		"ban":                            {"POST", "/users/{id}/ban", "", 200, ""},
+		"unban":                          {"POST", "/users/{id}/unban", "null", 200, ""},
+		"lock":                           {"POST", "/users/{id}/lock", "", 200, ""},
+		"unlock":                         {"POST", "/users/{id}/unlock", "{}", 200, ""},
+		"ban unknown user":               {"POST", "/users/user_nobody/ban", "", 404, notFound},
+		"delete":                         {"DELETE", "/users/{id}", "null", 200, ""},
+		"delete unknown user":            {"DELETE", "/users/user_nobody", "null", 404, notFound},
 	}
 }
 
@@ -95,18 +95,18 @@ func createExchanges() map[string]exchange {
 		return exchange{"POST", "/users", body, status, code}
 	}
 	return map[string]exchange{
-		"create":            post(`{"email_address":["a@example.com"],"phone_number":["+15550123"]}`, 200, ""),
-		"create unknown":    post(`{"username":"x","shoe_size":44}`, 422, unknown),
-		"create wrong type": post(`{"username":7}`, 422, wrongValue),
-		"create empty":      post(`{}`, 422, noIdentifier),
-		"create no address": post(`{"email_address":["nowhere"]}`, 422, wrongFormat),
-		"create no number":  post(`{"phone_number":["911"]}`, 422, wrongFormat),
-		"create taken":      post(`{"email_address":["JANE@example.com"]}`, 422, taken),
-		"create statuses":   post(`{"username":"x","email_address_identification_status":["reserved"]}`, 422, wrongLength),
-		"create no time":    post(`{"username":"x","created_at":"monday"}`, 422, invalidTime),
-		"create no JSON":    post(`{`, 400, invalidBody),
-		"create array":      post(`[]`, 400, invalidBody),
-		"create large":      post(strings.Repeat(" ", 2<<20), 413, "request_body_too_large"),
+		"create":                   post(`{"email_address":["a@example.com"],"phone_number":["+15550123"]}`, 200, ""),
+		"create unknown parameter": post(`{"username":"x","shoe_size":44}`, 422, unknown),
+		"create wrong type":        post(`{"username":7}`, 422, wrongValue),
+		"create empty":             post(`{}`, 422, noIdentifier),
+		"create invalid address":   post(`{"email_address":["nowhere"]}`, 422, wrongFormat),
+		"create invalid number":    post(`{"phone_number":["911"]}`, 422, wrongFormat),
+		"create taken":             post(`{"email_address":["JANE@example.com"]}`, 422, taken),
+		"create statuses":          post(`{"username":"x","email_address_identification_status":["reserved"]}`, 422, wrongLength),
+		"create invalid time":      post(`{"username":"x","created_at":"monday"}`, 422, invalidTime),
+		"create invalid JSON":      post(`{`, 400, invalidBody),
+		"create array":             post(`[]`, 400, invalidBody),
+		"create large":             post(strings.Repeat(" ", 2<<20), 413, "request_body_too_large"),
 	}
 }
 
@@ -114,15 +114,15 @@ func metadataExchanges() map[string]exchange {
 	const path = "/users/{id}/metadata"
 	long := strings.Repeat("a", 8<<10)
 	return map[string]exchange{
-		"merge":           {"PATCH", path, `{"public_metadata":{"role":"admin"}}`, 200, ""},
-		"merge nobody":    {"PATCH", "/users/user_nobody/metadata", `{}`, 404, notFound},
-		"merge unknown":   {"PATCH", path, `{"metadata":{}}`, 422, unknown},
-		"merge null":      {"PATCH", path, `{"public_metadata":null}`, 422, wrongValue},
-		"merge array":     {"PATCH", path, `{"public_metadata":[]}`, 422, wrongValue},
-		"merge too large": {"PATCH", path, `{"public_metadata":{"a":"` + long + `"}}`, 422, tooLarge},
-		"replace":         {"PUT", path, `{"private_metadata":{}}`, 200, ""},
-		"replace nobody":  {"PUT", "/users/user_nobody/metadata", `{}`, 404, notFound},
-		"replace text":    {"PUT", path, `{"public_metadata":"x"}`, 422, wrongValue},
+		"merge":                   {"PATCH", path, `{"public_metadata":{"role":"admin"}}`, 200, ""},
+		"merge unknown user":      {"PATCH", "/users/user_nobody/metadata", `{}`, 404, notFound},
+		"merge unknown parameter": {"PATCH", path, `{"metadata":{}}`, 422, unknown},
+		"merge null":              {"PATCH", path, `{"public_metadata":null}`, 422, wrongValue},
+		"merge array":             {"PATCH", path, `{"public_metadata":[]}`, 422, wrongValue},
+		"merge too large":         {"PATCH", path, `{"public_metadata":{"a":"` + long + `"}}`, 422, tooLarge},
+		"replace":                 {"PUT", path, `{"private_metadata":{}}`, 200, ""},
+		"replace unknown user":    {"PUT", "/users/user_nobody/metadata", `{}`, 404, notFound},
+		"replace by string":       {"PUT", path, `{"public_metadata":"x"}`, 422, wrongValue},
 	}
 }
 
@@ -132,17 +132,17 @@ func emailExchanges() map[string]exchange {
 		return exchange{"POST", "/email_addresses", body, status, code}
 	}
 	return map[string]exchange{
-		"add e-mail":         add("{id}", "b@example.com", 200, ""),
-		"add no e-mail":      add("{id}", "", 422, "form_param_missing"),
-		"add bad e-mail":     add("{id}", "b", 422, wrongFormat),
-		"add to nobody":      add("user_nobody", "b@example.com", 404, notFound),
-		"add taken":          add("{id}", "joe@example.com", 422, taken),
-		"get e-mail":         {"GET", "/email_addresses/{email}", "", 200, ""},
-		"get no e-mail":      {"GET", "/email_addresses/idn_x", "", 404, notFound},
-		"verify e-mail":      {"PATCH", "/email_addresses/{other}", `{"verified":true,"primary":true}`, 200, ""},
-		"update no e-mail":   {"PATCH", "/email_addresses/idn_x", `{}`, 404, notFound},
-		"update e-mail type": {"PATCH", "/email_addresses/{email}", `{"verified":"yes"}`, 422, wrongValue},
-		"delete e-mail":      {"DELETE", "/email_addresses/{email}", "null", 200, ""},
-		"delete no e-mail":   {"DELETE", "/email_addresses/idn_x", "null", 404, notFound},
+		"add e-mail":               add("{id}", "b@example.com", 200, ""),
+		"add empty e-mail":         add("{id}", "", 422, "form_param_missing"),
+		"add invalid e-mail":       add("{id}", "b", 422, wrongFormat),
+		"add to unknown user":      add("user_nobody", "b@example.com", 404, notFound),
+		"add taken":                add("{id}", "joe@example.com", 422, taken),
+		"get e-mail":               {"GET", "/email_addresses/{email}", "", 200, ""},
+		"get unknown e-mail":       {"GET", "/email_addresses/idn_x", "", 404, notFound},
+		"verify e-mail":            {"PATCH", "/email_addresses/{other}", `{"verified":true,"primary":true}`, 200, ""},
+		"update unknown e-mail":    {"PATCH", "/email_addresses/idn_x", `{}`, 404, notFound},
+		"update e-mail wrong type": {"PATCH", "/email_addresses/{email}", `{"verified":"yes"}`, 422, wrongValue},
+		"delete e-mail":            {"DELETE", "/email_addresses/{email}", "null", 200, ""},
+		"delete unknown e-mail":    {"DELETE", "/email_addresses/idn_x", "null", 404, notFound},
 	}
 }

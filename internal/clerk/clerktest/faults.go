@@ -7,22 +7,22 @@ import (
 	"sync"
 )
 
-// Fault is one kind of misbehaviour: for the requests that Match picks, Respond answers in place of the API. Faults
-// are asked in the order of their injection; the first that matches answers.
+// Fault replaces the response to the requests that match. If several faults match, the first injected one responds.
 type Fault struct {
-	// Match picks requests, see [On]; nil picks all.
+	// Match selects requests, see [On]. Nil matches all requests.
 	Match func(*http.Request) bool
-	// Times is how many requests are answered before the fault is over; 0 means until it is removed.
+	// Times is the number of requests after which the fault ends. 0 means that it lasts until removed.
 	Times int
-	// Respond answers.
+	// Respond handles the request in place of the API.
 	Respond Response
 }
 
-// Response answers a request. The real API is next: a response may ask it first, later, differently or not at all.
+// Response handles a request. next is the API without the fault: a response may call it before or after its own effect,
+// with another request, or not at all.
 type Response func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// On matches requests by method and path. An empty method is any. The path is a pattern of [path.Match] below /v1, in
-// which * is one segment: On("GET", "/users/*"). A malformed pattern matches nothing.
+// On matches requests by method and path, such as On("GET", "/users/*"). An empty method matches any. The path is a
+// [path.Match] pattern below /v1, in which * matches one segment. A malformed pattern matches no request.
 func On(method, pattern string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		matched, err := path.Match("/v1"+pattern, r.URL.Path)
@@ -30,14 +30,14 @@ func On(method, pattern string) func(*http.Request) bool {
 	}
 }
 
-// Inject starts a fault. The function returned ends it and may be called more than once.
+// Inject starts a fault. The returned function ends it and may be called repeatedly.
 func (s *Server) Inject(f Fault) (remove func()) {
 	injected := &f
 	s.faults.add(injected)
 	return func() { s.faults.remove(injected) }
 }
 
-// faults are the faults in force. Its zero value is ready to use.
+// faults holds the active faults. Its zero value is ready to use.
 type faults struct {
 	mu   sync.Mutex
 	list []*Fault
@@ -55,7 +55,7 @@ func (f *faults) remove(fault *Fault) {
 	f.list = slices.DeleteFunc(f.list, func(other *Fault) bool { return other == fault })
 }
 
-// next returns how to answer r, or nil where no fault matches.
+// next returns the response of the first fault that matches r, or nil.
 func (f *faults) next(r *http.Request) Response {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,15 +14,15 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// What a client sees of each ready-made answer to GET /users/{id}.
-func TestAnswers(t *testing.T) {
+// This test sends GET /users/{id} with each predefined response.
+func TestResponses_GetUser(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		respond     clerktest.Response
 		status      int
 		contentType string
-		body        string // a part of it
-		length      int    // of the body; 0: any
+		body        string // a substring
+		length      int    // of the body; 0 means any
 	}{
 		"HTML502":        {clerktest.HTML502(), 502, "text/html; charset=UTF-8", "<h1>502", 0},
 		"HTML404":        {clerktest.HTML404(), 404, "text/html; charset=UTF-8", "<!DOCTYPE", 0},
@@ -44,7 +44,7 @@ func TestAnswers(t *testing.T) {
 			s := start(t, clerktest.Config{})
 			id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
 			s.Inject(clerktest.Fault{Respond: tt.respond})
-			got := plain(t, s.request(t, http.MethodGet, "/users/"+id, ""))
+			got := roundTrip(t, s.request(t, http.MethodGet, "/users/"+id, ""))
 			contentType := got.header.Get("Content-Type")
 			if got.status != tt.status || contentType != tt.contentType || !strings.Contains(got.body, tt.body) {
 				t.Errorf("got %d %q %.200s", got.status, contentType, got.body)
@@ -56,7 +56,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestFaultPicksRequests(t *testing.T) {
+func TestFault_MatchesRequests(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
@@ -75,13 +75,13 @@ func TestFaultPicksRequests(t *testing.T) {
 		{"GET", "/users", 200},
 	}
 	for _, r := range requests {
-		if got := plain(t, s.request(t, r.method, r.path, "{}")); got.status != r.status {
+		if got := roundTrip(t, s.request(t, r.method, r.path, "{}")); got.status != r.status {
 			t.Errorf("%s %s: %d, want %d", r.method, r.path, got.status, r.status)
 		}
 	}
 	remove()
 	remove()
-	if got := plain(t, s.request(t, "GET", "/users/"+id, "")); got.status != 200 {
+	if got := roundTrip(t, s.request(t, "GET", "/users/"+id, "")); got.status != 200 {
 		t.Errorf("after the removal: %d, want 200", got.status)
 	}
 	want := map[clerktest.Call]int{
@@ -97,8 +97,8 @@ func TestFaultPicksRequests(t *testing.T) {
 	}
 }
 
-// A write whose answer is lost has happened all the same, and is counted as a write.
-func TestAppliedButNotAnswered(t *testing.T) {
+// A write whose response is lost is applied and recorded as a write.
+func TestApplyThen_AppliesWriteWithoutResponse(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
@@ -108,9 +108,9 @@ func TestAppliedButNotAnswered(t *testing.T) {
 	resp, err := http.DefaultTransport.RoundTrip(s.request(t, http.MethodPatch, "/users/"+id+"/metadata", body))
 	if err == nil {
 		_ = resp.Body.Close()
-		t.Fatal("the request was answered")
+		t.Fatal("got a response, want none")
 	}
-	s.send(t, http.MethodGet, "/users/"+id, "") // no write
+	s.send(t, http.MethodGet, "/users/"+id, "") // not recorded as a write
 	if got, _ := s.User(id); got.PublicMetadata["role"] != "admin" {
 		t.Errorf("public metadata = %v, want the role", got.PublicMetadata)
 	}
@@ -120,7 +120,7 @@ func TestAppliedButNotAnswered(t *testing.T) {
 		t.Errorf("writes = %+v", writes)
 	}
 	if got := s.Requests()[clerktest.Call{Route: "PATCH /users/{id}/metadata"}]; got != 1 {
-		t.Errorf("%d requests without an answer counted, want 1", got)
+		t.Errorf("%d requests without a response, want 1", got)
 	}
 	s.ResetJournal()
 	if len(s.Writes()) != 0 || s.RequestCount("") != 0 {
@@ -128,15 +128,15 @@ func TestAppliedButNotAnswered(t *testing.T) {
 	}
 }
 
-func TestBrokenBodies(t *testing.T) {
+func TestResponses_IncompleteBodies(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
-	whole := plain(t, s.request(t, http.MethodGet, "/users/"+id, "")).body
+	whole := roundTrip(t, s.request(t, http.MethodGet, "/users/"+id, "")).body
 
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.HalfJSON()})
-	if got := plain(t, s.request(t, http.MethodGet, "/users/"+id, "")).body; got != whole[:len(whole)/2] {
-		t.Errorf("half a body = %s", got)
+	if got := roundTrip(t, s.request(t, http.MethodGet, "/users/"+id, "")).body; got != whole[:len(whole)/2] {
+		t.Errorf("body = %s, want the first half", got)
 	}
 	s.Inject(clerktest.Fault{Times: 1, Respond: clerktest.Truncated()})
 	resp, err := http.DefaultTransport.RoundTrip(s.request(t, http.MethodGet, "/users/"+id, ""))
@@ -149,7 +149,7 @@ func TestBrokenBodies(t *testing.T) {
 	}
 }
 
-func TestClientGivesUp(t *testing.T) {
+func TestResponses_LastUntilClientCancels(t *testing.T) {
 	t.Parallel()
 	tests := map[string]clerktest.Response{
 		"hanging":  clerktest.Hang(),
@@ -175,77 +175,8 @@ func TestClientGivesUp(t *testing.T) {
 				_ = resp.Body.Close()
 			}
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v, want the client's own cancellation", err)
+				t.Errorf("got %v, want context.Canceled", err)
 			}
 		})
-	}
-}
-
-func TestAnotherUser(t *testing.T) {
-	t.Parallel()
-	s := start(t, clerktest.Config{})
-	ids := s.Import(2)
-	s.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users/*"), Respond: clerktest.AnotherUser(ids[1])})
-	got, err := s.users.Get(t.Context(), ids[0])
-	if err != nil || got.ID != ids[1] {
-		t.Errorf("got %s, %v, want %s", got.ID, err, ids[1])
-	}
-}
-
-func TestStaleReads(t *testing.T) {
-	t.Parallel()
-	s := start(t, clerktest.Config{})
-	ids := s.Import(2)
-	kept, gone := ids[0], ids[1]
-	s.SetNames(kept, "Old", "")
-	remove := s.Inject(clerktest.Fault{Respond: s.Stale()})
-	s.SetNames(kept, "New", "")
-	s.Delete(gone)
-	s.send(t, http.MethodPost, "/users/"+kept+"/ban", "") // writes are not held back
-	created := s.SignUp(clerktest.Person{Email: "created@example.com"})
-
-	status := func(id string) int { return plain(t, s.request(t, http.MethodGet, "/users/"+id, "")).status }
-	name := func() string {
-		u, err := s.users.Get(t.Context(), kept)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return *u.FirstName
-	}
-	if name() != "Old" || status(gone) != 200 || status(created) != 404 {
-		t.Errorf("lagging: %s, deleted %d, created %d, want Old, 200, 404", name(), status(gone), status(created))
-	}
-	if diff := cmp.Diff([]string{kept, gone}, s.list(t, "order_by=created_at")); diff != "" {
-		t.Errorf("the lagging list (-want +got):\n%s", diff)
-	}
-	if got := s.count(t, "query=created"); got != 0 {
-		t.Errorf("the lagging count has %d new users, want none", got)
-	}
-	remove()
-	if name() != "New" || status(gone) != 404 || status(created) != 200 {
-		t.Errorf("caught up: %s, deleted %d, created %d, want New, 404, 200", name(), status(gone), status(created))
-	}
-}
-
-func TestListFaults(t *testing.T) {
-	t.Parallel()
-	s := start(t, clerktest.Config{})
-	ids := s.Import(6)
-	inject := func(r clerktest.Response) {
-		s.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users"), Times: 1, Respond: r})
-	}
-	inject(clerktest.EmptyList())
-	if got := s.list(t, ""); len(got) != 0 {
-		t.Errorf("empty list = %v", got)
-	}
-	inject(clerktest.ShortPage(2))
-	if diff := cmp.Diff(ids[:2], s.list(t, "order_by=created_at&limit=4")); diff != "" {
-		t.Errorf("short page (-want +got):\n%s", diff)
-	}
-	for _, second := range []string{"offset=3", "starting_after=" + ids[2]} {
-		inject(clerktest.RepeatedPage())
-		if diff := cmp.Diff(ids[:3], s.list(t, "order_by=created_at&limit=3&"+second)); diff != "" {
-			t.Errorf("page repeated for %s (-want +got):\n%s", second, diff)
-		}
 	}
 }

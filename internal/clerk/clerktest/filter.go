@@ -8,63 +8,63 @@ import (
 	"strings"
 )
 
-// maxFilterValues is how many values one filter of a list takes.
+// maxFilterValues is how many values one filter accepts.
 const maxFilterValues = 100
 
-// predicate says whether a user is wanted.
+// predicate reports whether a user matches a filter.
 type predicate func(*User) bool
 
-// values are a user's values of one filter: a user may have several e-mail addresses.
+// values returns a user's values of one field. A user may have several e-mail addresses.
 type values func(*User) []string
 
-// parseFilter reads the filters that GET /users and GET /users/count have in common. Users are wanted that pass all
-// of them. Unknown parameters are ignored, as Clerk does with a query string.
+// parseFilter parses the filters that GET /users and GET /users/count share. A user must match all of them. Unknown
+// parameters are ignored, as Clerk ignores them in a query string.
 func parseFilter(q url.Values) (predicate, error) {
 	var all []predicate
 	parsers := []func(url.Values) ([]predicate, error){exactFilters, timeFilters, fuzzyFilters, bannedFilter}
 	for _, parse := range parsers {
-		some, err := parse(q)
+		parsed, err := parse(q)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
+		all = append(all, parsed...)
 	}
 	return func(u *User) bool {
 		return !slices.ContainsFunc(all, func(p predicate) bool { return !p(u) })
 	}, nil
 }
 
-// exactFilters are the repeated parameters. Values nobody has are ignored. Organizations, wallets and external
-// accounts do not exist here, so nobody has one.
+// exactFilters parses the repeated parameters. Values that no user has are ignored. Organizations, wallets and external
+// accounts do not exist here, so no user has such a value.
 func exactFilters(q url.Values) ([]predicate, error) {
-	nobody := func(*User) []string { return nil }
+	none := func(*User) []string { return nil }
 	fields := map[string]values{
-		"email_address": emailsOf, "phone_number": phonesOf, "web3_wallet": nobody, "provider_user_id": nobody,
+		"email_address": emailsOf, "phone_number": phonesOf, "web3_wallet": none, "provider_user_id": none,
 		"username":        func(u *User) []string { return []string{valueOf(u.Username)} },
 		"user_id":         func(u *User) []string { return []string{u.ID} },
 		"external_id":     func(u *User) []string { return []string{valueOf(u.ExternalID)} },
-		"organization_id": nobody,
+		"organization_id": none,
 	}
 	var all []predicate
 	for name, of := range fields {
-		given := q[name]
-		if len(given) > maxFilterValues {
+		wanted := q[name]
+		if len(wanted) > maxFilterValues {
 			return nil, invalid(name, "form_param_array_size_exceeded", "exceeds maximum size",
 				fmt.Sprintf("%s should not exceed %d items.", name, maxFilterValues))
 		}
-		if len(given) == 0 {
+		if len(wanted) == 0 {
 			continue
 		}
 		if strings.HasSuffix(name, "_id") && name != "provider_user_id" {
-			all = append(all, signed(given, of))
+			all = append(all, includeOrExclude(wanted, of))
 		} else {
-			all = append(all, oneOf(given, of))
+			all = append(all, anyOf(wanted, of))
 		}
 	}
 	return all, nil
 }
 
-func oneOf(wanted []string, of values) predicate {
+func anyOf(wanted []string, of values) predicate {
 	set := map[string]bool{}
 	for _, w := range wanted {
 		set[strings.ToLower(w)] = true
@@ -74,26 +74,26 @@ func oneOf(wanted []string, of values) predicate {
 	}
 }
 
-// signed understands values that begin with - as excluded and all others as included.
-func signed(given []string, of values) predicate {
+// includeOrExclude excludes values that start with - and includes all others.
+func includeOrExclude(wanted []string, of values) predicate {
 	included, excluded := map[string]bool{}, map[string]bool{}
-	for _, g := range given {
-		if value, sign := cutSign(g); sign == '-' {
+	for _, w := range wanted {
+		if value, sign := cutSign(w); sign == '-' {
 			excluded[value] = true
 		} else {
 			included[value] = true
 		}
 	}
 	return func(u *User) bool {
-		has := of(u)
-		if slices.ContainsFunc(has, func(v string) bool { return excluded[v] }) {
+		own := of(u)
+		if slices.ContainsFunc(own, func(v string) bool { return excluded[v] }) {
 			return false
 		}
-		return len(included) == 0 || slices.ContainsFunc(has, func(v string) bool { return included[v] })
+		return len(included) == 0 || slices.ContainsFunc(own, func(v string) bool { return included[v] })
 	}
 }
 
-// timeFilters are the bounds on times, in Unix milliseconds. A user without the time in question passes none.
+// timeFilters parses the bounds on times, in Unix milliseconds. A user without a value of that time never matches.
 func timeFilters(q url.Values) ([]predicate, error) {
 	fields := map[string]func(*User) *int64{
 		"created_at":      func(u *User) *int64 { return &u.CreatedAt },
@@ -122,7 +122,7 @@ func timeFilters(q url.Values) ([]predicate, error) {
 	return all, nil
 }
 
-// fuzzyFilters match parts of values, in any case.
+// fuzzyFilters parses the filters that match substrings, ignoring case.
 func fuzzyFilters(q url.Values) ([]predicate, error) {
 	names := func(u *User) []string { return []string{valueOf(u.FirstName), valueOf(u.LastName)} }
 	username := func(u *User) []string { return []string{valueOf(u.Username)} }

@@ -12,14 +12,14 @@ import (
 	"unicode"
 )
 
-// ksuidEpoch is the second that KSUIDs count from, 2014-05-13T16:53:20Z (github.com/segmentio/ksuid).
+// ksuidEpoch is the zero of KSUID timestamps, 2014-05-13T16:53:20Z (github.com/segmentio/ksuid).
 const ksuidEpoch = 1_400_000_000
 
-// ksuidLength is the length of a KSUID in base 62: 20 bytes.
+// ksuidLength is the length of a KSUID, 20 bytes, in base 62.
 const ksuidLength = 27
 
-// idSource makes ids in the form of Clerk's: a prefix and a KSUID, which sorts by its time. Ids repeat from run to
-// run for the same seed and the same clock, so that a failing test can be run again.
+// idSource generates ids in Clerk's format: a prefix and a KSUID, which sorts by its time. The same seed and clock
+// produce the same ids, so that a failed test can be reproduced.
 type idSource struct {
 	mu  sync.Mutex
 	rng *rand.Rand
@@ -27,7 +27,7 @@ type idSource struct {
 
 func newIDSource(seed string) *idSource {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(seed)) // a hash never fails
+	_, _ = h.Write([]byte(seed)) // never returns an error
 	return &idSource{rng: rand.New(rand.NewPCG(h.Sum64(), ksuidEpoch))}
 }
 
@@ -36,19 +36,19 @@ func (s *idSource) id(prefix string, t time.Time) string {
 	var b [20]byte
 	binary.BigEndian.PutUint32(b[:4], uint32(t.Unix()-ksuidEpoch))
 	s.fill(b[4:])
-	// big.Int and KSUID disagree only in which case of letter comes first.
+	// big.Int and KSUID differ only in the order of upper and lower case.
 	text := strings.Map(swapCase, new(big.Int).SetBytes(b[:]).Text(62))
 	return prefix + strings.Repeat("0", ksuidLength-len(text)) + text
 }
 
-// trace returns what Clerk puts into clerk_trace_id: 32 hexadecimal digits.
+// trace returns a clerk_trace_id: 32 hexadecimal digits.
 func (s *idSource) trace() string {
 	var b [16]byte
 	s.fill(b[:])
 	return hex.EncodeToString(b[:])
 }
 
-// fill overwrites b, 16 bytes long, with random bytes.
+// fill overwrites b, which is 16 bytes long, with random bytes.
 func (s *idSource) fill(b []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

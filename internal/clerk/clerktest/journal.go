@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// maxWrites is how many writes the journal keeps; older ones are forgotten.
+// maxWrites bounds the writes in the journal. The oldest are dropped first.
 const maxWrites = 100_000
 
-// Call is one kind of answer: a route such as "GET /users/{id}" and the status answered. A connection that was
-// closed without an answer has code 0; a request for nothing the stand-in has is route "unknown".
+// Call identifies requests by route, such as "GET /users/{id}", and response status. Code 0 is a connection closed
+// without a response. Route "unknown" is a request that the stand-in does not handle.
 type Call struct {
 	Route string
 	Code  int
 }
 
-// Write is one request that changed something, whether or not its answer reached the client.
+// Write is a successful write request. Its response may have been lost.
 type Write struct {
-	Key   string // the secret key that came with it
+	Key   string // the request's secret key
 	Route string // such as "PATCH /users/{id}/metadata"
-	ID    string // of the user or e-mail address in the path, "" where the path has none
+	ID    string // the user or e-mail address in the path, or ""
 	At    time.Time
 }
 
-// journal counts requests. Its zero value is ready to use.
+// journal records requests and writes. Its zero value is ready to use.
 type journal struct {
 	mu     sync.Mutex
 	calls  map[Call]int
 	writes []Write
 }
 
-func (j *journal) saw(c Call) {
+func (j *journal) recordCall(c Call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.calls == nil {
@@ -42,7 +42,7 @@ func (j *journal) saw(c Call) {
 	j.calls[c]++
 }
 
-func (j *journal) wrote(w Write) {
+func (j *journal) recordWrite(w Write) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.writes) == maxWrites {
@@ -51,41 +51,40 @@ func (j *journal) wrote(w Write) {
 	j.writes = append(j.writes, w)
 }
 
-// Requests returns how many requests were answered in which way since the start or the last [Server.ResetJournal].
+// Requests returns the number of requests by route and status since the start or the last [Server.ResetJournal].
 func (s *Server) Requests() map[Call]int {
 	s.journal.mu.Lock()
 	defer s.journal.mu.Unlock()
 	return maps.Clone(s.journal.calls)
 }
 
-// RequestCount returns how many requests took the given route, such as "GET /users", whatever was answered. Without
-// a route it counts all.
+// RequestCount returns the number of requests for a route, such as "GET /users", with any status. An empty route counts
+// all requests.
 func (s *Server) RequestCount(route string) int {
 	n := 0
-	for call, times := range s.Requests() {
+	for call, count := range s.Requests() {
 		if route == "" || call.Route == route {
-			n += times
+			n += count
 		}
 	}
 	return n
 }
 
-// Writes returns the requests over HTTP that changed something, oldest first. Changes made from Go are not among
-// them.
+// Writes returns the successful write requests, oldest first. It does not include changes made from Go.
 func (s *Server) Writes() []Write {
 	s.journal.mu.Lock()
 	defer s.journal.mu.Unlock()
 	return slices.Clone(s.journal.writes)
 }
 
-// ResetJournal forgets all requests counted so far.
+// ResetJournal clears the journal.
 func (s *Server) ResetJournal() {
 	s.journal.mu.Lock()
 	defer s.journal.mu.Unlock()
 	s.journal.calls, s.journal.writes = nil, nil
 }
 
-// statusWriter remembers the status that was sent.
+// statusWriter records the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
@@ -107,5 +106,5 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// Unwrap lets [http.ResponseController] reach the connection.
+// Unwrap gives [http.ResponseController] access to the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -8,25 +8,24 @@ import (
 	"time"
 )
 
-// defaultWindow is the window that Clerk's rate limits are stated for.
+// defaultWindow is the window of Clerk's documented rate limits.
 const defaultWindow = 10 * time.Second
 
-// maxWriters is how many users' windows are kept before those that have passed are looked for.
-const maxWriters = 10_000
+// pruneThreshold is how many users' windows are kept before the expired ones are removed.
+const pruneThreshold = 10_000
 
-// Limits are Clerk's rate limits (docs: guides/how-clerk-works/system-limits). What is beyond them is answered 429
-// with Retry-After. A zero number means no limit.
+// Limits are Clerk's rate limits (docs: guides/how-clerk-works/system-limits). Requests beyond them get a 429 with
+// Retry-After. Zero means no limit.
 type Limits struct {
-	// Requests is how many requests the instance takes in a window: Clerk's is 1000 in production, 100 in
-	// development.
+	// Requests bounds the requests of the instance per window. Clerk's limit is 1000 in production, 100 in development.
 	Requests int
-	// UserWrites is how many PATCHes and PUTs of one user and its metadata a window takes: Clerk's is 10.
+	// UserWrites bounds the PATCH and PUT requests for one user and its metadata per window. Clerk's limit is 10.
 	UserWrites int
-	// Window is 10 s when zero.
+	// Window defaults to 10 s.
 	Window time.Duration
 }
 
-// limiter counts in sliding windows. Clerk does not document the kind of its windows.
+// limiter uses sliding windows. That is a choice, as Clerk does not document the kind of its windows.
 type limiter struct {
 	now func() time.Time
 
@@ -51,42 +50,42 @@ func (l *limiter) reset(limits Limits) {
 	l.limits, l.requests, l.writes = limits, nil, map[string][]time.Time{}
 }
 
-// request takes a place in the instance's window.
-func (l *limiter) request() *apiError {
+// admitRequest counts a request in the instance's window.
+func (l *limiter) admitRequest() *apiError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limits.Requests == 0 {
 		return nil
 	}
-	kept, err := l.take(l.requests, l.limits.Requests)
+	kept, err := l.admit(l.requests, l.limits.Requests)
 	l.requests = kept
 	return err
 }
 
-// write takes a place in the window of one user's writes.
-func (l *limiter) write(user string) *apiError {
+// admitWrite counts a write in the user's window.
+func (l *limiter) admitWrite(user string) *apiError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limits.UserWrites == 0 {
 		return nil
 	}
-	if len(l.writes) >= maxWriters {
-		l.forget()
+	if len(l.writes) >= pruneThreshold {
+		l.prune()
 	}
-	kept, err := l.take(l.writes[user], l.limits.UserWrites)
+	kept, err := l.admit(l.writes[user], l.limits.UserWrites)
 	l.writes[user] = kept
 	return err
 }
 
-// forget drops the users whose last write is out of the window.
-func (l *limiter) forget() {
+// prune removes users whose last write is outside the window.
+func (l *limiter) prune() {
 	now := l.now()
 	maps.DeleteFunc(l.writes, func(_ string, times []time.Time) bool {
 		return now.Sub(times[len(times)-1]) >= l.limits.Window
 	})
 }
 
-func (l *limiter) take(times []time.Time, limit int) ([]time.Time, *apiError) {
+func (l *limiter) admit(times []time.Time, limit int) ([]time.Time, *apiError) {
 	now := l.now()
 	times = slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t) >= l.limits.Window })
 	if len(times) >= limit {
@@ -95,10 +94,10 @@ func (l *limiter) take(times []time.Time, limit int) ([]time.Time, *apiError) {
 	return append(times, now), nil
 }
 
-// limited puts Clerk's limit of writes per user before an endpoint.
-func (s *Server) limited(next endpoint) endpoint {
+// limitWrites applies the limit of writes per user to an endpoint.
+func (s *Server) limitWrites(next endpoint) endpoint {
 	return func(r *http.Request) (any, error) {
-		if err := s.limiter.write(r.PathValue("id")); err != nil {
+		if err := s.limiter.admitWrite(r.PathValue("id")); err != nil {
 			return nil, err
 		}
 		return next(r)

@@ -8,7 +8,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestLimitOfWritesPerUser(t *testing.T) {
+func TestLimits_WritesPerUser(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := start(t, clerktest.Config{Now: clk.now, Limits: clerktest.Limits{UserWrites: 10}})
@@ -22,7 +22,7 @@ func TestLimitOfWritesPerUser(t *testing.T) {
 		}
 		clk.advance(time.Second)
 	}
-	write(ids[0], http.MethodPatch, "") // the tenth, of another endpoint
+	write(ids[0], http.MethodPatch, "") // the tenth write, to another endpoint
 
 	got := write(ids[0], http.MethodPut, "/metadata")
 	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "1" {
@@ -40,7 +40,7 @@ func TestLimitOfWritesPerUser(t *testing.T) {
 	}
 }
 
-func TestLimitOfInstance(t *testing.T) {
+func TestLimits_RequestsOfInstance(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := start(t, clerktest.Config{Now: clk.now, Limits: clerktest.Limits{Requests: 2, Window: time.Minute}})

@@ -15,7 +15,7 @@ const (
 	maxLimit     = 500
 )
 
-// page is which part of the list a request wants.
+// page is the requested part of the list.
 type page struct {
 	limit  int
 	offset int
@@ -23,16 +23,16 @@ type page struct {
 	order  order
 }
 
-// order is a field to sort by. Users with equal fields follow each other by creation.
+// order is a sort order. Users with equal fields are ordered by time of creation.
 type order struct {
 	field      string
 	descending bool
 }
 
-// listUsers is GET /users: a bare array.
+// listUsers handles GET /users. The response is a bare array.
 func (s *Server) listUsers(r *http.Request) (any, error) {
 	q := r.URL.Query()
-	wanted, err := parseFilter(q)
+	matches, err := parseFilter(q)
 	if err != nil {
 		return nil, err
 	}
@@ -41,36 +41,36 @@ func (s *Server) listUsers(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var all []*User
-	s.view(r, func(d *directory) { all = d.all() })
+	s.readDirectory(r, func(d *directory) { all = d.all() })
 	p.order.sort(all)
-	if all, err = p.from(all); err != nil {
+	if all, err = p.afterCursor(all); err != nil {
 		return nil, err
 	}
-	return p.cut(slices.DeleteFunc(all, func(u *User) bool { return !wanted(u) })), nil
+	return p.slice(slices.DeleteFunc(all, func(u *User) bool { return !matches(u) })), nil
 }
 
-// countUsers is GET /users/count. It ignores paging, which the Go SDK sends along.
+// countUsers handles GET /users/count. It ignores the paging parameters, which the Go SDK also sends.
 func (s *Server) countUsers(r *http.Request) (any, error) {
-	wanted, err := parseFilter(r.URL.Query())
+	matches, err := parseFilter(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
 	var all []*User
-	s.view(r, func(d *directory) { all = d.all() })
+	s.readDirectory(r, func(d *directory) { all = d.all() })
 	n := 0
 	for _, u := range all {
-		if wanted(u) {
+		if matches(u) {
 			n++
 		}
 	}
 	return map[string]any{"object": "total_count", "total_count": n}, nil
 }
 
-// parsePage reads the paging. Clerk documents the bounds but not which 422 belongs to which.
+// parsePage parses the paging parameters. Clerk documents their bounds but not the error code of each 422.
 func parsePage(q url.Values) (page, error) {
 	p := page{limit: defaultLimit, after: q.Get("starting_after")}
 	var err error
-	if p.order, err = parseOrder(q.Get("order_by")); err != nil { // of several, the first counts
+	if p.order, err = parseOrder(q.Get("order_by")); err != nil { // the first of several applies
 		return page{}, err
 	}
 	if p.limit, err = parseInt(q, "limit", defaultLimit, 1); err != nil {
@@ -115,7 +115,7 @@ func parseOrder(text string) (order, error) {
 	return order{}, wrongValue("order_by", text)
 }
 
-// cutSign takes the sign off a value. A + that was not escaped arrives as a blank.
+// cutSign splits a value into its sign and the rest. An unescaped + arrives as a blank.
 func cutSign(text string) (value string, sign byte) {
 	if text != "" && strings.ContainsRune("+- ", rune(text[0])) {
 		return text[1:], text[0]
@@ -123,7 +123,7 @@ func cutSign(text string) (value string, sign byte) {
 	return text, '+'
 }
 
-// sort orders users, which come oldest first.
+// sort sorts users. Its input is sorted oldest first.
 func (o order) sort(users []*User) {
 	if o.field != "created_at" {
 		slices.SortStableFunc(users, o.compare)
@@ -152,12 +152,12 @@ func (o order) compare(a, b *User) int {
 	case "username":
 		return cmp.Compare(valueOf(a.Username), valueOf(b.Username))
 	}
-	return 0 // web3wallet: nobody has one
+	return 0 // web3wallet: users have none here
 }
 
-// from drops everything up to the cursor. What Clerk does with a cursor whose user is gone is not documented; this
-// is the answer that lets no client go on as if nothing were missing.
-func (p page) from(users []*User) ([]*User, error) {
+// afterCursor returns the users after the cursor. Clerk does not document its response to the cursor of a deleted user.
+// An error prevents a client from continuing with users missing.
+func (p page) afterCursor(users []*User) ([]*User, error) {
 	if p.after == "" {
 		return users, nil
 	}
@@ -168,8 +168,8 @@ func (p page) from(users []*User) ([]*User, error) {
 	return users[i+1:], nil
 }
 
-// cut returns the page. It is never nil: that would be null in JSON.
-func (p page) cut(users []*User) []*User {
+// slice returns the page. It is never nil, which JSON would encode as null.
+func (p page) slice(users []*User) []*User {
 	start := min(p.offset, len(users))
 	return users[start:min(start+p.limit, len(users))]
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestListDefaultsToTenNewestFirst(t *testing.T) {
+func TestListUsers_DefaultsToTenNewestFirst(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	ids := s.Import(15)
@@ -23,17 +23,17 @@ func TestListDefaultsToTenNewestFirst(t *testing.T) {
 	}
 }
 
-func TestListOrders(t *testing.T) {
+func TestListUsers_Orders(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := start(t, clerktest.Config{Now: clk.now})
-	sign := func(p clerktest.Person) string {
+	signUp := func(p clerktest.Person) string {
 		clk.advance(time.Minute)
 		return s.SignUp(p)
 	}
-	a := sign(clerktest.Person{Email: "c@example.com", FirstName: "B", LastName: "X", Phone: "+15550103", Username: "b"})
-	b := sign(clerktest.Person{Email: "a@example.com", FirstName: "C", LastName: "Y", Phone: "+15550101", Username: "c"})
-	c := sign(clerktest.Person{Email: "b@example.com", FirstName: "A", LastName: "Z", Phone: "+15550102", Username: "a"})
+	a := signUp(clerktest.Person{Email: "c@example.com", FirstName: "B", LastName: "X", Phone: "+15550103", Username: "b"})
+	b := signUp(clerktest.Person{Email: "a@example.com", FirstName: "C", LastName: "Y", Phone: "+15550101", Username: "c"})
+	c := signUp(clerktest.Person{Email: "b@example.com", FirstName: "A", LastName: "Z", Phone: "+15550102", Username: "a"})
 	clk.advance(time.Minute)
 	s.SignIn(b)
 	clk.advance(time.Minute)
@@ -44,7 +44,7 @@ func TestListOrders(t *testing.T) {
 		"order_by=-created_at":                     {c, b, a},
 		"order_by=created_at":                      {a, b, c},
 		"order_by=%2Bcreated_at":                   {a, b, c},
-		"order_by=+created_at":                     {a, b, c}, // a plus sign that was not escaped
+		"order_by=+created_at":                     {a, b, c}, // an unescaped plus sign
 		"order_by=updated_at":                      {c, b, a},
 		"order_by=-email_address":                  {a, c, b},
 		"order_by=first_name":                      {c, a, b},
@@ -54,7 +54,7 @@ func TestListOrders(t *testing.T) {
 		"order_by=-last_sign_in_at":                {a, b, c},
 		"order_by=last_active_at":                  {c, b, a},
 		"order_by=web3wallet":                      {a, b, c},
-		"order_by=email_address&order_by=username": {b, c, a}, // the first counts
+		"order_by=email_address&order_by=username": {b, c, a}, // the first applies
 	}
 	for query, want := range tests {
 		if diff := cmp.Diff(want, s.list(t, query)); diff != "" {
@@ -63,7 +63,7 @@ func TestListOrders(t *testing.T) {
 	}
 }
 
-func TestListFilters(t *testing.T) {
+func TestListUsers_Filters(t *testing.T) {
 	t.Parallel()
 	clk := newClock()
 	s := start(t, clerktest.Config{Now: clk.now})
@@ -128,7 +128,7 @@ func (s standIn) count(t *testing.T, query string) int {
 	return body.TotalCount
 }
 
-func TestHundredIDsNeedALimit(t *testing.T) {
+func TestListUsers_IDsNeedLimit(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	query := url.Values{"user_id": s.Import(100)}.Encode()
@@ -140,29 +140,29 @@ func TestHundredIDsNeedALimit(t *testing.T) {
 	}
 }
 
-// What happens to a walk while users come and go depends on the paging; each way has its own failure.
-func TestWalkUnderChanges(t *testing.T) {
+// The effect of changes during a scan depends on the kind of paging; this test shows the failures of each kind.
+func TestListUsers_PagingDuringChanges(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		query  string
 		cursor bool
 		change func(s standIn, ids []string)
-		want   string // the users seen, by their place in order of creation
+		want   string // the users seen, by their position in order of creation
 	}{
-		"offset, newest first, sign-up repeats one": {
+		"offset, newest first, sign-up repeats a user": {
 			change: func(s standIn, _ []string) { s.SignUp(clerktest.Person{Email: "new@example.com"}) },
 			want:   "5 4 4 3 2 1 0",
 		},
-		"offset, newest first, deletion skips one": {
+		"offset, newest first, deletion skips a user": {
 			change: func(s standIn, ids []string) { s.Delete(ids[5]) },
 			want:   "5 4 2 1 0",
 		},
-		"offset, oldest first, sign-up is seen": {
+		"offset, oldest first, sign-up is included": {
 			query:  "order_by=%2Bcreated_at&",
 			change: func(s standIn, _ []string) { s.SignUp(clerktest.Person{Email: "new@example.com"}) },
 			want:   "0 1 2 3 4 5 new",
 		},
-		"cursor, deletion of a seen one is harmless": {
+		"cursor, deletion of a listed user is harmless": {
 			query: "order_by=%2Bcreated_at&", cursor: true,
 			change: func(s standIn, ids []string) { s.Delete(ids[0]) },
 			want:   "0 1 2 3 4 5",
@@ -193,14 +193,14 @@ func TestWalkUnderChanges(t *testing.T) {
 					break
 				}
 			}
-			if got := places(seen, ids); got != tt.want {
+			if got := positions(seen, ids); got != tt.want {
 				t.Errorf("saw %s, want %s", got, tt.want)
 			}
 		})
 	}
 }
 
-func places(seen, ids []string) string {
+func positions(seen, ids []string) string {
 	names := make([]string, len(seen))
 	for i, id := range seen {
 		names[i] = "new"
@@ -211,7 +211,7 @@ func places(seen, ids []string) string {
 	return strings.Join(names, " ")
 }
 
-func TestLargeInstanceIsWalkedInFullPages(t *testing.T) {
+func TestListUsers_LargeInstance(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	const n = 2_000

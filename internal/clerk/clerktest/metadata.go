@@ -5,17 +5,16 @@ import (
 	"maps"
 )
 
-// maxMetadataBytes is the most that one of a user's three metadata fields may hold, as JSON (Clerk's documentation
-// on user metadata: 8 KB).
+// maxMetadataBytes bounds the JSON of each of a user's three metadata fields (Clerk's documentation on user metadata:
+// 8 KB).
 const maxMetadataBytes = 8 << 10
 
-// Metadata is one of a user's three metadata fields. Numbers that came through the API are kept as json.Number,
-// digit by digit. A nil Metadata is JSON null, which only PUT /users/{id}/metadata can store.
+// Metadata is one of a user's three metadata fields. Numbers from the API are kept as json.Number, with all their digits.
+// Nil is JSON null, which only PUT /users/{id}/metadata can store.
 type Metadata map[string]any
 
-// merge returns m with patch laid over it as PATCH /users/{id}/metadata does: objects are merged at every depth, a
-// null removes its key, everything else replaces. Clerk's documentation speaks of nested objects only; that arrays
-// are replaced and not merged is a choice.
+// merge returns m merged with patch, as PATCH /users/{id}/metadata does: objects are merged at every depth, null removes
+// its key, and other values replace. Replacing arrays is a choice: Clerk's documentation mentions only nested objects.
 func (m Metadata) merge(patch Metadata) Metadata {
 	return mergeObject(m, patch)
 }
@@ -39,7 +38,7 @@ func mergeObject(base, patch map[string]any) map[string]any {
 	return merged
 }
 
-// tooLarge reports whether Clerk would refuse to store m.
+// tooLarge reports whether m exceeds Clerk's limit.
 func (m Metadata) tooLarge() bool {
 	b, err := json.Marshal(m)
 	return err != nil || len(b) > maxMetadataBytes

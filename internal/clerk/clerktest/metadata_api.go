@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// metadataFields are a user's metadata fields under their names in the API.
+// metadataFields returns a user's metadata fields by their names in the API.
 func metadataFields(u *User) map[string]*Metadata {
 	return map[string]*Metadata{
 		"public_metadata":  &u.PublicMetadata,
@@ -15,13 +15,13 @@ func metadataFields(u *User) map[string]*Metadata {
 	}
 }
 
-// mergeMetadata is PATCH /users/{id}/metadata.
+// mergeMetadata handles PATCH /users/{id}/metadata.
 func (s *Server) mergeMetadata(r *http.Request) (any, error) {
 	return s.writeMetadata(r, false, Metadata.merge)
 }
 
-// replaceMetadata is PUT /users/{id}/metadata. By Clerk's documentation null stores a JSON null; its schema of the
-// answer forbids what then follows for public_metadata.
+// replaceMetadata handles PUT /users/{id}/metadata. According to Clerk's documentation null stores a JSON null, although
+// the response schema forbids null for public_metadata.
 func (s *Server) replaceMetadata(r *http.Request) (any, error) {
 	return s.writeMetadata(r, true, func(_, next Metadata) Metadata { return next })
 }
@@ -31,13 +31,13 @@ func (s *Server) writeMetadata(r *http.Request, nullable bool, combine func(old,
 	if err != nil {
 		return nil, err
 	}
-	return s.change(r.PathValue("id"), caller(r), s.config.SilentMetadata, func(u *User) error {
+	return s.change(r.PathValue("id"), originOf(r), s.config.SilentMetadata, func(u *User) error {
 		f.allMetadata(u, nullable, combine)
-		return f.done()
+		return f.finish()
 	})
 }
 
-// allMetadata reads all three fields and combines each that was given with what u has.
+// allMetadata reads the three metadata fields and combines each one present with u's current value.
 func (f *form) allMetadata(u *User, nullable bool, combine func(old, next Metadata) Metadata) {
 	for name, field := range metadataFields(u) {
 		var next Metadata
@@ -59,13 +59,13 @@ func decodeJSON(raw []byte, target any) error {
 	return d.Decode(target)
 }
 
-// setFlag is one of POST /users/{id}/ban, unban, lock, unlock.
+// setFlag returns the handler of POST /users/{id}/ban, unban, lock or unlock.
 func (s *Server) setFlag(apply func(*User)) endpoint {
 	return func(r *http.Request) (any, error) {
 		if _, err := readForm(r); err != nil {
 			return nil, err
 		}
-		return s.change(r.PathValue("id"), caller(r), false, func(u *User) error {
+		return s.change(r.PathValue("id"), originOf(r), false, func(u *User) error {
 			apply(u)
 			return nil
 		})
@@ -74,5 +74,5 @@ func (s *Server) setFlag(apply func(*User)) endpoint {
 
 func ban(u *User)    { u.Banned = true }
 func unban(u *User)  { u.Banned = false }
-func lock(u *User)   { u.Locked = true } // for ever: lockout_expires_in_seconds stays null
+func lock(u *User)   { u.Locked = true } // without expiry: lockout_expires_in_seconds stays null
 func unlock(u *User) { u.Locked = false }

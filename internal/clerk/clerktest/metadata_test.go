@@ -9,7 +9,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestPatchMergesMetadata(t *testing.T) {
+func TestMetadata_PatchMerges(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ before, patch, after string }{
 		"new key":                    {`{"a":1}`, `{"b":2}`, `{"a":1,"b":2}`},
@@ -47,13 +47,13 @@ func TestPatchMergesMetadata(t *testing.T) {
 	}
 }
 
-func TestPutReplacesMetadata(t *testing.T) {
+func TestMetadata_PutReplaces(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ before, put, after string }{
-		"whole":           {`{"a":{"b":1}}`, `{"a":{"c":2}}`, `{"a":{"c":2}}`},
-		"clears":          {`{"a":1}`, `{}`, `{}`},
-		"nulls stay":      {`{"a":1}`, `{"b":null}`, `{"b":null}`},
-		"null for itself": {`{"a":1}`, `null`, `null`},
+		"replaces all":   {`{"a":{"b":1}}`, `{"a":{"c":2}}`, `{"a":{"c":2}}`},
+		"clears":         {`{"a":1}`, `{}`, `{}`},
+		"nulls stay":     {`{"a":1}`, `{"b":null}`, `{"b":null}`},
+		"null is stored": {`{"a":1}`, `null`, `null`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -69,8 +69,8 @@ func TestPutReplacesMetadata(t *testing.T) {
 	}
 }
 
-// A refused write changes nothing, not even the fields that were right.
-func TestRefusedMetadataChangesNothing(t *testing.T) {
+// A rejected write changes nothing, not even its valid fields.
+func TestMetadata_RejectedWriteChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
@@ -84,11 +84,11 @@ func TestRefusedMetadataChangesNothing(t *testing.T) {
 		t.Errorf("the user changed (-before +after):\n%s", diff)
 	}
 	if n := len(s.Writes()); n != 0 {
-		t.Errorf("%d writes counted, want none", n)
+		t.Errorf("%d writes recorded, want 0", n)
 	}
 }
 
-func TestMetadataSetFromGoIsACopy(t *testing.T) {
+func TestMetadata_SetFromGoIsCopied(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
 	inner := map[string]any{"b": []any{"c"}}
@@ -108,7 +108,7 @@ func TestMetadataSetFromGoIsACopy(t *testing.T) {
 	}
 }
 
-// field returns one field of a JSON object as it was sent.
+// field returns the raw JSON of one field of an object.
 func field(t *testing.T, body, name string) string {
 	t.Helper()
 	var object map[string]rawJSON

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Answer sends just this, whatever the request was. An empty contentType sends none.
-func Answer(status int, contentType, body string) Response {
+// Static sends a fixed response to any request. An empty contentType sends no Content-Type.
+func Static(status int, contentType, body string) Response {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-		// A nil value keeps net/http from guessing one.
+		// A nil value prevents net/http from detecting a type.
 		w.Header()["Content-Type"] = nil
 		if contentType != "" {
 			w.Header().Set("Content-Type", contentType)
@@ -19,12 +19,12 @@ func Answer(status int, contentType, body string) Response {
 	}
 }
 
-// Status answers in Clerk's own form, such as Status(409, "resource_locked") or Status(500, "internal_clerk_error").
+// Status sends one of Clerk's own errors, such as Status(409, "resource_locked") or Status(500, "internal_clerk_error").
 func Status(status int, code string) Response {
-	return errorResponse(failure(status, code))
+	return errorResponse(catalogError(status, code))
 }
 
-// Throttled is Clerk's 429 with a Retry-After of that many seconds.
+// Throttled sends Clerk's 429 with a Retry-After in seconds.
 func Throttled(seconds int) Response {
 	return errorResponse(tooManyRequests(time.Duration(seconds) * time.Second))
 }
@@ -35,22 +35,22 @@ func errorResponse(e *apiError) Response {
 	}
 }
 
-// HTML502 is what Cloudflare answers before Clerk when Clerk does not answer it.
+// HTML502 sends the response of Cloudflare, which is in front of Clerk, when Clerk does not respond.
 func HTML502() Response {
-	return Answer(http.StatusBadGateway, "text/html; charset=UTF-8",
+	return Static(http.StatusBadGateway, "text/html; charset=UTF-8",
 		"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>")
 }
 
-// HTML404 is a 404 that does not come from Clerk's API: a proxy, or a wrong base URL.
+// HTML404 sends a 404 from another source than Clerk's API, such as a proxy or the server at a wrong base URL.
 func HTML404() Response {
-	return Answer(http.StatusNotFound, "text/html; charset=UTF-8", "<!DOCTYPE html><title>404 Not Found</title>")
+	return Static(http.StatusNotFound, "text/html; charset=UTF-8", "<!DOCTYPE html><title>404 Not Found</title>")
 }
 
-// Empty503 is a 503 without a body: the SDK makes an error with an empty text of it.
-func Empty503() Response { return Answer(http.StatusServiceUnavailable, "", "") }
+// Empty503 sends a 503 without a body, for which the SDK returns an error with an empty text.
+func Empty503() Response { return Static(http.StatusServiceUnavailable, "", "") }
 
-// PlainText429 is a proxy's 429. The Retry-After is sent as given, so that it can be an HTTP date or nonsense; ""
-// sends none.
+// PlainText429 sends a proxy's 429. retryAfter is sent verbatim, so that it can be an HTTP date or invalid. If it is
+// empty, no Retry-After is sent.
 func PlainText429(retryAfter string) Response {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		if retryAfter != "" {
@@ -60,37 +60,37 @@ func PlainText429(retryAfter string) Response {
 	}
 }
 
-// ErrorsEmpty404 is a 404 in Clerk's envelope that names no error: nothing says that a user is gone.
+// ErrorsEmpty404 sends a 404 in Clerk's envelope without an error. It does not prove that a user is deleted.
 func ErrorsEmpty404() Response {
-	return Answer(http.StatusNotFound, "application/json", `{"errors":[]}`)
+	return Static(http.StatusNotFound, "application/json", `{"errors":[]}`)
 }
 
-// StatusInBody is a 404 whose body says "status": 200, which the SDK takes for the status.
+// StatusInBody sends a 404 whose body contains "status": 200, which the SDK uses as the status.
 func StatusInBody() Response {
-	return Answer(http.StatusNotFound, "application/json",
+	return Static(http.StatusNotFound, "application/json",
 		`{"status":200,"errors":[{"message":"not found","long_message":"not found","code":"resource_not_found"}]}`)
 }
 
-// OKNull is a 200 that says null: the SDK makes an empty user of it and no error.
-func OKNull() Response { return Answer(http.StatusOK, "application/json", "null") }
+// OKNull sends a 200 with null, for which the SDK returns an empty user and no error.
+func OKNull() Response { return Static(http.StatusOK, "application/json", "null") }
 
-// OKEmptyObject is a 200 that says {}.
-func OKEmptyObject() Response { return Answer(http.StatusOK, "application/json", "{}") }
+// OKEmptyObject sends a 200 with {}.
+func OKEmptyObject() Response { return Static(http.StatusOK, "application/json", "{}") }
 
-// EmptyBody is a 200 that says nothing.
-func EmptyBody() Response { return Answer(http.StatusOK, "application/json", "") }
+// EmptyBody sends a 200 without a body.
+func EmptyBody() Response { return Static(http.StatusOK, "application/json", "") }
 
-// EmptyList is a 200 without users.
-func EmptyList() Response { return Answer(http.StatusOK, "application/json", "[]") }
+// EmptyList sends a 200 with an empty list.
+func EmptyList() Response { return Static(http.StatusOK, "application/json", "[]") }
 
-// Redirect is a 302 to url.
+// Redirect sends a 302 to url.
 func Redirect(url string) Response {
 	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		http.Redirect(w, r, url, http.StatusFound)
 	}
 }
 
-// HugeBody is a 200 with a JSON string of n bytes.
+// HugeBody sends a 200 with a JSON string of n bytes.
 func HugeBody(n int) Response {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
@@ -111,17 +111,17 @@ func (b repeat) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Hang answers nothing until the client gives up.
+// Hang sends no response and waits until the client cancels.
 func Hang() Response {
 	return func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
-		// The server notices that a client left only once the body is read.
+		// The server detects a closed connection only after the body is read.
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// SlowDrip sends a 200 at once and then a blank every interval until the client gives up: a body that never ends.
+// SlowDrip sends a 200 with a body that never ends: one blank per interval until the client cancels.
 func SlowDrip(interval time.Duration) Response {
 	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -142,8 +142,8 @@ func SlowDrip(interval time.Duration) Response {
 	}
 }
 
-// CloseConnection closes the connection without an answer. Go's http.Transport repeats a GET by itself when that
-// happens to a connection it had used before.
+// CloseConnection closes the connection without a response. Go's http.Transport itself retries a GET when that happens on
+// a reused connection.
 func CloseConnection() Response {
 	return func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 }

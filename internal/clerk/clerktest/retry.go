@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// SvixSchedule is how long Svix waits before each retry (docs.svix.com/retries): eight attempts in 27.5 hours.
+// SvixSchedule returns Svix's delay before each retry (docs.svix.com/retries): eight attempts in 27.5 hours.
 func SvixSchedule() []time.Duration {
 	return []time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute,
@@ -20,50 +20,50 @@ func SvixSchedule() []time.Duration {
 	}
 }
 
-// busyDelay is the least that Svix waits after a 429 or a timeout.
+// busyDelay is Svix's minimum delay after a 429 or a timeout.
 const busyDelay = time.Minute
 
-// jitter is the share by which Svix varies a delay in either direction.
+// jitter is the fraction by which Svix varies a delay in either direction.
 const jitter = 0.2
 
-// Attempt is one attempt that [Sender.Run] made.
+// Attempt is one delivery attempt of [Sender.Run].
 type Attempt struct {
 	Message Message
-	Number  int           // counts from 1
-	Status  int           // 0: no answer, see Err
-	Err     error         // nil where there was an answer
-	Retry   time.Duration // until the next attempt; 0: there is none, the message was delivered or given up
+	Number  int           // starts at 1
+	Status  int           // 0 without a response, see Err
+	Err     error         // nil with a response
+	Retry   time.Duration // until the next attempt; 0 if the message is delivered or abandoned
 }
 
-// delivery is a message that waits for its next attempt.
+// delivery is a queued message.
 type delivery struct {
 	Message
 	number   int // order of sending
-	attempts int // made so far
+	attempts int // so far
 	due      time.Time
 }
 
-// Run delivers messages as Svix does until ctx ends, and returns when no attempt is running any more. It waits by
-// the real clock. Only one Run at a time.
+// Run delivers messages as Svix does until ctx ends, then waits for the running attempts. It uses the real clock. Only
+// one Run may be active.
 func (s *Sender) Run(ctx context.Context) error {
 	var workers errgroup.Group
 	workers.SetLimit(max(s.config.Workers, 1))
 	for ctx.Err() == nil {
-		d, wait := s.due()
+		d, wait := s.nextDelivery()
 		if d == nil {
 			s.sleep(ctx, wait)
 			continue
 		}
 		workers.Go(func() error {
-			s.try(ctx, d)
+			s.runAttempt(ctx, d)
 			return nil
 		})
 	}
 	return workers.Wait()
 }
 
-// due takes the next message off the queue whose time has come, or says how long there is none.
-func (s *Sender) due() (*delivery, time.Duration) {
+// nextDelivery dequeues the next message that is due. If there is none, it returns the time until the next one.
+func (s *Sender) nextDelivery() (*delivery, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
@@ -76,7 +76,7 @@ func (s *Sender) due() (*delivery, time.Duration) {
 	return d, 0
 }
 
-// sleep waits until there may be something to do.
+// sleep waits for the given time, a new message or the end of ctx.
 func (s *Sender) sleep(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -87,11 +87,11 @@ func (s *Sender) sleep(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// try makes one attempt and queues the next one where the schedule has one.
-func (s *Sender) try(ctx context.Context, d *delivery) {
+// runAttempt makes one attempt and queues the next one if the schedule has one.
+func (s *Sender) runAttempt(ctx context.Context, d *delivery) {
 	got, err := s.attempt(ctx, d.Message)
 	if ctx.Err() != nil {
-		s.requeue(d) // Run was stopped: not the endpoint's fault
+		s.requeue(d) // Run was stopped; the attempt does not count
 		return
 	}
 	d.attempts++
@@ -117,14 +117,14 @@ func (s *Sender) push(d *delivery) {
 	heap.Push(&s.queue, d)
 	select {
 	case s.wake <- struct{}{}:
-	default: // already woken
+	default: // a wake-up is pending already
 	}
 }
 
-// retryDelay is the wait before a retry: the scheduled one, varied by random (0 to 1), at least a minute for an
-// endpoint that is busy or silent, and as long as the endpoint asks for up to twice the scheduled delay (Svix's
-// worker, calculate_retry_delay).
-func retryDelay(scheduled time.Duration, got answer, err error, random float64) time.Duration {
+// retryDelay returns the delay before a retry (Svix's worker, calculate_retry_delay). It is the scheduled delay, varied
+// by random (0 to 1). After a 429 or a timeout it is at least a minute. The endpoint's Retry-After can extend it, up to
+// twice the scheduled delay.
+func retryDelay(scheduled time.Duration, got endpointResponse, err error, random float64) time.Duration {
 	delay := time.Duration(float64(scheduled) * (1 - jitter + 2*jitter*random))
 	if got.status == http.StatusTooManyRequests || errors.Is(err, context.DeadlineExceeded) {
 		delay = max(delay, busyDelay)
@@ -132,7 +132,7 @@ func retryDelay(scheduled time.Duration, got answer, err error, random float64) 
 	return max(delay, min(got.retryAfter, 2*scheduled))
 }
 
-// deliveries is a heap by time due, then by order of sending. See [container/heap].
+// deliveries is a heap ordered by due time, then by order of sending. See [container/heap].
 type deliveries []*delivery
 
 // Len implements [heap.Interface].

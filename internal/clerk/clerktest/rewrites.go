@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ApplyThen lets the API do what was asked, throws its answer away and answers in another way: after
-// ApplyThen(CloseConnection()) a client cannot know whether its write happened.
+// ApplyThen lets the API handle the request, discards the API's response and sends another one. After
+// ApplyThen(CloseConnection()) a client cannot know whether its write was applied.
 func ApplyThen(other Response) Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(newRecorded(), r)
+		next.ServeHTTP(newRecordedResponse(), r)
 		other(w, r, next)
 	}
 }
@@ -21,32 +21,32 @@ func ApplyThen(other Response) Response {
 // Truncated closes the connection in the middle of the body.
 func Truncated() Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		answer := newRecorded()
-		next.ServeHTTP(answer, r)
+		response := newRecordedResponse()
+		next.ServeHTTP(response, r)
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(answer.body.Len()))
-		w.WriteHeader(answer.code)
-		_, _ = w.Write(answer.body.Bytes()[:answer.body.Len()/2])
-		_ = http.NewResponseController(w).Flush() // a panic throws away what is still buffered
+		w.Header().Set("Content-Length", strconv.Itoa(response.body.Len()))
+		w.WriteHeader(response.code)
+		_, _ = w.Write(response.body.Bytes()[:response.body.Len()/2])
+		_ = http.NewResponseController(w).Flush() // the panic discards buffered data
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// HalfJSON sends the first half of the body as if it were all of it.
+// HalfJSON sends the first half of the body as a complete response.
 func HalfJSON() Response {
-	return rewritten(func(body []byte) []byte { return body[:len(body)/2] })
+	return rewriteBody(func(body []byte) []byte { return body[:len(body)/2] })
 }
 
-// Replaced answers as the API does, with one text in the body replaced by another, wherever it occurs.
+// Replaced sends the API's response with every occurrence of old in the body replaced.
 func Replaced(old, replacement string) Response {
-	return rewritten(func(body []byte) []byte {
+	return rewriteBody(func(body []byte) []byte {
 		return bytes.ReplaceAll(body, []byte(old), []byte(replacement))
 	})
 }
 
-// ShortPage leaves only the first n users of a page, whatever limit was asked for.
+// ShortPage sends only the first n users of a page, regardless of the requested limit.
 func ShortPage(n int) Response {
-	return rewritten(func(body []byte) []byte {
+	return rewriteBody(func(body []byte) []byte {
 		var page []json.RawMessage
 		if json.Unmarshal(body, &page) != nil || len(page) <= n {
 			return body
@@ -59,17 +59,17 @@ func ShortPage(n int) Response {
 	})
 }
 
-func rewritten(change func(body []byte) []byte) Response {
+func rewriteBody(change func(body []byte) []byte) Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		answer := newRecorded()
-		next.ServeHTTP(answer, r)
-		w.Header().Set("Content-Type", answer.header.Get("Content-Type"))
-		w.WriteHeader(answer.code)
-		_, _ = w.Write(change(answer.body.Bytes()))
+		response := newRecordedResponse()
+		next.ServeHTTP(response, r)
+		w.Header().Set("Content-Type", response.header.Get("Content-Type"))
+		w.WriteHeader(response.code)
+		_, _ = w.Write(change(response.body.Bytes()))
 	}
 }
 
-// RepeatedPage answers every page with the first one.
+// RepeatedPage sends the first page for every page.
 func RepeatedPage() Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		first := r.Clone(r.Context())
@@ -81,7 +81,7 @@ func RepeatedPage() Response {
 	}
 }
 
-// AnotherUser answers with the user of that id whichever was asked for.
+// AnotherUser sends the user id in place of the requested one.
 func AnotherUser(id string) Response {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		segments := strings.SplitN(r.URL.Path, "/", 5) // "", v1, users, the id, the rest
@@ -94,34 +94,36 @@ func AnotherUser(id string) Response {
 	}
 }
 
-// Stale answers reads as of the moment Stale was called, as a read replica does that lags behind: a 404 for users
-// created since, a 200 for users deleted since, old versions of the others. Writes are applied.
+// Stale serves reads from the state at the time of the call to Stale, as a lagging read replica does: a 404 for users
+// created since, a 200 for users deleted since, and old versions of the others. Writes are applied.
 func (s *Server) Stale() Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	past := s.dir.copy()
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), replica{}, past)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), replicaKey{}, past)))
 	}
 }
 
-// replica is the context key of the directory that a request reads from.
-type replica struct{}
+// replicaKey is the context key of the directory that a request reads from.
+type replicaKey struct{}
 
-// recorded is an answer that stays in memory.
-type recorded struct {
+// recordedResponse is an [http.ResponseWriter] that keeps the response in memory.
+type recordedResponse struct {
 	header http.Header
 	code   int
 	body   bytes.Buffer
 }
 
-func newRecorded() *recorded { return &recorded{header: http.Header{}, code: http.StatusOK} }
+func newRecordedResponse() *recordedResponse {
+	return &recordedResponse{header: http.Header{}, code: http.StatusOK}
+}
 
 // Header implements [http.ResponseWriter].
-func (r *recorded) Header() http.Header { return r.header }
+func (r *recordedResponse) Header() http.Header { return r.header }
 
 // WriteHeader implements [http.ResponseWriter].
-func (r *recorded) WriteHeader(code int) { r.code = code }
+func (r *recordedResponse) WriteHeader(code int) { r.code = code }
 
 // Write implements [http.ResponseWriter].
-func (r *recorded) Write(b []byte) (int, error) { return r.body.Write(b) }
+func (r *recordedResponse) Write(b []byte) (int, error) { return r.body.Write(b) }

@@ -12,7 +12,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-func TestSDKReadsWhatSignedUp(t *testing.T) {
+func TestSDK_ReadsUser(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{
@@ -29,14 +29,14 @@ func TestSDKReadsWhatSignedUp(t *testing.T) {
 	}
 	email := got.EmailAddresses[0]
 	if email.EmailAddress != "jane@example.com" || *got.PrimaryEmailAddressID != email.ID {
-		t.Errorf("primary e-mail is not the one signed up with: %+v", email)
+		t.Errorf("primary e-mail %+v, want jane@example.com", email)
 	}
 	if string(got.PublicMetadata) != `{"role":"trainer"}` {
 		t.Errorf("public metadata = %s", got.PublicMetadata)
 	}
 }
 
-func TestSDKListsAndCounts(t *testing.T) {
+func TestSDK_ListsAndCounts(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	s.Import(12)
@@ -50,7 +50,7 @@ func TestSDKListsAndCounts(t *testing.T) {
 	}
 }
 
-func TestSDKCreatesUpdatesAndDeletes(t *testing.T) {
+func TestSDK_CreatesUpdatesAndDeletes(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	ctx := t.Context()
@@ -81,14 +81,14 @@ func TestSDKCreatesUpdatesAndDeletes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if deleted.ID != created.ID || !deleted.Deleted || deleted.Object != "user" {
-		t.Errorf("answer to the deletion: %+v", deleted)
+		t.Errorf("response to the deletion: %+v", deleted)
 	}
 	_, err = s.users.Delete(ctx, created.ID)
 	wantError(t, err, http.StatusNotFound, "resource_not_found")
 }
 
-// The Go SDK cannot send null; "" is how it removes a username.
-func TestSDKRemovesAUsername(t *testing.T) {
+// The Go SDK cannot send null; it removes a username with "".
+func TestSDK_RemovesUsername(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Username: "jane", FirstName: "Jane"})
@@ -97,11 +97,11 @@ func TestSDKRemovesAUsername(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Username != nil || got.FirstName == nil || *got.FirstName != "" {
-		t.Errorf("username %v and first name %v, want null and an empty text", got.Username, got.FirstName)
+		t.Errorf("username %v and first name %v, want null and an empty string", got.Username, got.FirstName)
 	}
 }
 
-func TestSDKSeesErrors(t *testing.T) {
+func TestSDK_ReceivesErrors(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{})
 	s.SignUp(clerktest.Person{Email: "jane@example.com"})
@@ -113,7 +113,7 @@ func TestSDKSeesErrors(t *testing.T) {
 		t.Errorf("long message = %q, want %q", apiError(t, err).Errors[0].LongMessage, want)
 	}
 
-	_, err = sdk(t, s.url, "sk_test_other").Get(ctx, "user_nobody")
+	_, err = newSDK(t, s.url, "sk_test_other").Get(ctx, "user_nobody")
 	wantError(t, err, http.StatusUnauthorized, "clerk_key_invalid")
 
 	_, err = s.users.Create(ctx, &user.CreateParams{EmailAddresses: &[]string{"JANE@example.com"}})
@@ -127,11 +127,11 @@ func TestSDKSeesErrors(t *testing.T) {
 	}
 }
 
-func TestSecretKeysRotate(t *testing.T) {
+func TestSetSecretKeys_Rotation(t *testing.T) {
 	t.Parallel()
 	s := start(t, clerktest.Config{SecretKeys: []string{"sk_test_old", "sk_test_new"}})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com"})
-	renewed := sdk(t, s.url, "sk_test_new")
+	renewed := newSDK(t, s.url, "sk_test_new")
 	if _, err := renewed.Get(t.Context(), id); err != nil {
 		t.Errorf("second key during the rotation: %v", err)
 	}
@@ -159,7 +159,7 @@ func apiError(t *testing.T, err error) *clerk.APIErrorResponse {
 	t.Helper()
 	var e *clerk.APIErrorResponse
 	if !errors.As(err, &e) || len(e.Errors) == 0 {
-		t.Fatalf("got %v, want an error of Clerk's API", err)
+		t.Fatalf("got %v, want an error from Clerk's API", err)
 	}
 	return e
 }

@@ -19,47 +19,47 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 )
 
-// Svix's bounds on an attempt, and this package's on what is kept.
+// Svix's timeout of an attempt, and this package's memory bounds.
 const (
-	attemptTimeout = 15 * time.Second
-	maxPending     = 100_000
-	maxAnswerBytes = 64 << 10
+	attemptTimeout   = 15 * time.Second
+	maxPending       = 100_000
+	maxResponseBytes = 64 << 10
 )
 
 // minSecretBytes is the length of the shortest key that Svix accepts.
 const minSecretBytes = 24
 
-// ErrSecret says that a signing secret is none.
+// ErrSecret reports an invalid signing secret.
 var ErrSecret = errors.New("not a signing secret: want whsec_ followed by the base64 of at least 24 bytes")
 
-// SenderConfig says where events go.
+// SenderConfig configures a [Sender].
 type SenderConfig struct {
-	// URL of the endpoint; it may be empty where messages are only signed.
+	// URL is the endpoint. It may be empty if messages are only signed.
 	URL string
-	// Secrets sign, each with a signature of its own; several are the state during a rotation. At least one.
+	// Secrets are the signing secrets, at least one. Each adds a signature; several are valid during a rotation.
 	Secrets []string
-	// Schedule is how long to wait before each retry; nil is Svix's own. It counts in [Sender.Run] only.
+	// Schedule is the delay before each retry in [Sender.Run]. Nil means Svix's own.
 	Schedule []time.Duration
-	// Workers is how many attempts [Sender.Run] makes at a time; 0 is one, which keeps first attempts in order.
+	// Workers bounds the concurrent attempts of [Sender.Run]. 0 means one, which keeps first attempts in order.
 	Workers int
-	// OnAttempt is told of every attempt that Run makes. It is called from Run's workers and may be nil.
+	// OnAttempt is called by Run's workers after each attempt. It may be nil.
 	OnAttempt func(Attempt)
-	// Transport carries the requests; nil is http.DefaultTransport.
+	// Transport sends the requests. Nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock of signatures and retries; nil is time.Now.
+	// Now is the clock of signatures and retries. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Message is one webhook. Each attempt and each resend of it carries the same ID and body.
+// Message is one webhook. All attempts and resends of it have the same ID and body.
 type Message struct {
 	ID   string // svix-id
 	Type string // such as "user.created"
 	Body []byte
 }
 
-// Sender is one webhook endpoint of an instance, as Svix keeps it for Clerk. Its messages wait until somebody
-// delivers them: a test, which then decides on order, duplicates and losses ([Sender.Pending], [Sender.Deliver],
-// [Sender.Drop]), or [Sender.Run], which does what Svix does. It is safe for concurrent use.
+// Sender is one webhook endpoint of an instance, as Svix manages it for Clerk. It queues messages. Either a test delivers
+// them and controls order, duplicates and losses ([Sender.Pending], [Sender.Deliver], [Sender.Drop]), or [Sender.Run]
+// delivers them as Svix does. It is safe for concurrent use.
 type Sender struct {
 	config SenderConfig
 	client *http.Client
@@ -84,14 +84,14 @@ func NewSender(config SenderConfig) (*Sender, error) {
 		config: config, ids: newIDSource(config.URL + "svix"), wake: make(chan struct{}, 1),
 		client: &http.Client{
 			Transport: config.Transport,
-			// A redirect is a failed attempt to Svix.
+			// Svix counts a redirect as a failed attempt.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 	return s, s.SetSecrets(config.Secrets...)
 }
 
-// SetSecrets replaces the signing secrets: the new one and the old one during a rotation, the new one after it.
+// SetSecrets replaces the signing secrets. During a rotation both the new and the old secret are set.
 func (s *Sender) SetSecrets(secrets ...string) error {
 	signers := make([]*svix.Webhook, 0, len(secrets))
 	for _, secret := range secrets {
@@ -101,7 +101,7 @@ func (s *Sender) SetSecrets(secrets ...string) error {
 		}
 		signer, err := svix.NewWebhookRaw(key)
 		if err != nil {
-			return fmt.Errorf("making a signer: %w", err)
+			return fmt.Errorf("creating a signer: %w", err)
 		}
 		signers = append(signers, signer)
 	}
@@ -114,7 +114,7 @@ func (s *Sender) SetSecrets(secrets ...string) error {
 	return nil
 }
 
-// Message makes a message of an event. It panics where the event's data is no JSON.
+// Message creates a message from an event. It panics if the event's data cannot be encoded as JSON.
 func (s *Sender) Message(e Event) Message {
 	body, err := e.body()
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *Sender) Message(e Event) Message {
 	return Message{ID: s.ids.id("msg_", s.config.Now()), Type: e.Type, Body: body}
 }
 
-// Send queues an event. When 100,000 messages wait, the newest is lost; webhooks are not guaranteed.
+// Send queues an event. It drops the event if 100,000 messages are queued; delivery of webhooks is not guaranteed.
 func (s *Sender) Send(e Event) {
 	m := s.Message(e)
 	s.mu.Lock()
@@ -135,20 +135,20 @@ func (s *Sender) Send(e Event) {
 	s.push(&delivery{Message: m, number: s.sent, due: s.config.Now()})
 }
 
-// Pending returns the messages that no attempt has delivered yet, in the order they were sent.
+// Pending returns the undelivered messages, in order of sending.
 func (s *Sender) Pending() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := slices.Clone(s.queue)
-	slices.SortFunc(waiting, func(a, b *delivery) int { return cmp.Compare(a.number, b.number) })
-	messages := make([]Message, len(waiting))
-	for i, d := range waiting {
+	queue := slices.Clone(s.queue)
+	slices.SortFunc(queue, func(a, b *delivery) int { return cmp.Compare(a.number, b.number) })
+	messages := make([]Message, len(queue))
+	for i, d := range queue {
 		messages[i] = d.Message
 	}
 	return messages
 }
 
-// Drop forgets a pending message: a webhook that never arrives.
+// Drop removes a pending message, as if the webhook never arrived.
 func (s *Sender) Drop(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,27 +157,27 @@ func (s *Sender) Drop(id string) {
 	}
 }
 
-// Deliver makes one attempt to deliver a message, pending or not, and returns the status answered. A 2xx takes it
-// off the pending messages. The error says that there was no answer within Svix's 15 s or before ctx ended.
+// Deliver makes one attempt to deliver a message, pending or not, and returns the status. A 2xx removes the message from
+// the pending ones. It returns an error if there is no response within Svix's 15 s or before ctx ends.
 func (s *Sender) Deliver(ctx context.Context, m Message) (status int, err error) {
-	answer, err := s.attempt(ctx, m)
+	response, err := s.attempt(ctx, m)
 	if err != nil {
 		return 0, err
 	}
-	if answer.delivered() {
+	if response.delivered() {
 		s.Drop(m.ID)
 	}
-	return answer.status, nil
+	return response.status, nil
 }
 
-// DeliverAll makes one attempt for each pending message, in order. The error is the first that was not answered
-// with a 2xx; those after it are tried all the same.
+// DeliverAll makes one attempt for each pending message, in order. It returns the first failure, that is an error or a
+// status other than 2xx, and attempts the remaining messages nevertheless.
 func (s *Sender) DeliverAll(ctx context.Context) error {
 	var first error
 	for _, m := range s.Pending() {
 		status, err := s.Deliver(ctx, m)
 		if err == nil && status/100 != 2 {
-			err = fmt.Errorf("endpoint answered %d", status)
+			err = fmt.Errorf("endpoint responded with status %d", status)
 		}
 		if first == nil && err != nil {
 			first = fmt.Errorf("delivering %s %s: %w", m.Type, m.ID, err)
@@ -186,7 +186,7 @@ func (s *Sender) DeliverAll(ctx context.Context) error {
 	return first
 }
 
-// Sign returns the headers of a message as Svix sends them, one signature for each secret.
+// Sign returns the headers of a message as Svix sends them, with one signature per secret.
 func (s *Sender) Sign(id string, at time.Time, body []byte) http.Header {
 	s.mu.Lock()
 	signers := s.secrets
@@ -195,7 +195,7 @@ func (s *Sender) Sign(id string, at time.Time, body []byte) http.Header {
 	for i, signer := range signers {
 		signature, err := signer.Sign(id, at, body)
 		if err != nil {
-			panic("clerktest: signing: " + err.Error()) // HMAC knows no errors
+			panic("clerktest: signing: " + err.Error()) // HMAC never fails
 		}
 		signatures[i] = signature
 	}
@@ -208,30 +208,30 @@ func (s *Sender) Sign(id string, at time.Time, body []byte) http.Header {
 	return h
 }
 
-// answer is what an endpoint said to an attempt.
-type answer struct {
+// endpointResponse is the endpoint's response to an attempt.
+type endpointResponse struct {
 	status     int
 	retryAfter time.Duration
 }
 
-func (a answer) delivered() bool { return a.status/100 == 2 }
+func (r endpointResponse) delivered() bool { return r.status/100 == 2 }
 
-// attempt sends m once, with a signature of this moment.
-func (s *Sender) attempt(ctx context.Context, m Message) (answer, error) {
+// attempt sends m once, signed with the current time.
+func (s *Sender) attempt(ctx context.Context, m Message) (endpointResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.URL, bytes.NewReader(m.Body))
 	if err != nil {
-		return answer{}, fmt.Errorf("making the request: %w", err)
+		return endpointResponse{}, fmt.Errorf("creating the request: %w", err)
 	}
 	req.Header = s.Sign(m.ID, s.config.Now(), m.Body)
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return answer{}, fmt.Errorf("sending: %w", err)
+		return endpointResponse{}, fmt.Errorf("sending: %w", err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
-	// Reading to the end lets the connection be used again; how it ends does not matter.
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswerBytes))
+	// Reading to the end allows reuse of the connection. A read error has no consequence.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxResponseBytes))
 	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-	return answer{status: resp.StatusCode, retryAfter: time.Duration(seconds) * time.Second}, nil
+	return endpointResponse{status: resp.StatusCode, retryAfter: time.Duration(seconds) * time.Second}, nil
 }

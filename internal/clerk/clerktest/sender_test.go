@@ -1,17 +1,11 @@
 package clerktest_test
 
 import (
-	"context"
-	"encoding/base64"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,75 +14,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// secretOf makes a signing secret of 24 equal bytes.
-func secretOf(b byte) string {
-	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune(b)), 24)))
-}
-
-// endpoint is a webhook endpoint that keeps what it gets. It is called without a network, so that it works within
-// synctest.
-type endpoint struct {
-	answer func(n int) canned // n counts from 1
-
-	mu  sync.Mutex
-	got []delivered
-}
-
-type delivered struct {
-	header http.Header
-	body   string
-	at     time.Time
-}
-
-func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	e.mu.Lock()
-	e.got = append(e.got, delivered{r.Header.Clone(), string(body), time.Now()})
-	n := len(e.got)
-	e.mu.Unlock()
-	answer := e.answer(n)
-	if answer.status == 0 {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	header := http.Header{"Retry-After": {answer.retryAfter}}
-	return &http.Response{StatusCode: answer.status, Header: header, Body: http.NoBody}, nil
-}
-
-// canned is an answer; the zero value is none at all.
-type canned struct {
-	status     int
-	retryAfter string
-}
-
-// received returns what arrived so far.
-func (e *endpoint) received() []delivered {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.got)
-}
-
-func always(status int) func(int) canned {
-	return func(int) canned { return canned{status: status} }
-}
-
-func newSender(t *testing.T, e *endpoint, config clerktest.SenderConfig) *clerktest.Sender {
-	t.Helper()
-	config.URL, config.Transport = "http://receiver.test/api/webhooks", e
-	if config.Secrets == nil {
-		config.Secrets = []string{secretOf('a')}
-	}
-	s, err := clerktest.NewSender(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func TestSecretsMustBeSecret(t *testing.T) {
+func TestNewSender_RejectsInvalidSecrets(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"", "whsec_", "whsec_AAAA", "whsec_$", " " + secretOf('a')} {
 		_, err := clerktest.NewSender(clerktest.SenderConfig{Secrets: []string{secret}})
@@ -102,7 +28,7 @@ func TestSecretsMustBeSecret(t *testing.T) {
 }
 
 // Svix publishes this signature for this message.
-func TestSignatureIsSvixs(t *testing.T) {
+func TestSign_MatchesSvixExample(t *testing.T) {
 	t.Parallel()
 	s, err := clerktest.NewSender(clerktest.SenderConfig{Secrets: []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})
 	if err != nil {
@@ -114,9 +40,9 @@ func TestSignatureIsSvixs(t *testing.T) {
 	}
 }
 
-func TestRotationSignsWithBothSecrets(t *testing.T) {
+func TestSetSecrets_RotationSignsWithBoth(t *testing.T) {
 	t.Parallel()
-	e := &endpoint{answer: always(200)}
+	e := &endpoint{respond: always(200)}
 	s := newSender(t, e, clerktest.SenderConfig{Secrets: []string{secretOf('o')}})
 	m := s.Message(clerktest.ExampleCreated())
 	accepts := func(secret string) bool {
@@ -141,11 +67,11 @@ func TestRotationSignsWithBothSecrets(t *testing.T) {
 	}
 }
 
-// A test decides what becomes of each message.
-func TestManualDelivery(t *testing.T) {
+// A test controls order, duplicates and losses of messages.
+func TestDeliver_ManualControl(t *testing.T) {
 	t.Parallel()
 	status := 503
-	e := &endpoint{answer: func(int) canned { return canned{status: status} }}
+	e := &endpoint{respond: func(int) cannedResponse { return cannedResponse{status: status} }}
 	s := newSender(t, e, clerktest.SenderConfig{})
 	clerk := clerktest.NewServer(clerktest.Config{})
 	clerk.Attach(s)
@@ -156,7 +82,7 @@ func TestManualDelivery(t *testing.T) {
 	deliver := func(m clerktest.Message) int { return must(s.Deliver(t.Context(), m)) }
 
 	if deliver(deleted) != 503 || len(s.Pending()) != 3 {
-		t.Errorf("a message that was refused is pending no more")
+		t.Errorf("pending: %v, want all three messages after a 503", types(s.Pending()))
 	}
 	status = 200
 	s.Drop(updated.ID)
@@ -186,13 +112,13 @@ func types(messages []clerktest.Message) []string {
 	return all
 }
 
-func TestDeliverAllGoesOnAfterAFailure(t *testing.T) {
+func TestDeliverAll_ContinuesAfterFailure(t *testing.T) {
 	t.Parallel()
-	e := &endpoint{answer: func(n int) canned {
+	e := &endpoint{respond: func(n int) cannedResponse {
 		if n == 1 {
-			return canned{status: 400}
+			return cannedResponse{status: 400}
 		}
-		return canned{status: 204}
+		return cannedResponse{status: 204}
 	}}
 	s := newSender(t, e, clerktest.SenderConfig{})
 	for range 3 {
@@ -201,19 +127,19 @@ func TestDeliverAllGoesOnAfterAFailure(t *testing.T) {
 	first := s.Pending()[0]
 	err := s.DeliverAll(t.Context())
 	if err == nil || !strings.Contains(err.Error(), first.ID) || !strings.Contains(err.Error(), "400") {
-		t.Errorf("error = %v, want one that names %s and 400", err, first.ID)
+		t.Errorf("error = %v, want one that contains %s and 400", err, first.ID)
 	}
 	if diff := cmp.Diff([]clerktest.Message{first}, s.Pending()); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}
 }
 
-func TestRedirectsAreNotFollowed(t *testing.T) {
+func TestDeliver_DoesNotFollowRedirects(t *testing.T) {
 	t.Parallel()
-	visited := false
+	followed := false
 	mux := http.NewServeMux()
-	mux.Handle("/api/webhooks", http.RedirectHandler("/elsewhere", http.StatusPermanentRedirect))
-	mux.HandleFunc("/elsewhere", func(http.ResponseWriter, *http.Request) { visited = true })
+	mux.Handle("/api/webhooks", http.RedirectHandler("/target", http.StatusPermanentRedirect))
+	mux.HandleFunc("/target", func(http.ResponseWriter, *http.Request) { followed = true })
 	receiver := httptest.NewServer(mux)
 	t.Cleanup(receiver.Close)
 	s := must(clerktest.NewSender(clerktest.SenderConfig{
@@ -221,161 +147,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}))
 	s.Send(clerktest.ExampleCreated())
 	status, err := s.Deliver(t.Context(), s.Pending()[0])
-	if err != nil || status != http.StatusPermanentRedirect || visited || len(s.Pending()) != 1 {
-		t.Errorf("status %d, %v, followed: %v, pending: %d", status, err, visited, len(s.Pending()))
+	if err != nil || status != http.StatusPermanentRedirect || followed || len(s.Pending()) != 1 {
+		t.Errorf("status %d, %v, followed: %v, pending: %d", status, err, followed, len(s.Pending()))
 	}
-}
-
-// A receiver that never answers: eight attempts in about 27.5 hours, the same id and body each time, a fresh
-// signature each time.
-func TestRunRetriesOnSvixsSchedule(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		e := &endpoint{answer: always(500)}
-		s := newSender(t, e, clerktest.SenderConfig{})
-		run(t, s)
-		begin := time.Now()
-		s.Send(clerktest.ExampleCreated())
-		pass(100 * time.Hour)
-
-		attempts := e.received()
-		if len(attempts) != 8 || len(s.Pending()) != 0 {
-			t.Fatalf("%d attempts, %d pending, want 8 and none", len(attempts), len(s.Pending()))
-		}
-		if attempts[0].at != begin {
-			t.Errorf("first attempt after %v, want at once", attempts[0].at.Sub(begin))
-		}
-		for i, scheduled := range clerktest.SvixSchedule() {
-			got := attempts[i+1].at.Sub(attempts[i].at)
-			if got < scheduled*8/10 || got > scheduled*12/10 {
-				t.Errorf("retry %d after %v, want %v or up to a fifth more or less", i+1, got, scheduled)
-			}
-		}
-		for _, d := range attempts {
-			if d.body != attempts[0].body || d.header.Get("svix-id") != attempts[0].header.Get("svix-id") {
-				t.Error("a retry is another message")
-			}
-		}
-		if attempts[7].header.Get("svix-timestamp") == attempts[0].header.Get("svix-timestamp") {
-			t.Error("a retry is not signed anew")
-		}
-	})
-}
-
-func TestRunWaitsAsAsked(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		first    canned
-		schedule time.Duration
-		least    time.Duration // from the first attempt to the second
-		most     time.Duration
-	}{
-		"plain failure":      {canned{500, ""}, 10 * time.Second, 8 * time.Second, 12 * time.Second},
-		"asked for longer":   {canned{503, "15"}, 10 * time.Second, 15 * time.Second, 15 * time.Second},
-		"asked for too long": {canned{503, "3600"}, 10 * time.Second, 20 * time.Second, 20 * time.Second},
-		"asked for nonsense": {canned{503, "soon"}, 10 * time.Second, 8 * time.Second, 12 * time.Second},
-		"too many requests":  {canned{429, ""}, 10 * time.Second, time.Minute, time.Minute},
-		"no answer":          {canned{}, 10 * time.Second, 75 * time.Second, 75 * time.Second},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				e := &endpoint{answer: func(n int) canned {
-					if n == 1 {
-						return tt.first
-					}
-					return canned{status: 200}
-				}}
-				s := newSender(t, e, clerktest.SenderConfig{Schedule: []time.Duration{tt.schedule}})
-				run(t, s)
-				s.Send(clerktest.ExampleCreated())
-				pass(time.Hour)
-				attempts := e.received()
-				if len(attempts) != 2 {
-					t.Fatalf("%d attempts, want 2", len(attempts))
-				}
-				if got := attempts[1].at.Sub(attempts[0].at); got < tt.least || got > tt.most {
-					t.Errorf("second attempt after %v, want %v to %v", got, tt.least, tt.most)
-				}
-			})
-		})
-	}
-}
-
-func TestRunKeepsOrderAndTells(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		e := &endpoint{answer: func(n int) canned {
-			if n == 2 {
-				return canned{status: 503}
-			}
-			return canned{status: 200}
-		}}
-		var told []clerktest.Attempt
-		s := newSender(t, e, clerktest.SenderConfig{OnAttempt: func(a clerktest.Attempt) { told = append(told, a) }})
-		clerk := clerktest.NewServer(clerktest.Config{})
-		clerk.Attach(s)
-		stop := run(t, s)
-		id := clerk.SignUp(clerktest.Person{Email: "jane@example.com"})
-		clerk.Ban(id)
-		clerk.Delete(id)
-		pass(time.Minute)
-
-		var got []string
-		for _, a := range told {
-			got = append(got, strings.Join([]string{a.Message.Type, http.StatusText(a.Status)}, " "))
-		}
-		want := []string{"user.created OK", "user.updated Service Unavailable", "user.deleted OK", "user.updated OK"}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("attempts (-want +got):\n%s", diff)
-		}
-		if told[1].Retry == 0 || told[3].Number != 2 || told[3].Retry != 0 {
-			t.Errorf("attempts told: %+v", told)
-		}
-		stop()
-		clerk.SignUp(clerktest.Person{Email: "joe@example.com"})
-		pass(time.Minute)
-		if len(e.received()) != 4 || len(s.Pending()) != 1 {
-			t.Errorf("after the end of Run: %d attempts, %d pending, want 4 and 1", len(e.received()), len(s.Pending()))
-		}
-	})
-}
-
-// An attempt that is cut off because Run ends is not counted against the message.
-func TestStoppedAttemptIsPendingAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		e := &endpoint{answer: always(0)}
-		s := newSender(t, e, clerktest.SenderConfig{Schedule: []time.Duration{}})
-		stop := run(t, s)
-		s.Send(clerktest.ExampleCreated())
-		synctest.Wait()
-		stop()
-		if len(e.received()) != 1 || len(s.Pending()) != 1 {
-			t.Errorf("%d attempts, %d pending, want 1 and 1", len(e.received()), len(s.Pending()))
-		}
-	})
-}
-
-// pass lets d go by on the clock of the bubble, and everything happen that is due by then.
-func pass(d time.Duration) {
-	<-time.After(d)
-	synctest.Wait()
-}
-
-// run runs s until the test ends or stop is called, which waits for the end.
-func run(t *testing.T, s *clerktest.Sender) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
 }

@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// DefaultSecretKey is the secret key of a server that was given none.
+// DefaultSecretKey is the secret key of a server configured without one.
 const DefaultSecretKey = "sk_test_standin"
 
-// DefaultInstanceID is the id of a server that was given none.
+// DefaultInstanceID is the instance id of a server configured without one.
 const DefaultInstanceID = "ins_2standinstandinstandinstand"
 
-// Config says what a [Server] is like. The zero value is a development instance that an SDK reaches with
-// [DefaultSecretKey].
+// Config configures a [Server]. The zero value is a development instance with [DefaultSecretKey].
 type Config struct {
-	// SecretKeys are the keys accepted as bearer tokens. Several are one instance's keys during rotation.
+	// SecretKeys are the keys accepted as bearer tokens. Several are valid during a rotation.
 	SecretKeys []string
-	// InstanceID is what GET /instance answers and what events carry. Equal ids make equal user ids at equal times.
+	// InstanceID is the instance id in GET /instance and in events. It also seeds the user ids: equal instance ids produce
+	// equal user ids at equal times.
 	InstanceID string
-	// Limits are Clerk's rate limits; the zero value is none.
+	// Limits are the rate limits. The zero value means no limits.
 	Limits Limits
 	// SignInEvents makes a sign-in send user.updated. Clerk does not document whether it does.
 	SignInEvents bool
-	// SilentMetadata makes a write of nothing but metadata send no event. Clerk does not document whether it does.
+	// SilentMetadata makes writes of metadata alone send no event. Clerk does not document whether they do.
 	SilentMetadata bool
-	// Now is the clock; nil means time.Now.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Server is the stand-in for one Clerk instance. It is an [http.Handler] whose API stands under /v1, as Clerk's
-// does, and it is safe for concurrent use. It runs no goroutines and needs no closing.
+// Server is the stand-in for one Clerk instance. It is an [http.Handler] that serves the API under /v1, as Clerk does. It
+// is safe for concurrent use, runs no goroutines and need not be closed.
 type Server struct {
 	mux     *http.ServeMux
 	ids     *idSource
@@ -75,13 +75,13 @@ func (s *Server) SetSecretKeys(keys ...string) {
 	s.config.SecretKeys = slices.Clone(keys)
 }
 
-// SetLimits replaces the rate limits and forgets what was counted against the old ones.
+// SetLimits replaces the rate limits and resets their counters.
 func (s *Server) SetLimits(limits Limits) {
 	s.limiter.reset(limits)
 }
 
-// Attach makes every change from now on send its event through sender. Nil detaches: changes made then are webhooks
-// that are missed for ever.
+// Attach sends the events of all later changes through sender. Nil detaches the sender: the events of changes made then
+// are lost.
 func (s *Server) Attach(sender *Sender) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,10 +94,10 @@ func (s *Server) routes() {
 	s.handle("GET /v1/users/count", s.countUsers)
 	s.handle("GET /v1/users/{id}", s.getUser)
 	s.handle("POST /v1/users", s.createUser)
-	s.handle("PATCH /v1/users/{id}", s.limited(s.updateUser))
+	s.handle("PATCH /v1/users/{id}", s.limitWrites(s.updateUser))
 	s.handle("DELETE /v1/users/{id}", s.deleteUser)
-	s.handle("PATCH /v1/users/{id}/metadata", s.limited(s.mergeMetadata))
-	s.handle("PUT /v1/users/{id}/metadata", s.limited(s.replaceMetadata))
+	s.handle("PATCH /v1/users/{id}/metadata", s.limitWrites(s.mergeMetadata))
+	s.handle("PUT /v1/users/{id}/metadata", s.limitWrites(s.replaceMetadata))
 	s.handle("POST /v1/users/{id}/ban", s.setFlag(ban))
 	s.handle("POST /v1/users/{id}/unban", s.setFlag(unban))
 	s.handle("POST /v1/users/{id}/lock", s.setFlag(lock))
@@ -109,38 +109,38 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { urlNotFound().write(w, s.ids.trace()) })
 }
 
-// endpoint answers one request with the body of a 200, or with an error that is an *apiError.
+// endpoint handles one request. It returns the body of a 200, or an error that is an *apiError.
 type endpoint func(r *http.Request) (any, error)
 
-func (s *Server) handle(pattern string, answer endpoint) {
+func (s *Server) handle(pattern string, handler endpoint) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
-		body, err := answer(r)
+		body, err := handler(r)
 		if err != nil {
 			asAPIError(err).write(w, s.ids.trace())
 			return
 		}
 		if r.Method != http.MethodGet {
-			s.journal.wrote(Write{Key: bearer(r), Route: route(pattern), ID: r.PathValue("id"), At: s.now()})
+			s.journal.recordWrite(Write{Key: bearer(r), Route: route(pattern), ID: r.PathValue("id"), At: s.now()})
 		}
 		writeJSON(w, http.StatusOK, body)
 	})
 }
 
-// ServeHTTP answers one request: with the first injected fault that matches, else as Clerk does.
+// ServeHTTP handles one request: by the first injected fault that matches, or else as Clerk does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	seen := &statusWriter{ResponseWriter: w}
+	recorder := &statusWriter{ResponseWriter: w}
 	pattern := s.pattern(r)
 	// Deferred, because a fault that closes the connection panics.
-	defer func() { s.journal.saw(Call{Route: route(pattern), Code: seen.code}) }()
+	defer func() { s.journal.recordCall(Call{Route: route(pattern), Code: recorder.code}) }()
 	if respond := s.faults.next(r); respond != nil {
-		respond(seen, r, http.HandlerFunc(s.serve))
+		respond(recorder, r, http.HandlerFunc(s.serve))
 		return
 	}
-	s.serve(seen, r)
+	s.serve(recorder, r)
 }
 
-// serve is the API without faults.
+// serve handles one request without faults.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err := s.admit(r); err != nil {
 		err.write(w, s.ids.trace())
@@ -153,8 +153,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// pattern is the route that r takes, or "" where there is none. A path that is not in its shortest form has none:
-// the mux would redirect it, and Clerk does not redirect.
+// pattern returns the mux pattern that matches r, or "". An unclean path matches none: the mux would redirect it, and
+// Clerk does not redirect.
 func (s *Server) pattern(r *http.Request) string {
 	if path.Clean(r.URL.Path) != r.URL.Path {
 		return ""
@@ -172,7 +172,7 @@ func (s *Server) getInstance(*http.Request) (any, error) {
 	}, nil
 }
 
-// route is a pattern of the mux without the API's root: "GET /users/{id}".
+// route returns a mux pattern without the API's root, such as "GET /users/{id}".
 func route(pattern string) string {
 	if pattern == "" {
 		return "unknown"
@@ -180,15 +180,15 @@ func route(pattern string) string {
 	return strings.Replace(pattern, "/v1", "", 1)
 }
 
-// writeJSON answers with a Content-Type of exactly application/json: Clerk's own JavaScript client takes anything
-// else, even with a charset behind it, for text.
+// writeJSON sends the Content-Type application/json without parameters: Clerk's own JavaScript client treats any other
+// type, even one with a charset, as text.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body)
-	if err != nil { // a test stored metadata that is no JSON, such as a channel
+	if err != nil { // a test stored metadata that JSON cannot encode, such as a channel
 		http.Error(w, "clerktest: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // a client that left is not the server's problem
+	_, _ = w.Write(b) // fails only if the client has disconnected
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 )
 
-// clock is a clock that moves when told to.
+// clock is a manual clock.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -37,7 +37,7 @@ func (c *clock) advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// standIn is a server that listens, with Clerk's own client for it.
+// standIn is a listening server with a client of Clerk's SDK.
 type standIn struct {
 	*clerktest.Server
 	url   string // with /v1
@@ -53,26 +53,27 @@ func start(t *testing.T, config clerktest.Config) standIn {
 	if len(config.SecretKeys) > 0 {
 		key = config.SecretKeys[0]
 	}
-	return standIn{Server: s, url: api.URL + "/v1", users: sdk(t, api.URL+"/v1", key)}
+	return standIn{Server: s, url: api.URL + "/v1", users: newSDK(t, api.URL+"/v1", key)}
 }
 
-// sdk returns Clerk's client. Requests and answers are compared with Clerk's OpenAPI document where there is one.
-func sdk(t *testing.T, url, key string) *user.Client {
+// newSDK returns a client of Clerk's SDK. It validates requests and responses against Clerk's OpenAPI document, if the
+// environment provides one.
+func newSDK(t *testing.T, url, key string) *user.Client {
 	t.Helper()
-	transport := conforming{t: t, spec: apiSpec(t), next: http.DefaultTransport}
+	transport := conformanceTransport{t: t, spec: apiSpec(t), next: http.DefaultTransport}
 	return user.NewClient(&clerk.ClientConfig{BackendConfig: clerk.BackendConfig{
 		HTTPClient: &http.Client{Transport: transport}, URL: new(url), Key: new(key),
 	}})
 }
 
-// reply is an answer read to its end.
+// reply is a complete response.
 type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// send sends a request that Clerk's document may forbid, with the right key.
+// send sends a request with a valid key. The request may violate Clerk's document.
 func (s standIn) send(t *testing.T, method, path, body string) reply {
 	t.Helper()
 	return s.do(t, s.request(t, method, path, body))
@@ -91,7 +92,7 @@ func (s standIn) request(t *testing.T, method, path, body string) *http.Request 
 
 func (s standIn) do(t *testing.T, r *http.Request) reply {
 	t.Helper()
-	transport := conforming{t: t, spec: apiSpec(t), next: http.DefaultTransport, refused: true}
+	transport := conformanceTransport{t: t, spec: apiSpec(t), next: http.DefaultTransport, rejectionExpected: true}
 	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func (s standIn) do(t *testing.T, r *http.Request) reply {
 	return reply{resp.StatusCode, resp.Header, string(b)}
 }
 
-// list asks for a page and returns the ids on it.
+// list requests a page and returns its ids.
 func (s standIn) list(t *testing.T, query string) []string {
 	t.Helper()
 	got := s.send(t, http.MethodGet, "/users?"+query, "")
@@ -127,7 +128,7 @@ func decode(t *testing.T, body string, target any) {
 	}
 }
 
-// must returns what a call returned that cannot fail in this test.
+// must returns the value of a call that cannot fail in this test.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)
@@ -135,7 +136,7 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// matches compares JSON with a schema of an OpenAPI document.
+// matches validates JSON against a schema of an OpenAPI document.
 func matches(doc *openapi3.T, schema string, body []byte) error {
 	var value any
 	if err := json.Unmarshal(body, &value); err != nil {
@@ -144,8 +145,8 @@ func matches(doc *openapi3.T, schema string, body []byte) error {
 	return doc.Components.Schemas[schema].Value.VisitJSON(value, openapi3.MultiErrors())
 }
 
-// plain sends r as it is and compares nothing.
-func plain(t *testing.T, r *http.Request) reply {
+// roundTrip sends r without validation.
+func roundTrip(t *testing.T, r *http.Request) reply {
 	t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
@@ -159,10 +160,10 @@ func plain(t *testing.T, r *http.Request) reply {
 	return reply{resp.StatusCode, resp.Header, string(b)}
 }
 
-// rawJSON is a value as it was sent.
+// rawJSON is an undecoded value.
 type rawJSON = json.RawMessage
 
-// listDirectly asks for a page without a network in between.
+// listDirectly requests a page without a network.
 func listDirectly(t *testing.T, handler http.Handler, query string) []string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/users?"+query, nil)

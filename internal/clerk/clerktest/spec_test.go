@@ -37,7 +37,7 @@ var loadSpec = sync.OnceValues(func() (*spec, error) {
 	return &spec{doc, router}, err
 })
 
-// apiSpec returns Clerk's document, or nil where the environment names none.
+// apiSpec returns Clerk's document, or nil if the environment variable is not set.
 func apiSpec(t *testing.T) *spec {
 	t.Helper()
 	if os.Getenv(apiSpecVariable) == "" {
@@ -50,43 +50,43 @@ func apiSpec(t *testing.T) *spec {
 	return s
 }
 
-func needAPISpec(t *testing.T) *spec {
+func requireAPISpec(t *testing.T) *spec {
 	t.Helper()
 	s := apiSpec(t)
 	if s == nil {
-		t.Skip(apiSpecVariable + " is not set: nothing to compare the stand-in with")
+		t.Skip(apiSpecVariable + " is not set: no document to validate the stand-in")
 	}
 	return s
 }
 
-// conforming is a transport that reports every request and every answer that Clerk's document does not allow. It is
-// how all tests with a real client also test conformance.
-type conforming struct {
+// conformanceTransport reports every request and response that violates Clerk's document. With it, all tests with a real
+// client also test conformance.
+type conformanceTransport struct {
 	t    *testing.T
 	spec *spec
 	next http.RoundTripper
-	// refused marks requests that the document forbids because the test wants to see them refused.
-	refused bool
+	// rejectionExpected allows requests that violate the document, because the test expects their rejection.
+	rejectionExpected bool
 }
 
-func (c conforming) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c conformanceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.spec == nil {
 		return c.next.RoundTrip(r)
 	}
-	sent := drain(c.t, r.Body)
+	sent := readAll(c.t, r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(sent))
 	resp, err := c.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	body := drain(c.t, resp.Body)
+	body := readAll(c.t, resp.Body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	r.Body = io.NopCloser(bytes.NewReader(sent))
 	c.compare(r, resp, body)
 	return resp, nil
 }
 
-func (c conforming) compare(r *http.Request, resp *http.Response, body []byte) {
+func (c conformanceTransport) compare(r *http.Request, resp *http.Response, body []byte) {
 	what := r.Method + " " + r.URL.Path
 	if got := resp.Header.Get("Content-Type"); got != "application/json" {
 		c.t.Errorf("%s: Content-Type %q, want exactly application/json", what, got)
@@ -100,8 +100,8 @@ func (c conforming) compare(r *http.Request, resp *http.Response, body []byte) {
 		Request: r, PathParams: params, Route: route,
 		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	}
-	if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil && !c.refused {
-		c.t.Errorf("%s: the request is not Clerk's: %v", what, err)
+	if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil && !c.rejectionExpected {
+		c.t.Errorf("%s: the request violates Clerk's schema: %v", what, err)
 	}
 	if route.Operation.Responses.Status(resp.StatusCode) == nil {
 		c.compareError(what, resp.StatusCode, body)
@@ -113,22 +113,22 @@ func (c conforming) compare(r *http.Request, resp *http.Response, body []byte) {
 		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
 	}
 	if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
-		c.t.Errorf("%s: the answer %d is not Clerk's: %v", what, resp.StatusCode, err)
+		c.t.Errorf("%s: the response %d violates Clerk's schema: %v", what, resp.StatusCode, err)
 	}
 }
 
-// compareError checks an answer whose status the document does not list for its endpoint, such as 429: it must be
-// an error, in the form of all errors.
-func (c conforming) compareError(what string, status int, body []byte) {
+// compareError validates a response whose status the document does not list for its endpoint, such as 429. It must be an
+// error in Clerk's common format.
+func (c conformanceTransport) compareError(what string, status int, body []byte) {
 	if status < 400 {
 		c.t.Errorf("%s: status %d is not documented", what, status)
 	}
 	if err := matches(c.spec.doc, "ClerkErrors", body); err != nil {
-		c.t.Errorf("%s: the answer %d is not Clerk's: %v", what, status, err)
+		c.t.Errorf("%s: the response %d violates Clerk's schema: %v", what, status, err)
 	}
 }
 
-func drain(t *testing.T, body io.ReadCloser) []byte {
+func readAll(t *testing.T, body io.ReadCloser) []byte {
 	t.Helper()
 	if body == nil {
 		return nil

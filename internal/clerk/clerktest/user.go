@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// User is a user as Clerk's Backend API and its webhooks show it: schema User of Clerk's OpenAPI document. A nil
-// pointer is JSON null; times are Unix milliseconds. The fields stand in the alphabetical order of their keys
-// because real webhook bodies have that order.
+// User is a user in Clerk's Backend API and webhooks: schema User of Clerk's OpenAPI document. A nil pointer is JSON
+// null; times are Unix milliseconds. The fields are in the alphabetical order of their keys, as in real webhook bodies.
 //
-// The server keeps every version of a user it ever served: whoever changes a User replaces what its pointers point
-// to and never writes through them.
+// Versions of a user share the targets of their pointers. To change a User, replace its pointers and do not write through
+// them.
 type User struct {
 	BackupCodeEnabled         bool           `json:"backup_code_enabled"`
 	Banned                    bool           `json:"banned"`
@@ -54,13 +53,13 @@ type User struct {
 	UnsafeMetadata            Metadata       `json:"unsafe_metadata"`
 	UpdatedAt                 int64          `json:"updated_at"`
 	Username                  *string        `json:"username"`
-	// VerificationAttemptsRemaining is null where account lockout is off.
+	// VerificationAttemptsRemaining is null if account lockout is disabled.
 	VerificationAttemptsRemaining *int64 `json:"verification_attempts_remaining"`
 	Web3Wallets                   []any  `json:"web3_wallets"`
 }
 
-// EmailAddress is Clerk's schema EmailAddress. A nil Verification is legal: nobody has tried to verify the address. A
-// reserved one is unverified and yet claimed.
+// EmailAddress is Clerk's schema EmailAddress. A nil Verification means that verification was never attempted. A reserved
+// address is unverified and still unique to its user.
 type EmailAddress struct {
 	CreatedAt    int64         `json:"created_at"`
 	EmailAddress string        `json:"email_address"`
@@ -87,7 +86,7 @@ type PhoneNumber struct {
 	Verification            *Verification `json:"verification"`
 }
 
-// Verification says how an address or number was verified. Status is unverified, verified, failed or expired.
+// Verification is the verification of an address or number. Its status is unverified, verified, failed or expired.
 type Verification struct {
 	Attempts *int64 `json:"attempts"`
 	ExpireAt *int64 `json:"expire_at"`
@@ -96,7 +95,7 @@ type Verification struct {
 	Strategy string `json:"strategy"`
 }
 
-// DeletedObject is what Clerk answers to a deletion and what the event user.deleted carries: schema DeletedObject.
+// DeletedObject is the response to a deletion and the data of the event user.deleted: schema DeletedObject.
 type DeletedObject struct {
 	Deleted    bool    `json:"deleted"`
 	ExternalID *string `json:"external_id,omitempty"`
@@ -104,7 +103,7 @@ type DeletedObject struct {
 	Object     string  `json:"object"`
 }
 
-// PrimaryEmail is the primary address of the user, or "" where there is none.
+// PrimaryEmail returns the primary address of the user, or "".
 func (u User) PrimaryEmail() string {
 	for _, e := range u.EmailAddresses {
 		if u.PrimaryEmailAddressID != nil && e.ID == *u.PrimaryEmailAddressID {
@@ -114,7 +113,7 @@ func (u User) PrimaryEmail() string {
 	return ""
 }
 
-// newUser returns a user without any address, with what Clerk gives to everyone.
+// newUser returns a user without addresses, with Clerk's default values.
 func newUser(id string, at time.Time) User {
 	ms := at.UnixMilli()
 	image := "https://img.clerk.com/" + id
@@ -129,7 +128,7 @@ func newUser(id string, at time.Time) User {
 	}
 }
 
-// clone returns a copy that can be changed without the original noticing.
+// clone returns a copy that can be changed without affecting the original.
 func (u User) clone() User {
 	u.EmailAddresses = slices.Clone(u.EmailAddresses)
 	u.PhoneNumbers = slices.Clone(u.PhoneNumbers)
@@ -139,13 +138,12 @@ func (u User) clone() User {
 	return u
 }
 
-// deleted is what is left of the user after its deletion.
+// deleted returns the user's [DeletedObject].
 func (u User) deleted() DeletedObject {
 	return DeletedObject{Deleted: true, ExternalID: u.ExternalID, ID: u.ID, Object: "user"}
 }
 
-// verifiedByCode is the verification of somebody who typed a code from an e-mail ("email_code") or text
-// ("phone_code").
+// verifiedByCode returns a verification by a code from an e-mail ("email_code") or text message ("phone_code").
 func verifiedByCode(strategy string, at int64) *Verification {
 	const validity = 10 * time.Minute
 	return &Verification{
@@ -154,7 +152,7 @@ func verifiedByCode(strategy string, at int64) *Verification {
 	}
 }
 
-// verifiedByAdmin is the verification of an address that was added through the Backend API as verified.
+// verifiedByAdmin returns the verification of an address that was added as verified through the Backend API.
 func verifiedByAdmin() *Verification {
 	return &Verification{Object: "verification_admin", Status: "verified", Strategy: "admin"}
 }

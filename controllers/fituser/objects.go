@@ -1,0 +1,106 @@
+package fituser
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// objectGauges count the FitUsers by their status. They follow the watch, object by object, so a scrape costs the same
+// for ten FitUsers and for a million. Only the leader counts: the watch runs there.
+type objectGauges struct {
+	byState      *prometheus.GaugeVec
+	unknownRoles prometheus.Gauge
+	deferred     prometheus.GaugeFunc
+
+	// objectsDeferred are the FitUsers that report DeletionDeferred, sweepDeferred the users that the last sweep deferred.
+	objectsDeferred, sweepDeferred atomic.Int64
+}
+
+func newObjectGauges() *objectGauges {
+	g := &objectGauges{
+		byState: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "fituser_objects",
+			Help: "FitUsers, by the role in force (" + strings.Join(roleNames(), ", ") + "), and the status and the reason of their Ready condition.",
+		}, []string{"role", "ready", "reason"}),
+		unknownRoles: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "fituser_unknown_roles",
+			Help: "Users whose role in Clerk is not a known one, and who therefore have the default role.",
+		}),
+	}
+	g.deferred = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "fituser_deletions_deferred",
+		Help: "Users whose row or role is to be removed and waits for the deletion budget: FitUsers that report it, or users that the last sweep found, whichever is more.",
+	}, func() float64 { return float64(max(g.objectsDeferred.Load(), g.sweepDeferred.Load())) })
+	for _, role := range roleNames() {
+		g.byState.WithLabelValues(role, "true", v1alpha1.ReasonSynced)
+	}
+	return g
+}
+
+// roleNames are the values of the role label.
+func roleNames() []string {
+	var names []string
+	for _, role := range user.Roles() {
+		names = append(names, string(role))
+	}
+	return append(names, none)
+}
+
+func (g *objectGauges) added(u *v1alpha1.FitUser)   { g.count(objectStateOf(u), 1) }
+func (g *objectGauges) removed(u *v1alpha1.FitUser) { g.count(objectStateOf(u), -1) }
+
+func (g *objectGauges) changed(before, after *v1alpha1.FitUser) {
+	if was, is := objectStateOf(before), objectStateOf(after); was != is {
+		g.count(was, -1)
+		g.count(is, 1)
+	}
+}
+
+func (g *objectGauges) count(s objectState, by int64) {
+	g.byState.WithLabelValues(s.role, s.ready, s.reason).Add(float64(by))
+	if s.unknownRole {
+		g.unknownRoles.Add(float64(by))
+	}
+	if s.reason == v1alpha1.ReasonDeletionDeferred {
+		g.objectsDeferred.Add(by)
+	}
+}
+
+// objectState is what FitUsers are counted by. Each field is from a closed set, whatever a status contains.
+type objectState struct {
+	role, ready, reason string
+	unknownRole         bool
+}
+
+// Values for what is absent and for what the operator does not know.
+const (
+	none  = "none"
+	other = "other"
+)
+
+func objectStateOf(u *v1alpha1.FitUser) objectState {
+	s := objectState{role: none, ready: "unknown", reason: none}
+	if role, known := user.ParseRole(string(u.Status.Role)); known {
+		s.role = string(role)
+	}
+	if u.Status.Clerk != nil && u.Status.Clerk.Role != "" {
+		_, known := user.ParseRole(u.Status.Clerk.Role)
+		s.unknownRole = !known
+	}
+	ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return s
+	}
+	s.ready, s.reason = strings.ToLower(string(ready.Status)), other
+	if slices.Contains(v1alpha1.Reasons(), ready.Reason) {
+		s.reason = ready.Reason
+	}
+	return s
+}

@@ -1,0 +1,164 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Config is what a [Sweeper] needs.
+type Config struct {
+	Reconciler *fituser.Reconciler
+	// Cache reads FitUsers as the watch last delivered them, without waiting for pending writes.
+	Cache client.Reader
+	// Pages limits the rate of page requests: a sweep lives on a share of the requests that Clerk allows.
+	Pages   *rate.Limiter
+	Clock   clock.PassiveClock
+	Metrics *Metrics
+	// RetryDelay is the first delay before a failed request is retried; later ones double. Zero means a second.
+	RetryDelay time.Duration
+}
+
+// Sweeper runs sweeps.
+type Sweeper struct {
+	Config
+	// progress is called after each page.
+	progress func(Report)
+}
+
+// New returns a Sweeper.
+func New(config Config) *Sweeper { return &Sweeper{Config: config, progress: func(Report) {}} }
+
+// tablePage is how many rows are read at a time.
+const tablePage = 1000
+
+// Report is the result of a sweep.
+type Report struct {
+	// Expected is Clerk's own count of users, Users how many it listed.
+	Expected int `json:"expected"`
+	Users    int `json:"users"`
+	// Complete is true when, as far as can be known, the listing lacks no user: only then may a user count as missing.
+	Complete bool `json:"complete"`
+	// New are users without a FitUser, Differing those that differ in any place, Missing those whose FitUser records that
+	// they were in Clerk and that the listing lacks. All were named to the reconciler, except those Missing that were
+	// Deferred.
+	New       int `json:"new"`
+	Differing int `json:"differing"`
+	Missing   int `json:"missing"`
+	Deferred  int `json:"deferred"`
+	// MissedWebhooks are changes that no webhook reported.
+	MissedWebhooks int `json:"missedWebhooks"`
+	// OrphanedRows are rows without a Clerk user and without a FitUser.
+	OrphanedRows int `json:"orphanedRows"`
+}
+
+// run is one sweep.
+type run struct {
+	*Sweeper
+	report Report
+	// rows are the fingerprints of the rows whose user is not listed yet.
+	rows        map[user.ID]uint64
+	fingerprint user.Fingerprinter
+	// listed are the hashed ids of the listed users.
+	listed map[uint64]struct{}
+	seed   maphash.Seed
+	// importBegan is when the first complete sweep began; zero until it has ended. Older changes were made before the
+	// operator was there, and no webhook could have reported them.
+	importBegan time.Time
+}
+
+// RunOnce runs one sweep. After an error it has concluded nothing; the users that it named until then do differ.
+func (s *Sweeper) RunOnce(ctx context.Context) (Report, error) {
+	if err := s.Reconciler.Instance.Check(ctx); err != nil {
+		return Report{}, fmt.Errorf("sweeping: %w", err)
+	}
+	r := &run{
+		Sweeper: s, rows: map[user.ID]uint64{}, fingerprint: user.NewFingerprinter(),
+		listed: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
+	}
+	began := s.Clock.Now()
+	for _, step := range []func(context.Context) error{r.loadImportTime, r.readTable, r.scanClerk, r.findMissing, r.countOrphanedRows} {
+		if err := step(ctx); err != nil {
+			return r.report, fmt.Errorf("sweeping: %w", err)
+		}
+	}
+	return r.report, r.saveImportTime(ctx, began)
+}
+
+func (r *run) readTable(ctx context.Context) error {
+	for after := user.ID(""); ; {
+		rows, err := r.Reconciler.Store.Scan(ctx, after, tablePage)
+		if err != nil {
+			return fmt.Errorf("reading the table: %w", err)
+		}
+		for _, row := range rows {
+			r.rows[row.ID] = r.fingerprint.Fingerprint(row)
+		}
+		if len(rows) < tablePage {
+			return nil
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+// scanClerk compares page by page. A listing that repeats itself would never end, and one that ends early or does not fit
+// Clerk's own count is incomplete.
+func (r *run) scanClerk(ctx context.Context) error {
+	var err error
+	if r.report.Expected, err = r.count(ctx); err != nil {
+		return err
+	}
+	for next, err := range r.pages(ctx) {
+		if err != nil {
+			return err
+		}
+		for i := range next.Users {
+			if !r.markListed(next.Users[i].ID) {
+				return errors.New("clerk listed a user twice: the listing cannot be trusted")
+			}
+			if err := r.compare(ctx, &next.Users[i], next.requested); err != nil {
+				return err
+			}
+		}
+		r.report.Users += next.Entries
+		r.Metrics.setProgress(r.report)
+		r.progress(r.report)
+	}
+	return r.checkComplete(ctx)
+}
+
+// markListed marks a user as listed, and reports whether it was not yet.
+func (r *run) markListed(id user.ID) bool {
+	key := maphash.String(r.seed, string(id))
+	_, known := r.listed[key]
+	r.listed[key] = struct{}{}
+	return !known
+}
+
+func (r *run) isListed(id string) bool {
+	_, listed := r.listed[maphash.String(r.seed, id)]
+	return listed
+}
+
+// checkComplete decides whether the listing is complete. Users may have been deleted while it was read, so a count that
+// does not fit is requested once more.
+func (r *run) checkComplete(ctx context.Context) error {
+	if r.report.Users < r.report.Expected {
+		expected, err := r.count(ctx)
+		if err != nil {
+			return err
+		}
+		r.report.Expected = expected
+	}
+	r.report.Complete = r.report.Users > 0 && r.report.Users >= r.report.Expected
+	return nil
+}

@@ -1,0 +1,136 @@
+package clerk_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+func TestGet_ReadsUser(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
+	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{"role": "trainer"}})
+	s.Ban("user_jane")
+	s.Lock("user_jane")
+	s.Deprovision("user_jane")
+
+	got, err := s.client().Get(t.Context(), s.jane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, _ := s.User("user_jane")
+	want := user.User{
+		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
+		Role: "trainer", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		CreatedAt: time.UnixMilli(stored.CreatedAt), UpdatedAt: time.UnixMilli(stored.UpdatedAt),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestGet_UserWithoutProfile(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	id := s.SignUp(clerktest.Person{Username: "nobody"})
+	got, err := s.client().Get(t.Context(), user.ID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := user.User{ID: user.ID(id), CreatedAt: got.CreatedAt, UpdatedAt: got.UpdatedAt}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestClient_NotFoundForDeletedUser(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.client()
+	s.Delete("user_jane")
+	_, err := client.Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.NotFound)
+	_, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+	wantKind(t, err, clerk.NotFound)
+}
+
+func TestClient_NotFoundDespiteStatusInBody(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.failAll(jsonResponse(http.StatusNotFound, `{"status":200,"errors":[{"message":"not found",`+
+		`"long_message":"No user was found with id user_jane.","code":"resource_not_found"}],"clerk_trace_id":null}`))
+	_, err := s.client().Get(t.Context(), s.jane)
+	wantKind(t, err, clerk.NotFound)
+	var failure *clerk.Error
+	if !errors.As(err, &failure) || failure.Status != http.StatusNotFound {
+		t.Errorf("got %+v, want status 404", failure)
+	}
+}
+
+func TestClient_WrongBaseURLIsNotNotFound(t *testing.T) {
+	t.Parallel()
+	for name, base := range map[string]func(url string) string{
+		"without the version": func(url string) string { return strings.TrimSuffix(url, "/v1") },
+		"another version":     func(url string) string { return strings.TrimSuffix(url, "1") + "2" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			config := s.config()
+			config.URL = base(s.url)
+			_, err := clerk.New(config).Get(t.Context(), s.jane)
+			wantKind(t, err, clerk.Unavailable)
+			if !strings.Contains(err.Error(), "CLERK_API_URL") {
+				t.Errorf("the error does not name the setting: %v", err)
+			}
+		})
+	}
+}
+
+func TestClient_BaseURLWithTrailingSlash(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	config := s.config()
+	config.URL += "/"
+	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClient_DefaultTimeout(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	config := s.config()
+	config.Timeout = 0
+	if _, err := clerk.New(config).Get(t.Context(), s.jane); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGet_CancelledCallerReturnsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	respond, arrived, release := blockedResponse()
+	s.failAll(respond)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	_, err := s.client().Get(ctx, s.jane)
+	wantKind(t, err, clerk.Unavailable)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled as the cause", err)
+	}
+	release()
+}

@@ -1,0 +1,48 @@
+package clerk
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/fitai/fituser-operator/internal/user"
+)
+
+// Instrumented returns a client that records a span for each call for one user. The span includes the wait for the rate
+// limit. Calls for many users have no span: no trace of a user contains them. [New] registers the metrics, because those
+// count requests and not calls.
+func Instrumented(client Client, tracer trace.Tracer) Client { return instrumented{client, tracer} }
+
+type instrumented struct {
+	Client
+	tracer trace.Tracer
+}
+
+// Get implements [Client]. A user who does not exist is an answer and not an error.
+func (c instrumented) Get(ctx context.Context, id user.ID) (user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: read user")
+	defer span.End()
+	u, err := c.Client.Get(ctx, id)
+	if KindOf(err) != NotFound {
+		setSpanError(span, err)
+	}
+	return u, err
+}
+
+// WriteRole implements [Client].
+func (c instrumented) WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: write role", trace.WithAttributes(attribute.String("fituser.change", change.String())))
+	defer span.End()
+	u, err := c.Client.WriteRole(ctx, id, change, role)
+	setSpanError(span, err)
+	return u, err
+}
+
+// setSpanError records the kind of an error and not its text, which can contain what Clerk answered.
+func setSpanError(span trace.Span, err error) {
+	if err != nil {
+		span.SetStatus(codes.Error, string(KindOf(err)))
+	}
+}
