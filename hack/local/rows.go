@@ -27,11 +27,11 @@ const (
 
 // listRows selects the columns that both engines return as text: the id and the operator's columns.
 func listRows() string {
-	columns := "id"
+	columns := []string{"id"}
 	for _, column := range user.Columns() {
-		columns += ", coalesce(CAST(" + string(column) + " AS text), '')"
+		columns = append(columns, "coalesce(CAST("+string(column)+" AS text), '')")
 	}
-	return "SELECT " + columns + ` FROM
+	return "SELECT " + strings.Join(columns, ", ") + ` FROM
 		(SELECT * FROM users ORDER BY created_at DESC, id DESC LIMIT $1) AS newest ORDER BY created_at, id`
 }
 

@@ -54,11 +54,13 @@ var rowTests = map[string]func(*bundle){
 	"Put of a new row writes owned columns, both times and the application's defaults": func(b *bundle) {
 		b.open()
 		b.raw.Exec("ALTER TABLE users ADD COLUMN plan text DEFAULT 'free'")
-		b.put(person("jane"))
+		jane := person("jane")
+		b.put(jane)
 		want := map[string]any{
-			"id": "user_jane", "email": "jane@canary.example", "first_name": "Canary jane", "last_name": "von Canary",
-			"phone": "+1 canary jane", "role": "client", "created_at": int64(1_700_000_000),
-			"updated_at": int64(1_750_000_000), "password": nil, "plan": "free",
+			"id": "user_jane", "created_at": int64(1_700_000_000), "updated_at": int64(1_750_000_000), "password": nil, "plan": "free",
+		}
+		for _, column := range user.Columns() {
+			want[string(column)] = column.Of(&jane)
 		}
 		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
 			b.Errorf("row (-want +got):\n%s", diff)
