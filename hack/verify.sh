@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fails where the tree is not what its sources make of it. Edits that are under way elsewhere are no reason to fail:
-# it compares the tree before and after, not with the last commit.
+# Fails if a generated file, the formatting or go.mod is not up to date. It compares the tree before and after generating, not
+# with the last commit, so other uncommitted edits do not fail it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 index=$(mktemp -d)
 trap 'rm -rf "$index"' EXIT
 
-tree() { # the id of all files as they are now, those that git ignores left out
+tree() { # prints the id of the working tree without ignored files
   GIT_INDEX_FILE=$index/index git add --all .
   GIT_INDEX_FILE=$index/index git write-tree
 }
