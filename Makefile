@@ -34,7 +34,7 @@ test: ## Run all tests against a real API server, with the race detector.
 	$(WITH_CONTROLPLANE) go test -race -timeout 30m ./...
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once; takes minutes more.
-	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers ./internal/receiver
+	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./cmd ./controllers ./internal/receiver
 
 # How many changes people make while things break, and what to begin the chance with; a failure prints its own. How long users
 # come and go while it is looked at what grows.
