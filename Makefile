@@ -48,7 +48,7 @@ test: ## Run the tests of PKG that match RUN (default: all) against a real API s
 	$(WITH_CONTROLPLANE) go test -race -timeout 30m $(if $(RUN),-run '$(RUN)') $(PKG)
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once. Takes minutes more.
-	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./controllers ./internal/receiver
+	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./cmd ./controllers ./internal/receiver
 
 # CHANGES is the number of changes in the fault test. SEED is its random seed, which a failure prints. FOR is the duration of
 # the growth test.

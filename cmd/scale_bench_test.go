@@ -58,10 +58,7 @@ func atScale(b *testing.B, users int) (measured scale) {
 	s.clerk.Import(users)
 	start := time.Now()
 	s.start("FITUSER_RECEIVER=false", "FITUSER_LOG_LEVEL=error")
-	for { // without a limit: it takes longer than eventually waits
-		if s.rowCount() == users {
-			break
-		}
+	for s.rowCount() != users { // without a limit: it takes longer than eventually waits
 		<-time.After(200 * time.Millisecond)
 	}
 	measured.imported = time.Since(start)

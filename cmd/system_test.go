@@ -38,12 +38,12 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	allowParallel(parallelScenes)
+	allowParallel(parallelTests)
 	controlPlane.Main(m)
 }
 
-// parallelScenes is how many scenes run at once, on however few CPUs: each waits for timers during a good part of its time.
-const parallelScenes = 6
+// parallelTests is how many tests run at once, even on fewer CPUs: each spends much of its time waiting for timers.
+const parallelTests = 6
 
 // allowParallel sets -parallel unless the command line does.
 func allowParallel(n int) {
@@ -55,7 +55,7 @@ func allowParallel(n int) {
 	}
 }
 
-// scaled returns the size of a scene: few users, or with FITUSER_TEST_THOROUGH many.
+// scaled returns the number of users in a test: few, or many with FITUSER_TEST_THOROUGH.
 func scaled(few, many int) int {
 	if os.Getenv("FITUSER_TEST_THOROUGH") != "" {
 		return many

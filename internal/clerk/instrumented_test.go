@@ -20,7 +20,9 @@ type failingClient struct {
 	err error
 }
 
-func (c failingClient) Get(context.Context, user.ID) (user.User, error) { return user.User{ID: "user_jane"}, c.err }
+func (c failingClient) Get(context.Context, user.ID) (user.User, error) {
+	return user.User{ID: "user_jane"}, c.err
+}
 
 func (c failingClient) WriteRole(context.Context, user.ID, user.RoleChange, user.Role) (user.User, error) {
 	return user.User{ID: "user_jane"}, c.err

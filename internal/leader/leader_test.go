@@ -129,7 +129,7 @@ func TestFence_OpensWhenLeaseIsAcquiredOrRenewed(t *testing.T) {
 		p.wantClosed("without a lease")
 		must(t, p.lock.Create(t.Context(), p.mine()))
 		p.wantOpen("after the lease is acquired")
-		time.Sleep(leader.RenewDeadline + time.Second)
+		<-time.After(leader.RenewDeadline + time.Second)
 		p.wantClosed("after the lease is too old")
 		must(t, p.lock.Update(t.Context(), p.mine()))
 		p.wantOpen("after the lease is renewed")
@@ -148,7 +148,7 @@ func TestFence_StaysClosedWhenLeaseIsRefused(t *testing.T) {
 
 		p.api.refuse = false
 		must(t, p.lock.Create(t.Context(), p.mine()))
-		time.Sleep(leader.RenewDeadline + time.Second)
+		<-time.After(leader.RenewDeadline + time.Second)
 		p.api.refuse = true
 		if err := p.lock.Update(t.Context(), p.mine()); err == nil {
 			t.Error("the election does not see that the renewal is refused")
@@ -173,10 +173,10 @@ func TestFence_CountsSlowRenewalFromItsStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t)
-		p.api.onLease = func() { time.Sleep(leader.RenewDeadline / 4) }
+		p.api.onLease = func() { <-time.After(leader.RenewDeadline / 4) }
 		must(t, p.lock.Create(t.Context(), p.mine()))
 		p.wantOpen("after a slow renewal")
-		time.Sleep(leader.RenewDeadline*3/4 + time.Second)
+		<-time.After(leader.RenewDeadline*3/4 + time.Second)
 		p.wantClosed("after the time that counts from the request")
 	})
 }
