@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 // parallelTests is how many tests run at once, even on fewer CPUs: each spends much of its time waiting for timers.
-const parallelTests = 6
+const parallelTests = 4
 
 // allowParallel sets -parallel unless the command line does.
 func allowParallel(n int) {

@@ -39,8 +39,8 @@ func NewElection(config *rest.Config, namespace string) (*Election, error) {
 	if err != nil {
 		return nil, fmt.Errorf("naming this process for the election: %w", err)
 	}
-	config = rest.AddUserAgent(config, "leader-election")
-	config.Timeout = RenewDeadline / 2 // so that one request that hangs does not cost the lease
+	config = rest.AddUserAgent(rest.CopyConfig(config), "leader-election") // which changes its argument
+	config.Timeout = RenewDeadline / 2                                     // so that one request that hangs does not cost the lease
 	api, err := coordinationv1client.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("creating the client for the lease: %w", err)

@@ -122,6 +122,17 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// The manager uses the same config: a timeout in it would end the manager's watches every few seconds.
+func TestNewElection_LeavesConfigUnchanged(t *testing.T) {
+	t.Parallel()
+	config := &rest.Config{Host: "http://api"}
+	_, err := leader.NewElection(config, "fitai")
+	must(t, err)
+	if config.Timeout != 0 || config.UserAgent != "" {
+		t.Errorf("the config has timeout %s and user agent %q", config.Timeout, config.UserAgent)
+	}
+}
+
 func TestFence_OpensWhenLeaseIsAcquiredOrRenewed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
