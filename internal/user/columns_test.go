@@ -22,7 +22,7 @@ func textFields(record any) map[string]reflect.Value {
 	return fields
 }
 
-// filled returns a user in whom every text field holds another text.
+// filled returns a user with a different text in every text field.
 func filled() user.User {
 	u := user.User{CreatedAt: signedUp}
 	for name, field := range textFields(&u) {
