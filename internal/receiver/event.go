@@ -31,7 +31,8 @@ type envelope struct {
 	Data       json.RawMessage `json:"data"`
 }
 
-// userData holds the fields of the event's user that are read: whom to ask Clerk about, and how new the answer must be.
+// userData holds the fields of the event's user that are read: the id for the request to Clerk, and how new Clerk's
+// response must be.
 type userData struct {
 	ID        json.RawMessage `json:"id"`
 	UpdatedAt json.RawMessage `json:"updated_at"`

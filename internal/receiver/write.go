@@ -145,8 +145,8 @@ func (w *hintWriter) create(ctx context.Context, id user.ID, pending hints) erro
 }
 
 // recordDeletion records a user.deleted when the lookup found no FitUser. The operator may have just created one, so
-// recordDeletion reads the derived names. Without a FitUser the event is ignored: a row is deleted only for a user whom a
-// FitUser's status records as seen in Clerk.
+// recordDeletion reads the derived names. Without a FitUser the event is ignored: a row is deleted only when a FitUser's
+// status records that the user was seen in Clerk.
 func (w *hintWriter) recordDeletion(ctx context.Context, id user.ID, pending hints) error {
 	for attempt := range fitusers.MaxNameAttempts {
 		u, err := w.get(ctx, fitusers.NameFor(string(id), attempt))
