@@ -52,7 +52,7 @@ func TestDashboard_HasDataAndAlertsAfterIncidents(t *testing.T) {
 	}
 	s.eventually("the rules are evaluated", prometheus.rulesEvaluated)
 	s.eventually("the alert of deferred deletions is pending", func() error {
-		return prometheus.wantData(`last_over_time(ALERTS{alertname="FitUserDeletionsHeld"}[1h])`)
+		return prometheus.wantData(`last_over_time(ALERTS{alertname="FitUserDeletionsDeferred"}[1h])`)
 	})
 	s.stop()
 }

@@ -111,7 +111,7 @@ func TestSweepImports(t *testing.T) {
 	w.clerk.Import(n)
 	requests := w.clerk.RequestCount("")
 	var report sweep.Report
-	w.wantWrites(2*n+1, 0, func() { report = w.mustSweep() }) // one is the note that everybody was imported
+	w.wantWrites(2*n+1, 0, func() { report = w.mustSweep() })                    // one is the note that everybody was imported
 	if got, most := w.clerk.RequestCount("")-requests, n+n/500+1+2; got > most { // no user is read twice
 		t.Errorf("%d requests to Clerk, want %d at most", got, most)
 	}

@@ -59,6 +59,9 @@ type session struct {
 // start runs the program until its script is printed.
 func start(t *testing.T, state string, environ ...string) *session {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a control plane, which -short leaves out")
+	}
 	s := &session{T: t, marker: "FITUSER_LOCAL_TEST_MARKER=" + rand.Text(), rest: make(chan string, 1)}
 	s.cmd = exec.CommandContext(t.Context(), self(t)) // killed when the test ends early
 	s.cmd.Env = slices.Concat(plainEnvironment(), environ, []string{childVariable + "=" + state, s.marker})

@@ -142,6 +142,9 @@ func TestAs_HasOnlyPermissionsOfUser(t *testing.T) {
 }
 
 func TestStop_LeavesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a control plane, which -short leaves out")
+	}
 	t.Parallel()
 	env, err := Start(t.Context(), Options{CRDDir: widgetCRDs})
 	must(t, err)
@@ -168,6 +171,9 @@ func TestStop_LeavesNothing(t *testing.T) {
 }
 
 func TestStart_ObeysContext(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a control plane, which -short leaves out")
+	}
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("cancelled by the test")
@@ -250,6 +256,9 @@ func must(t *testing.T, err error) {
 }
 
 func TestAPIServer_KeepsDataAcrossOutages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a control plane, which -short leaves out")
+	}
 	t.Parallel()
 	env, err := Start(t.Context(), Options{CRDDir: widgetCRDs})
 	must(t, err)

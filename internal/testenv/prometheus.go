@@ -12,6 +12,9 @@ import (
 // Prometheus returns the path of a program of Prometheus: prometheus or promtool. The first call may build them.
 func Prometheus(t testing.TB, program string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Prometheus, which -short leaves out")
+	}
 	dir, err := prometheusDir()
 	if err != nil {
 		t.Fatalf("getting prometheus and promtool from hack/prometheus.sh (its messages are on stderr): %v", err)

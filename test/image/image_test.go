@@ -44,6 +44,9 @@ func makeImage(t *testing.T) (digest, archive string) {
 
 func TestImage_IsReproducibleAndMinimal(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds two images, which -short leaves out")
+	}
 	first, archive := makeImage(t)
 	if second, _ := makeImage(t); first != second || !strings.HasPrefix(first, "sha256:") {
 		t.Errorf("the first digest is %s, the second %s", first, second)

@@ -80,6 +80,9 @@ var assets = func() func(*testing.T) string {
 	})
 	return func(t *testing.T) string {
 		t.Helper()
+		if testing.Short() {
+			t.Skip("needs a control plane, which -short leaves out")
+		}
 		dir, err := find()
 		if err != nil {
 			t.Fatalf("getting etcd, kube-apiserver and kubectl: %v", err)
