@@ -67,11 +67,11 @@ func TestRead_Errors(t *testing.T) {
 		},
 		"webhook secret without content": {
 			env:  map[string]string{"CLERK_WEBHOOK_SECRET": "whsec_"},
-			want: "CLERK_WEBHOOK_SECRET: secret 1 of 1 is 0 bytes long, and fewer than 24 can be guessed" + copySecret,
+			want: "CLERK_WEBHOOK_SECRET: secret 1 of 1 is 0 bytes long, and less than 24 bytes can be guessed" + copySecret,
 		},
 		"short webhook secret": {
 			env:  map[string]string{"CLERK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ="},
-			want: "CLERK_WEBHOOK_SECRET: secret 1 of 1 is 23 bytes long, and fewer than 24 can be guessed" + copySecret,
+			want: "CLERK_WEBHOOK_SECRET: secret 1 of 1 is 23 bytes long, and less than 24 bytes can be guessed" + copySecret,
 		},
 		"webhook secret with prefix twice": {
 			env:  map[string]string{"CLERK_WEBHOOK_SECRET": "whsec_" + webhookSecret},
