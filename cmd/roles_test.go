@@ -88,7 +88,7 @@ func TestRoles_GrantAndRevokeForManyUsers(t *testing.T) {
 		t.Errorf("%v revocations are counted as pending", got)
 	}
 	s.stop()
-	if got := strings.Count(s.logged(), `"Right changed"`); got != 2*many {
+	if got := strings.Count(s.logged(), `"Role changed"`); got != 2*many {
 		t.Errorf("%d log lines for %d changes", got, 2*many)
 	}
 }

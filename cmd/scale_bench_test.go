@@ -76,7 +76,7 @@ func atScale(b *testing.B, users int) (measured scale) {
 
 // swept returns nil once a sweep is done.
 func (s *system) swept() error {
-	if !strings.Contains(s.logged(), "Sweep done") {
+	if !strings.Contains(s.logged(), "Sweep finished") {
 		return fmt.Errorf("not yet")
 	}
 	return nil

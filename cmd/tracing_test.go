@@ -76,7 +76,7 @@ func TestTracing_FromWebhookToRow(t *testing.T) {
 	s, c := newSystem(t, storetest.SQLite(t)), startCollector(t)
 	s.start("OTEL_EXPORTER_OTLP_ENDPOINT=" + c.url)
 	s.eventually("the first sweep is done, so that it does not find the user before the webhook does", func() error {
-		if !strings.Contains(s.logged(), "Sweep done") {
+		if !strings.Contains(s.logged(), "Sweep finished") {
 			return errors.New("not yet")
 		}
 		return nil
