@@ -37,9 +37,10 @@ const (
 	workers = 100
 	// reconcileTimeout bounds one reconcile.
 	reconcileTimeout = time.Minute
-	// MinBackoff and MaxBackoff bound the delay between failing reconciles of one user.
+	// MinBackoff is the first delay between failing reconciles of one user.
 	MinBackoff = 200 * time.Millisecond
-	MaxBackoff = 5 * time.Minute
+	// maxBackoff is the longest one.
+	maxBackoff = 5 * time.Minute
 	// maxRequests is how many requested reconciles may wait to be put into the queue.
 	maxRequests = 1024
 )
@@ -117,7 +118,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		WithOptions(controller.TypedOptions[user.ID]{
 			MaxConcurrentReconciles: workers,
 			ReconciliationTimeout:   reconcileTimeout,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[user.ID](MinBackoff, MaxBackoff),
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[user.ID](MinBackoff, maxBackoff),
 		}).
 		WatchesRawSource(source.TypedKind(mgr.GetCache(), &v1alpha1.FitUser{}, r.EventHandler())).
 		WatchesRawSource(source.TypedChannel(r.requests, handler.TypedFuncs[Request, user.ID]{GenericFunc: addRequest})).

@@ -63,7 +63,7 @@ func TestCheck_MismatchExplainsItself(t *testing.T) {
 	f := newFixture(t)
 	f.record(ours)
 	f.key.set(otherKey)
-	message := f.wantMismatch(other, ours).Error()
+	message := f.mismatch(other, ours).Error()
 	for _, part := range []string{ours, other, state.ConfigMapName, state.InstanceKey} {
 		if !strings.Contains(message, part) {
 			t.Errorf("%q does not contain %s", message, part)
@@ -143,7 +143,7 @@ func TestCheck_ExpectedInstance(t *testing.T) {
 				f.wantAccepted()
 			} else {
 				actual := map[string]string{ourKey: ours, otherKey: other}[c.key]
-				if got := f.wantMismatch(actual, c.mismatch); got.Source != c.source {
+				if got := f.mismatch(actual, c.mismatch); got.Source != c.source {
 					t.Errorf("source %q, want %q", got.Source, c.source)
 				}
 			}

@@ -122,7 +122,13 @@ func (f *fixture) wantAccepted() {
 	}
 }
 
-func (f *fixture) wantMismatch(actual, expected string) *instance.MismatchError {
+func (f *fixture) wantMismatch(actual, expected string) {
+	f.Helper()
+	_ = f.mismatch(actual, expected)
+}
+
+// mismatch returns the mismatch that Check reports, and fails the test when it is another one.
+func (f *fixture) mismatch(actual, expected string) *instance.MismatchError {
 	f.Helper()
 	err := f.guard.Check(f.Context())
 	mismatch, ok := errors.AsType[*instance.MismatchError](err)
