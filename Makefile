@@ -2,6 +2,9 @@ CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
 REFERENCE := go tool -modfile=hack/tools/go.mod crd-ref-docs
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
+# The other modules with code of this project, whose programs the tests run.
+MODULES := hack/grafana hack/image
+
 # Tests start an API server and etcd. The script finds or builds them before go test runs, so that its progress is visible.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
@@ -23,14 +26,19 @@ manifests: ## Generate the CustomResourceDefinition and the PrometheusRule into 
 
 fmt: ## Format the Go code.
 	go fmt ./...
+	@for module in $(MODULES); do go -C $$module fmt ./... || exit; done
 
 vet: ## Run go vet.
 	go vet ./...
+	@for module in $(MODULES); do go -C $$module vet ./... || exit; done
 
 PROSE := go test -count=1 -v -run '^TestProse_' ./test/prose
 
 lint: ## Run golangci-lint (.golangci.yml) and measure the prose. The first run compiles golangci-lint for some minutes.
 	$(GOLANGCI_LINT) run
+	@for module in $(MODULES); do \
+		LOG_LEVEL=error go -C $$module tool -modfile=../tools/golangci-lint/go.mod golangci-lint run || exit; \
+	done
 	$(PROSE)
 
 prose: ## Count hard-to-read patterns in comments and pages. Fail where other projects have fewer.
@@ -68,7 +76,7 @@ fuzz: ## Run each fuzz target for FUZZTIME. Commit a failing input in testdata/f
 		done; \
 	done
 
-verify: ## Fail if a generated file, the formatting or go.mod is not up to date.
+verify: ## Fail if a generated file, the formatting or a go.mod is not up to date.
 	hack/verify.sh
 
 build: ## Build bin/manager.

@@ -20,8 +20,10 @@ if [ -n "$changed" ]; then
   echo "verify: updated these outdated files, commit them: $changed" >&2
   exit 1
 fi
-go mod tidy -diff || {
-  echo "verify: go.mod or go.sum is not tidy, see the difference above; run go mod tidy and commit them" >&2
-  exit 1
-}
-go vet ./...
+for module in . hack/grafana hack/image; do
+  go -C "$module" mod tidy -diff || {
+    echo "verify: go.mod or go.sum of $module is not tidy, see the difference above; run go mod tidy there and commit them" >&2
+    exit 1
+  }
+done
+make --no-print-directory vet

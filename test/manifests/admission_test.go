@@ -9,12 +9,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/pod-security-admission/api"
-	"k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -88,23 +87,30 @@ func restrictedLabels(t *testing.T) map[string]string {
 	return labels
 }
 
-// The API server only warns about the pods of a Deployment; this evaluates them as the Pod Security admission does.
+// The API server only warns about the pods of a Deployment, but rejects a Pod. This creates the pods as the Deployments would.
 func TestPods_Restricted(t *testing.T) {
 	t.Parallel()
-	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
-	if err != nil {
+	c := cluster(t).client(t)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "pods-restricted", Labels: map[string]string{
+		"pod-security.kubernetes.io/enforce":         "restricted",
+		"pod-security.kubernetes.io/enforce-version": "latest",
+	}}}
+	if err := c.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
 	for name, objects := range rendered(t) {
 		for _, deployment := range deployments(t, objects) {
-			pod := deployment.Spec.Template
-			restricted := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
-			for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
-				if !result.Allowed {
-					t.Errorf("%s: %s: %s (%s)", name, deployment.Name, result.ForbiddenReason, result.ForbiddenDetail)
-				}
+			pod := &corev1.Pod{ObjectMeta: deployment.Spec.Template.ObjectMeta, Spec: deployment.Spec.Template.Spec}
+			pod.Name, pod.Namespace = deployment.Name, namespace.Name
+			pod.Spec.PriorityClassName = "" // the class is not installed
+			if err := c.Create(t.Context(), pod.DeepCopy(), client.DryRunAll); err != nil {
+				t.Errorf("%s: %s: %v", name, deployment.Name, err)
 			}
-			for _, problem := range hardening(pod.Spec) {
+			pod.Spec.HostNetwork = true
+			if err := c.Create(t.Context(), pod, client.DryRunAll); !apierrors.IsForbidden(err) {
+				t.Errorf("%s: %s: with the node's network, want Pod Security's refusal, got %v", name, deployment.Name, err)
+			}
+			for _, problem := range hardening(deployment.Spec.Template.Spec) {
 				t.Errorf("%s: %s: %s", name, deployment.Name, problem)
 			}
 		}
