@@ -51,12 +51,12 @@ test-unit: ## Run the tests that need no control plane, without the race detecto
 PKG ?= ./...
 RUN ?=
 
-test: ## Run the tests of PKG that match RUN (default: all) against a real API server, with the race detector.
+test: ## Run the tests of PKG that match RUN (default: all) against a real API server. Only test/scenes goes without the race detector.
 	@hack/prometheus.sh >/dev/null
-	$(WITH_CONTROLPLANE) go test -race -timeout 30m $(if $(RUN),-run '$(RUN)') $(PKG)
+	@$(WITH_CONTROLPLANE) RUN='$(RUN)' hack/test.sh $(PKG)
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once. Takes minutes more.
-	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./cmd ./controllers ./internal/receiver
+	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./cmd ./internal/receiver ./test/scenes
 
 # CHANGES is the number of changes in the fault test. SEED is its random seed, which a failure prints. FOR is the duration of
 # the growth test.

@@ -4,7 +4,7 @@
 // personal value may have leaked. The package also measures how long a failover takes.
 //
 // It checks only the final state and who wrote what; it does not use the operator's internal code. Faults at a single call
-// of the operator are tested in controllers.
+// of the operator are tested in test/scenes.
 //
 // Read world_test.go first (the processes), then people_test.go (the changes), faults_test.go (the faults),
 // verify_test.go (the final state) and soak_test.go (the test itself).

@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/utils/ptr"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
@@ -148,7 +149,7 @@ func (m *model) judgeConditions() string {
 func (m *model) judgeAgreement() string {
 	role, mark := m.role()
 	want := map[string]any{
-		"email": m.account.PrimaryEmail(), "first_name": deref(m.account.FirstName), "last_name": deref(m.account.LastName),
+		"email": m.account.PrimaryEmail(), "first_name": ptr.Deref(m.account.FirstName, ""), "last_name": ptr.Deref(m.account.LastName, ""),
 		"role": role,
 	}
 	for column, value := range want {

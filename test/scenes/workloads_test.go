@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"

@@ -1,7 +1,6 @@
-package controllers_test
+package scenes_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,56 +10,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
-	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
-
-// eyes are the process's cache: it shows FitUsers as they are, or as they were.
-func (s *scene) eyes(c client.WithWatch) client.WithWatch {
-	return interceptor.NewClient(c, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			into, ok := o.(*v1alpha1.FitUser)
-			if !ok || s.view == nil {
-				return c.Get(ctx, key, o, opts...)
-			}
-			for _, old := range *s.view {
-				if old.Name == key.Name {
-					old.DeepCopyInto(into)
-					return nil
-				}
-			}
-			return apierrors.NewNotFound(fitusers.Resource(), key.Name)
-		},
-		List: func(ctx context.Context, c client.WithWatch, o client.ObjectList, opts ...client.ListOption) error {
-			into, ok := o.(*v1alpha1.FitUserList)
-			if !ok || s.view == nil {
-				return c.List(ctx, o, opts...)
-			}
-			var options client.ListOptions
-			options.ApplyOptions(opts)
-			for _, old := range *s.view {
-				if wanted, filtered := userOf(options); !filtered || old.Spec.ClerkUserID == wanted {
-					into.Items = append(into.Items, *old.DeepCopy())
-				}
-			}
-			return nil
-		},
-	})
-}
-
-func userOf(options client.ListOptions) (id string, filtered bool) {
-	if options.FieldSelector == nil {
-		return "", false
-	}
-	return options.FieldSelector.RequiresExactMatch(v1alpha1.FieldClerkUserID)
-}
 
 // record notes how the FitUsers are now.
 func (s *scene) record() {

@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"context"
@@ -61,8 +61,6 @@ type life struct{ over atomic.Bool }
 type gate struct {
 	// judge, if set, is shown every write before it is made.
 	judge func(call)
-	// stirred is true when objects of the API server may have changed since somebody last cleared it.
-	stirred atomic.Bool
 
 	mu            sync.Mutex
 	writes, reads int            // since the last arm
@@ -130,9 +128,6 @@ func (g *gate) pass(l *life, c call, do func() error) error {
 		g.judge(c)
 	}
 	err := do()
-	if c.writes && c.place == apiServer {
-		g.stirred.Store(true)
-	}
 	if c.writes && err == nil {
 		g.mu.Lock()
 		g.applied = append(g.applied, c)

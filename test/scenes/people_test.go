@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"fmt"
@@ -57,10 +57,9 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 		carrier = theirs.Terminating[0]
 	}
 	if carrier == nil {
-		s.gate.stirred.Store(true)
 		for attempt := range fitusers.MaxNameAttempts {
 			made := fitusers.New(s.namespace, string(id), attempt)
-			setAnnotation(made, v1alpha1.AnnotationHint, h.Encode())
+			metav1.SetMetaDataAnnotation(&made.ObjectMeta, v1alpha1.AnnotationHint, h.Encode())
 			if s.direct.Create(s.ctx, made) == nil {
 				s.record()
 				return
@@ -71,13 +70,14 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	if old, ok := carrier.Hint(); ok {
 		h = old.Merge(h)
 	}
-	s.edit(carrier, func(u *v1alpha1.FitUser) { setAnnotation(u, v1alpha1.AnnotationHint, h.Encode()) })
+	s.edit(carrier, func(u *v1alpha1.FitUser) {
+		metav1.SetMetaDataAnnotation(&u.ObjectMeta, v1alpha1.AnnotationHint, h.Encode())
+	})
 }
 
 // manifest makes a FitUser as a person does.
 func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
 	s.Helper()
-	s.gate.stirred.Store(true)
 	spec.ClerkUserID = string(id)
 	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
 	if err := s.direct.Create(s.ctx, u); err != nil {
@@ -90,7 +90,6 @@ func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1
 // edit changes a FitUser as a person does, past the gate.
 func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 	s.Helper()
-	s.gate.stirred.Store(true)
 	before := u.DeepCopy()
 	change(u)
 	if err := s.direct.Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
@@ -102,7 +101,6 @@ func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 // editStatus writes a status as a person with too many rights does.
 func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserStatus)) {
 	s.Helper()
-	s.gate.stirred.Store(true)
 	before := u.DeepCopy()
 	change(&u.Status)
 	if err := s.direct.Status().Patch(s.ctx, u, client.MergeFrom(before)); err != nil {
@@ -113,7 +111,6 @@ func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserSta
 // remove deletes a FitUser as a person does.
 func (s *scene) remove(name string) {
 	s.Helper()
-	s.gate.stirred.Store(true)
 	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
 	if err := s.direct.Delete(s.ctx, u); err != nil {
 		s.Fatalf("%v", err)

@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"context"
@@ -38,7 +38,8 @@ import (
 // front of Clerk's stand-in. A [scene] is one run on it; there is one at a time.
 type stage struct {
 	testing.TB
-	direct    client.WithWatch // past the gate, as people and Git write
+	api       client.WithWatch
+	writes    writeCounts // of api
 	raw       *storetest.Raw
 	table     store.Store
 	transport http.RoundTripper
@@ -57,10 +58,7 @@ type stage struct {
 func newStage(t testing.TB) *stage {
 	t.Helper()
 	st := &stage{TB: t, base: time.Now().Truncate(time.Second), transport: http.DefaultTransport.(*http.Transport).Clone()}
-	var err error
-	if st.direct, err = client.NewWithWatch(controlPlane.Get(t).Config, client.Options{Scheme: testScheme(t)}); err != nil {
-		t.Fatal(err)
-	}
+	st.api = newClient(t, &st.writes)
 	st.databaseURL = storetest.SQLite(t)
 	st.raw = storetest.OpenRaw(t, st.databaseURL)
 	st.raw.Query("PRAGMA journal_mode = WAL") // of the file; it costs fewer flushes
@@ -102,6 +100,8 @@ type scene struct {
 	messages  int
 	// blind makes the watch tell nothing until the next sweep.
 	blind bool
+	direct client.WithWatch // past the gate, as people and Git write
+	mirror mirror
 	// view, if set, is what the process's cache holds, however old it is.
 	view *[]*v1alpha1.FitUser
 	// history are the FitUsers as they were after each change that somebody saw, if recording.
@@ -117,7 +117,7 @@ func (st *stage) newScene(t tester) *scene {
 	t.Helper()
 	st.raw.Exec("DELETE FROM users")
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "scene-"}}
-	if err := st.direct.Create(context.Background(), namespace); err != nil {
+	if err := st.api.Create(context.Background(), namespace); err != nil {
 		t.Fatalf("%v", err)
 	}
 	s := &scene{
@@ -125,6 +125,8 @@ func (st *stage) newScene(t tester) *scene {
 		clock: clocktesting.NewFakeClock(st.base), said: &said{}, looks: map[user.ID]int{}, maxLooks: 60,
 	}
 	s.clerk = clerktest.NewServer(clerktest.Config{Now: s.clock.Now})
+	s.mirror.fitUserWrites, s.mirror.configMapWrites = -1, -1 // nothing is read yet
+	s.direct = s.mirrored(st.api)
 	st.clerk.Store(s.clerk)
 	st.scenes++
 	s.ctx = context.Background()
@@ -142,6 +144,7 @@ type process struct {
 	metrics *prometheus.Registry
 
 	started bool
+	watched int64                           // the number of writes that the watch has delivered
 	told    map[types.UID]*v1alpha1.FitUser // what the watch has told of
 	queue   []user.ID
 	timers  map[user.ID]time.Time
@@ -155,7 +158,7 @@ func (s *scene) start() {
 		timers: map[user.ID]time.Time{}, fails: map[user.ID]int{},
 	}
 	live := s.gate.client(p.life, s.direct)
-	cached := s.eyes(live)
+	cached := s.gate.client(p.life, s.cache(s.direct))
 	api := clerk.New(clerk.Config{
 		URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Timeout: 10 * time.Second,
 		Transport: gatedClerk{s.gate, p.life, s.transport}, Registerer: p.metrics,
@@ -167,7 +170,7 @@ func (s *scene) start() {
 		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
 		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock}),
 		Budget: budget.New(budget.Config{
-			State: operatorState, Max: maxDeletions(s.stage.TB, 9999), Period: 10 * time.Minute, Users: func() int { return 0 },
+			State: operatorState, Max: unlimited(s.stage.TB), Period: 10 * time.Minute, Users: func() int { return 0 },
 			Recorder: s.said, Clock: s.clock, Log: logf.FromContext(s.logs),
 		}),
 	})
@@ -198,9 +201,10 @@ func (s *scene) revive() bool {
 // or gone. What nobody looked at in between is seen as one change.
 func (s *scene) watch() {
 	p := s.process
-	if s.blind && p.started || p.started && !s.gate.stirred.Swap(false) {
+	if p.started && (s.blind || p.watched == s.writes.fitUsers.Load()) {
 		return
 	}
+	p.watched = s.writes.fitUsers.Load()
 	handler, queue := p.EventHandler(), &recordingQueue{process: p}
 	there := map[types.UID]bool{}
 	objects := s.objects()
@@ -223,25 +227,6 @@ func (s *scene) watch() {
 		}
 	}
 	p.started = true
-}
-
-// objects are the FitUsers as they are.
-func (s *scene) objects(which ...client.ListOption) []*v1alpha1.FitUser {
-	s.Helper()
-	var all v1alpha1.FitUserList
-	if err := s.direct.List(s.ctx, &all, append(which, client.InNamespace(s.namespace))...); err != nil {
-		s.Fatalf("%v", err)
-	}
-	objects := make([]*v1alpha1.FitUser, len(all.Items))
-	for i := range all.Items {
-		objects[i] = &all.Items[i]
-	}
-	return objects
-}
-
-func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
-	s.Helper()
-	return s.objects(client.MatchingFields{v1alpha1.FieldClerkUserID: string(id)}) // it is a selectable field, too
 }
 
 type recordingQueue struct {

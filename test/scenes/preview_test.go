@@ -1,4 +1,4 @@
-package controllers_test
+package scenes_test
 
 import (
 	"maps"
@@ -28,20 +28,20 @@ func (s *scene) preview() *preview.Preview {
 		s.Fatalf("%v", err)
 	}
 	s.Cleanup(func() { _ = table.Close() })
-	operatorState := &state.Store{Client: s.direct, Namespace: s.namespace}
+	operatorState := &state.Store{Client: s.api, Namespace: s.namespace}
 	api := clerk.New(clerk.Config{URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Transport: s.transport})
 	return preview.New(
 		fituser.Config{
-			Client: s.direct, Live: s.direct, Namespace: s.namespace, Clerk: api, Store: table, Profile: fituser.ProfileFull,
+			Client: s.cache(s.api), Live: s.api, Namespace: s.namespace, Clerk: api, Store: table, Profile: fituser.ProfileFull,
 			Clock: s.clock, LagTolerance: fituser.DefaultLagTolerance,
 		},
 		instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock},
-		budget.Config{Max: maxDeletions(s.stage.TB, 9999), Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
+		budget.Config{Max: unlimited(s.stage.TB), Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
 	)
 }
 
 func (s *scene) previewSweep() sweep.Config {
-	return sweep.Config{Cache: s.direct, Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond}
+	return sweep.Config{Cache: s.cache(s.api), Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond}
 }
 
 // effects are the places in which something changes for each user, apart from what a FitUser says.

@@ -1,0 +1,73 @@
+package scenes_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/budget"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/testenv"
+)
+
+var controlPlane testenv.Shared
+
+func TestMain(m *testing.M) { controlPlane.Main(m) }
+
+func testKey() string { return clerktest.DefaultSecretKey }
+
+// unlimited is a deletion budget that no scene exhausts.
+func unlimited(t testing.TB) budget.MaxDeletions {
+	t.Helper()
+	limit, err := budget.ParseMaxDeletions("9999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return limit
+}
+
+// newClient returns a client that counts its writes.
+func newClient(t testing.TB, writes *writeCounts) client.WithWatch {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	config := rest.CopyConfig(controlPlane.Get(t).Config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return countingTransport{writes, next} })
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// writeCounts are numbers of writes to the API server.
+type writeCounts struct{ fitUsers, configMaps atomic.Int64 }
+
+// countingTransport counts the writes. It counts a failed write too, which may have taken effect.
+type countingTransport struct {
+	writes *writeCounts
+	next   http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c countingTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := c.next.RoundTrip(request)
+	switch path := request.URL.Path; {
+	case request.Method == http.MethodGet:
+	case strings.Contains(path, "/fitusers"):
+		c.writes.fitUsers.Add(1)
+	case strings.Contains(path, "/configmaps"):
+		c.writes.configMaps.Add(1)
+	}
+	return response, err
+}
