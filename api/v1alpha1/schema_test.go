@@ -2,11 +2,14 @@ package v1alpha1_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // schema is the part of an OpenAPI schema that the test below checks.
@@ -98,4 +101,15 @@ func checkField(t *testing.T, path string, s schema) (fields int) {
 		fields += checkField(t, path+"[]", *s.Items)
 	}
 	return fields
+}
+
+func TestSchema_RolesAreThoseOfTheDomain(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, role := range user.Roles() {
+		want = append(want, string(role))
+	}
+	if got := fitUserSchema(t).Properties["spec"].Properties["role"].Enum; !slices.Equal(got, want) {
+		t.Errorf("the CRD allows the roles %q, internal/user knows %q: change both, and run make manifests", got, want)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -83,26 +82,6 @@ func (r *Reconciler) deleteRow(ctx context.Context, obs observation) error {
 func (r *Reconciler) everObserved(obs observation) bool {
 	_, awaiting := r.rowsAwaitingStatus.Load(obs.id)
 	return awaiting || obs.fitUsers.EverObserved()
-}
-
-// allowDeletion asks the budget whether one more row may be deleted, or role revoked, in this period.
-func (r *Reconciler) allowDeletion(ctx context.Context, obs observation, what string) error {
-	allowed, err := r.Budget.Allow(ctx, obs.id)
-	switch {
-	case err != nil:
-		return &syncError{
-			reason: v1alpha1.ReasonDeletionDeferred, cause: err,
-			message: what + " waits: the ConfigMap " + state.ConfigMapName + " cannot be written",
-		}
-	case !allowed:
-		return &syncError{
-			reason: v1alpha1.ReasonDeletionDeferred, stalled: true,
-			message: fmt.Sprintf("%s is deferred: the deletion budget of this period (--max-deletions) is spent. If the deletions are "+
-				"intended, annotate the ConfigMap %s with %s=true", what, state.ConfigMapName, state.AnnotationAllowDeletions),
-		}
-	default:
-		return nil
-	}
 }
 
 // requeueDeletedHolder requests a reconcile of a user that is deleted in Clerk and whose row holds another user's

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/store"
@@ -44,7 +46,7 @@ func (r *Reconciler) tryPutRow(ctx context.Context, desired user.Row) error {
 		}
 		move, err := r.moveOf(ctx, taken.Holder)
 		if err != nil {
-			return behind(moves, err)
+			return explainChain(moves, err)
 		}
 		moves = append(moves, move)
 	}
@@ -91,13 +93,13 @@ func (r *Reconciler) moveTo(ctx context.Context, holder user.ID, email string) (
 
 func emailConflict(holder user.ID, why string) *syncError {
 	return &syncError{
-		reason: v1alpha1.ReasonEmailConflict, retryAfter: jitter(slowRetry),
+		reason: v1alpha1.ReasonEmailConflict, retryAfter: wait.Jitter(slowRetry, jitterShare),
 		message: fmt.Sprintf("the e-mail address is held by the row with id %q, %s", holder, why),
 	}
 }
 
-// behind names the rows between the user and the row that blocks the exchange.
-func behind(moves []store.Move, err error) error {
+// explainChain names the rows between the user and the row that blocks the exchange.
+func explainChain(moves []store.Move, err error) error {
 	blocked, ok := errors.AsType[*syncError](err)
 	if !ok || blocked.reason != v1alpha1.ReasonEmailConflict {
 		return err

@@ -53,7 +53,7 @@ func previousRole(obs observation, res result) (v1alpha1.Role, v1alpha1.RoleSour
 	if role, known := user.ParseRole(string(res.previousRowRole)); known {
 		return v1alpha1.Role(role), ""
 	}
-	return v1alpha1.Role(obs.current.Role), ""
+	return v1alpha1.Role(obs.currentRole.Role), ""
 }
 
 // announceRoleChange records a role change that was made: one log line and one event.

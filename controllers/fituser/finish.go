@@ -17,7 +17,7 @@ import (
 
 // finish updates the statuses, deletes redundant FitUsers and returns when to requeue. The statuses come first, so that
 // createdAt is on the new active FitUser before the one that carried it is deleted.
-func (r *Reconciler) finish(ctx context.Context, obs observation, res result) (Outcome, error) {
+func (r *Reconciler) finish(ctx context.Context, obs observation, res result) (Requeue, error) {
 	redundant := redundantFitUsers(obs, res)
 	if len(redundant) > 0 && !obs.deletedInClerk { // for a deleted user no operator-managed FitUser is needed in any case
 		if err := r.verifyLive(ctx, obs); err != nil {
@@ -32,7 +32,7 @@ func (r *Reconciler) finish(ctx context.Context, obs observation, res result) (O
 			return requeueOnConflict(err)
 		}
 	}
-	return res.outcome()
+	return res.requeue()
 }
 
 // redundantFitUsers returns the operator-managed FitUsers that may be deleted: duplicates, and the active one once the
@@ -96,12 +96,12 @@ func (r *Reconciler) updateActiveStatus(ctx context.Context, obs observation, re
 	return nil
 }
 
-// brief is the longest throttling that is not worth a status write when there is a status already: while Clerk throttles
+// maxUnreportedThrottle is the longest throttling that is not worth a status write when there is a status already: while Clerk throttles
 // everybody, a write for each waiting user would make things worse.
-const brief = 30 * time.Second
+const maxUnreportedThrottle = 30 * time.Second
 
 func brieflyThrottled(active *v1alpha1.FitUser, res result) bool {
-	return res.clerk != nil && res.clerk.reason == v1alpha1.ReasonClerkThrottled && res.clerk.retryAfter <= brief &&
+	return res.clerk != nil && res.clerk.reason == v1alpha1.ReasonClerkThrottled && res.clerk.retryAfter <= maxUnreportedThrottle &&
 		meta.FindStatusCondition(active.Status.Conditions, v1alpha1.ConditionReady) != nil
 }
 

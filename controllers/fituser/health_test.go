@@ -24,7 +24,7 @@ func reported(account *user.User, res result) *v1alpha1.FitUser {
 	obs := observation{now: time.Unix(1_800_000_000, 0), fitUsers: fitusers.Set{Active: u}}
 	if account != nil {
 		obs = obs.withAccount(account)
-		res.role = roleResult{account: account, inForce: obs.plan}
+		res.role = roleResult{account: account, inForce: obs.rolePlan}
 	}
 	u.Status = desiredStatus(obs, res, ProfileFull)
 	return u

@@ -23,7 +23,8 @@ var (
 	errDeleted   = errors.New("the FitUser was deleted after it was read")
 )
 
-// observation is what one reconcile read about a user. Steps never modify it; they return a new one.
+// observation is what one reconcile read about a user. Steps do not modify it but return a new one; only finish sets the
+// statuses of its FitUsers.
 type observation struct {
 	id  user.ID
 	now time.Time
@@ -36,8 +37,8 @@ type observation struct {
 	account *user.User
 	// deletedInClerk is true when Clerk answered 404 for this very id.
 	deletedInClerk bool
-	// current is the role in force now, plan the change that the active FitUser desires.
-	current, plan user.RolePlan
+	// currentRole is the role in force now, rolePlan the change that the active FitUser desires.
+	currentRole, rolePlan user.RolePlan
 }
 
 // desiredRole is spec.role of the active FitUser.
@@ -52,7 +53,7 @@ func (o observation) desiredRole() user.Role {
 func (o observation) withAccount(account *user.User) observation {
 	o.account = account
 	facts := account.RoleFacts(o.desiredRole())
-	o.current, o.plan = facts.Observed(), facts.Plan()
+	o.currentRole, o.rolePlan = facts.Observed(), facts.Plan()
 	return o
 }
 

@@ -13,11 +13,11 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Outcome is when and why a user is reconciled again without a new event.
-type Outcome struct {
-	// RequeueAfter is the delay; 0 means that nothing is scheduled.
-	RequeueAfter time.Duration
-	// Waiting is what the reconcile waits for; empty when RequeueAfter is 0.
+// Requeue is when and why a user is reconciled again without a new event.
+type Requeue struct {
+	// After is the delay; 0 means that nothing is scheduled.
+	After time.Duration
+	// Waiting is what the reconcile waits for; empty when After is 0.
 	Waiting string
 }
 
@@ -26,22 +26,22 @@ const conflictDelay = 200 * time.Millisecond
 
 // Reconcile implements reconcile.TypedReconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, id user.ID) (reconcile.Result, error) {
-	outcome, err := r.ReconcileUser(ctx, id)
-	return reconcile.Result{RequeueAfter: outcome.RequeueAfter}, err
+	requeue, err := r.ReconcileUser(ctx, id)
+	return reconcile.Result{RequeueAfter: requeue.After}, err
 }
 
-// ReconcileUser brings one user's Clerk account, FitUser and row into agreement: Clerk is read first, because everything
-// else follows from it; then come the FitUser, the role and the row, and last the status in one write.
-func (r *Reconciler) ReconcileUser(ctx context.Context, id user.ID) (Outcome, error) {
+// ReconcileUser brings one user's Clerk account, FitUser and row into agreement. It reads the FitUsers and Clerk first,
+// because everything else follows from them; then come the FitUser, the role and the row, and last the status in one write.
+func (r *Reconciler) ReconcileUser(ctx context.Context, id user.ID) (Requeue, error) {
 	obs, err := r.observeFitUsers(ctx, id)
 	if err != nil {
-		return Outcome{}, err
+		return Requeue{}, err
 	}
 	ctx, span := r.startSpan(ctx, obs)
 	defer span.End()
 	obs, clerkErr := r.observeClerk(ctx, obs)
 	if delay := r.readLag(obs); clerkErr == nil && delay > 0 {
-		return Outcome{RequeueAfter: delay, Waiting: "Clerk's answer does not contain its own latest event yet"}, nil
+		return Requeue{After: delay, Waiting: "Clerk's answer does not contain its own latest event yet"}, nil
 	}
 	var res result
 	switch {
@@ -70,12 +70,12 @@ func (r *Reconciler) reconcilePresent(ctx context.Context, obs observation) (obs
 	if err != nil {
 		return obs, result{}, err
 	}
-	row, err := r.reconcileRow(ctx, obs, role)
+	previousRole, err := r.reconcileRow(ctx, obs, role)
 	rowSide, err := asSyncError(err)
 	if err != nil {
 		return obs, result{}, err
 	}
-	return obs, result{clerk: clerkSide, row: rowSide, role: role, previousRowRole: row.previousRole}, nil
+	return obs, result{clerk: clerkSide, row: rowSide, role: role, previousRowRole: previousRole}, nil
 }
 
 // clerkFailed is the result when Clerk could not be read: nothing is concluded from that.
@@ -108,11 +108,11 @@ func (r *Reconciler) ensureFitUser(ctx context.Context, obs observation) (observ
 }
 
 // requeueOnConflict requeues after a conflict and returns any other error.
-func requeueOnConflict(err error) (Outcome, error) {
+func requeueOnConflict(err error) (Requeue, error) {
 	if apierrors.IsConflict(err) {
-		return Outcome{RequeueAfter: conflictDelay, Waiting: "somebody else has just changed the user's FitUsers"}, nil
+		return Requeue{After: conflictDelay, Waiting: "somebody else has just changed the user's FitUsers"}, nil
 	}
-	return Outcome{}, err
+	return Requeue{}, err
 }
 
 // notFoundAsConflict turns a NotFound for an object that was just read into a conflict, which requeues. Not for creates:
@@ -150,16 +150,16 @@ func (res result) retrying() bool {
 	return res.firstError(func(e *syncError) bool { return !e.stalled }) != nil
 }
 
-// outcome is when to reconcile this user again.
-func (res result) outcome() (Outcome, error) {
-	next := Outcome{RequeueAfter: res.role.requeueAfter, Waiting: res.role.waiting}
+// requeue is when to reconcile this user again.
+func (res result) requeue() (Requeue, error) {
+	next := Requeue{After: res.role.requeueAfter, Waiting: res.role.waiting}
 	for _, e := range []*syncError{res.clerk, res.row} {
 		switch {
 		case e == nil:
 		case e.cause != nil:
-			return Outcome{}, e.cause
-		case e.retryAfter > 0 && (next.RequeueAfter == 0 || e.retryAfter < next.RequeueAfter):
-			next = Outcome{RequeueAfter: e.retryAfter, Waiting: e.reason + ": " + e.message}
+			return Requeue{}, e.cause
+		case e.retryAfter > 0 && (next.After == 0 || e.retryAfter < next.After):
+			next = Requeue{After: e.retryAfter, Waiting: e.reason + ": " + e.message}
 		}
 	}
 	return next, nil

@@ -33,13 +33,13 @@ func (r *Reconciler) reconcileRole(ctx context.Context, obs observation) (roleRe
 }
 
 func (r *Reconciler) applyRole(ctx context.Context, obs observation) (roleResult, error) {
-	unchanged := roleResult{account: obs.account, inForce: obs.current}
-	change := obs.plan.Change
+	unchanged := roleResult{account: obs.account, inForce: obs.currentRole}
+	change := obs.rolePlan.Change
 	switch active := obs.fitUsers.Active; {
 	case !knownOrEmpty(obs.desiredRole()):
 		return unchanged, unknownRole(obs.desiredRole())
 	case change == user.NoRoleChange:
-		unchanged.inForce = obs.plan
+		unchanged.inForce = obs.rolePlan
 		return unchanged, nil
 	case active.Spec.Suspend:
 		return unchanged, suspended(describeRoleChange(obs))
@@ -53,7 +53,7 @@ func (r *Reconciler) applyRole(ctx context.Context, obs observation) (roleResult
 		return unchanged, err
 	}
 	if change == user.RevokeRole && grantorDeleted(obs.fitUsers.Active) {
-		what := fmt.Sprintf("the FitUser that granted %s was deleted, and revoking the role", obs.current.Role)
+		what := fmt.Sprintf("the FitUser that granted %s was deleted, and revoking the role", obs.currentRole.Role)
 		if err := r.allowDeletion(ctx, obs, what); err != nil {
 			return unchanged, err
 		}
@@ -62,15 +62,15 @@ func (r *Reconciler) applyRole(ctx context.Context, obs observation) (roleResult
 }
 
 func (r *Reconciler) writeRole(ctx context.Context, obs observation) (roleResult, error) {
-	change := obs.plan.Change
+	change := obs.rolePlan.Change
 	r.Metrics.driftFound(obs, PlaceClerk, driftRole)
-	written, err := r.Clerk.WriteRole(ctx, obs.id, change, obs.plan.Role)
+	written, err := r.Clerk.WriteRole(ctx, obs.id, change, obs.rolePlan.Role)
 	if err != nil {
 		failure := clerkError(err)
 		if change == user.RevokeRole {
-			failure = failure.revocationPending(v1alpha1.Role(obs.current.Role))
+			failure = failure.revocationPending(v1alpha1.Role(obs.currentRole.Role))
 		}
-		return roleResult{account: obs.account, inForce: obs.current}, failure
+		return roleResult{account: obs.account, inForce: obs.currentRole}, failure
 	}
 	r.Metrics.roleWrites.WithLabelValues(change.String()).Inc()
 	obs.log.Info("Role written to Clerk", "change", change.String())
@@ -99,11 +99,11 @@ func unknownRole(role user.Role) *syncError {
 
 // describeRoleChange is what the plan would do, as the end of a sentence.
 func describeRoleChange(obs observation) string {
-	switch obs.plan.Change {
+	switch obs.rolePlan.Change {
 	case user.GrantRole:
-		return fmt.Sprintf("grant the role %s in Clerk", obs.plan.Role)
+		return fmt.Sprintf("grant the role %s in Clerk", obs.rolePlan.Role)
 	case user.RevokeRole:
-		return fmt.Sprintf("revoke the role %s in Clerk", obs.current.Role)
+		return fmt.Sprintf("revoke the role %s in Clerk", obs.currentRole.Role)
 	case user.RemoveMarker:
 		return "remove the marker in Clerk"
 	case user.NoRoleChange:

@@ -10,43 +10,37 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// rowResult is what the row step found.
-type rowResult struct {
-	// previousRole is the role in the row before it was written; empty without a row.
-	previousRole user.Role
-}
-
-// reconcileRow makes the row equal to the account and the role in force. It writes only if a mapped column differs. The
-// error is a [syncError].
-func (r *Reconciler) reconcileRow(ctx context.Context, obs observation, role roleResult) (rowResult, error) {
+// reconcileRow makes the row equal to the account and the role in force. It writes only if a mapped column differs. It
+// returns the role in the row before that, empty without a row. The error is a [syncError].
+func (r *Reconciler) reconcileRow(ctx context.Context, obs observation, role roleResult) (user.Role, error) {
 	current, err := r.Store.Get(ctx, obs.id)
 	exists := err == nil
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return rowResult{}, storeError(err)
+		return "", storeError(err)
 	}
-	res := rowResult{previousRole: current.Role}
+	previousRole := current.Role
 	desired := user.DesiredRow(*role.account, role.inForce.Role)
 	var missing error
 	if desired.Email == "" {
 		// A row needs an address. A row that has an old one still follows in every other column, above all the role.
 		missing = emailMissing()
 		if !exists {
-			return res, missing
+			return previousRole, missing
 		}
 		desired.Email = current.Email
 	}
 	changes := desired.Diff(current)
 	if exists && len(changes) == 0 {
-		return res, missing
+		return previousRole, missing
 	}
 	if obs.fitUsers.Active.Spec.Suspend {
-		return res, suspended(describeRowChange(exists, changes))
+		return previousRole, suspended(describeRowChange(exists, changes))
 	}
-	if err := r.writeRow(ctx, obs, desired, RowDrift(exists, changes)); err != nil {
-		return res, err
+	if err := r.writeRow(ctx, obs, desired, ChangedFields(exists, changes)); err != nil {
+		return previousRole, err
 	}
 	r.rowWritten(obs, exists, changes)
-	return res, missing
+	return previousRole, missing
 }
 
 // writeRow writes the row and counts the drift that this repairs.
@@ -89,11 +83,11 @@ func describeRowChange(exists bool, changes []user.Column) string {
 	if !exists {
 		return "insert the row"
 	}
-	return "update the row (" + strings.Join(RowDrift(exists, changes), ", ") + ")"
+	return "update the row (" + strings.Join(ChangedFields(exists, changes), ", ") + ")"
 }
 
-// RowDrift returns the fields of drift of a row: the columns that differ, or "missing" when there is no row.
-func RowDrift(exists bool, changes []user.Column) []string {
+// ChangedFields returns the columns that change, or "missing" when there is no row.
+func ChangedFields(exists bool, changes []user.Column) []string {
 	if !exists {
 		return []string{driftMissing}
 	}

@@ -76,21 +76,21 @@ func ReadyReason(u *v1alpha1.FitUser) string {
 	return ready.Reason
 }
 
-// Row is a row as a sweep knows it: whether it exists, and whether it equals another one in the mapped columns.
-type Row struct {
+// SweptRow is a row as a sweep knows it: whether it exists, and whether it equals another one in the mapped columns.
+type SweptRow struct {
 	Exists bool
 	Equals func(user.Row) bool
 }
 
 // InSync reports whether Clerk, the FitUsers and the row of a user agree, by the functions that decide in a reconcile.
 // The set has an active FitUser.
-func InSync(found fitusers.Set, account *user.User, row Row, mode ProfileMode) bool {
+func InSync(found fitusers.Set, account *user.User, row SweptRow, mode ProfileMode) bool {
 	obs := observation{id: account.ID, fitUsers: found}.withAccount(account)
-	if obs.plan.Change != user.NoRoleChange || len(found.Duplicates) > 0 {
+	if obs.rolePlan.Change != user.NoRoleChange || len(found.Duplicates) > 0 {
 		return false
 	}
-	res := result{role: roleResult{account: account, inForce: obs.plan}}
-	desired := user.DesiredRow(*account, obs.plan.Role)
+	res := result{role: roleResult{account: account, inForce: obs.rolePlan}}
+	desired := user.DesiredRow(*account, obs.rolePlan.Role)
 	switch {
 	case desired.Email == "" && !row.Exists:
 		res.row = emailMissing()

@@ -3,14 +3,18 @@ package fituser
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/store"
 )
+
+// jitterShare spreads delays by a fifth, so that users who wait for the same thing are not retried all at once.
+const jitterShare = 0.2
 
 // slowRetry is how often something is retried that only somebody else can repair.
 const slowRetry = 5 * time.Minute
@@ -62,7 +66,7 @@ func (e *syncError) revocationPending(role v1alpha1.Role) *syncError {
 func clerkError(err error) *syncError {
 	if mismatch, ok := errors.AsType[*instance.MismatchError](err); ok {
 		return &syncError{
-			reason: v1alpha1.ReasonWrongInstance, unknown: true, stalled: true, retryAfter: jitter(time.Minute), message: mismatch.Error(),
+			reason: v1alpha1.ReasonWrongInstance, unknown: true, stalled: true, retryAfter: wait.Jitter(time.Minute, jitterShare), message: mismatch.Error(),
 		}
 	}
 	if errors.Is(err, instance.ErrState) {
@@ -77,7 +81,7 @@ func clerkError(err error) *syncError {
 		return &syncError{
 			reason: v1alpha1.ReasonClerkThrottled, unknown: true,
 			message:    "Clerk's rate limit is reached; continuing when Clerk allows it",
-			retryAfter: jitter(max(clerk.RetryAfter(err), time.Second)),
+			retryAfter: wait.Jitter(max(clerk.RetryAfter(err), time.Second), jitterShare),
 		}
 	case clerk.Unauthorized:
 		return &syncError{
@@ -86,7 +90,7 @@ func clerkError(err error) *syncError {
 		}
 	case clerk.Rejected:
 		return &syncError{
-			reason: v1alpha1.ReasonClerkRejected, stalled: true, retryAfter: jitter(slowRetry),
+			reason: v1alpha1.ReasonClerkRejected, stalled: true, retryAfter: wait.Jitter(slowRetry, jitterShare),
 			message: "Clerk refuses the request" + status,
 		}
 	default:
@@ -103,7 +107,7 @@ func storeError(err error) *syncError {
 	switch {
 	case errors.Is(err, store.ErrRowInUse):
 		return &syncError{
-			reason: v1alpha1.ReasonRowInUse, retryAfter: jitter(slowRetry),
+			reason: v1alpha1.ReasonRowInUse, retryAfter: wait.Jitter(slowRetry, jitterShare),
 			message: "the user is deleted in Clerk, but other rows still refer to the user's row: delete those, or set deletionPolicy: Retain",
 		}
 	case errors.Is(err, store.ErrInvalidData):
@@ -140,9 +144,4 @@ func failureClass(err error) string {
 		return refusal.Class.Error()
 	}
 	return store.ErrUnavailable.Error()
-}
-
-// jitter spreads d by a fifth, so that users who wait for the same thing are not retried all at once.
-func jitter(d time.Duration) time.Duration {
-	return d + time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // spreading needs no secrecy
 }

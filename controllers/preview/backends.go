@@ -148,14 +148,14 @@ func (s recordingStore) Put(ctx context.Context, row user.Row, moves []store.Mov
 	if err := s.Store.Put(ctx, row, moves); err != nil {
 		return err
 	}
-	for _, move := range moves {
+	for _, move := range moves { // rows of other users that this reconcile changes
 		s.preview.record(row.ID, Change{
 			User: move.ID, Place: fituser.PlaceTable, Action: "update", Fields: []string{string(user.ColumnEmail)},
 		})
 	}
 	change := Change{User: row.ID, Place: fituser.PlaceTable, Action: "create"}
 	if readErr == nil {
-		change.Action, change.Fields = "update", fituser.RowDrift(true, row.Diff(before))
+		change.Action, change.Fields = "update", fituser.ChangedFields(true, row.Diff(before))
 	}
 	s.preview.record(row.ID, change)
 	return nil

@@ -87,13 +87,13 @@ func (p *Preview) PreviewUser(ctx context.Context, id user.ID) User {
 	p.mu.Lock()
 	p.users[id] = &User{User: id, Changes: []Change{}}
 	p.mu.Unlock()
-	outcome, err := p.reconciler.ReconcileUser(ctx, id)
+	requeue, err := p.reconciler.ReconcileUser(ctx, id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.users[id]
-	u.Err, u.RequeueAfter = err, outcome.RequeueAfter
+	u.Err, u.RequeueAfter = err, requeue.After
 	if len(u.Changes) == 0 {
-		u.Waits = outcome.Waiting
+		u.Waits = requeue.Waiting
 	}
 	return *u
 }

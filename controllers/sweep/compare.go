@@ -29,7 +29,7 @@ func (r *run) compare(ctx context.Context, account *user.User, requested time.Ti
 		return r.Reconciler.EnqueueSwept(ctx, account.ID)
 	}
 	equals := func(desired user.Row) bool { return r.fingerprint.Fingerprint(desired) == row }
-	if fituser.InSync(found, account, fituser.Row{Exists: hasRow, Equals: equals}, r.Reconciler.Profile) {
+	if fituser.InSync(found, account, fituser.SweptRow{Exists: hasRow, Equals: equals}, r.Reconciler.Profile) {
 		return nil
 	}
 	r.report.Differing++

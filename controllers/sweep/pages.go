@@ -5,14 +5,17 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/user"
 )
+
+// jitterShare spreads delays by a fifth, so that several operators do not act at the same moment.
+const jitterShare = 0.2
 
 // pageTries is how often one page is requested.
 const pageTries = 6
@@ -95,15 +98,10 @@ func (r *run) withRetry(ctx context.Context, request func() error) error {
 		}
 		logr.FromContextOrDiscard(ctx).V(1).Info("Request to Clerk failed, retrying", "error", err.Error())
 		select {
-		case <-time.After(jitter(max(delay, clerk.RetryAfter(err)))):
+		case <-time.After(wait.Jitter(max(delay, clerk.RetryAfter(err)), jitterShare)):
 			delay *= 2
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-}
-
-// jitter spreads d by a fifth, so that several operators do not act at the same moment.
-func jitter(d time.Duration) time.Duration {
-	return d + time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // spreading needs no secrecy
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -42,9 +43,9 @@ func (s *Schedule) NeedLeaderElection() bool { return true }
 func (s *Schedule) Start(ctx context.Context) error {
 	s.Sweeper.Metrics.period.Set(s.Period.Seconds())
 	for {
-		delay := jitter(s.Period - s.Period/10)
+		delay := wait.Jitter(s.Period-s.Period/10, jitterShare)
 		if err := s.sweep(ctx); err != nil {
-			delay = min(delay, jitter(minRetry))
+			delay = min(delay, wait.Jitter(minRetry, jitterShare))
 			s.Log.Error(err, "Sweep failed; skipped deletion detection", "next", delay.Round(time.Second).String())
 		}
 		if !s.wait(ctx, delay) {

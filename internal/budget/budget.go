@@ -79,7 +79,7 @@ func (b *Budget) Remaining(ctx context.Context) (int, error) {
 	if err := b.rollPeriod(ctx); err != nil {
 		return 0, err
 	}
-	_, err := b.persist(ctx, b.period) // finds an override
+	_, err := b.persist(ctx, b.period) // which also adopts a new override
 	return b.period.remaining(), err
 }
 

@@ -21,7 +21,7 @@ func ParseMaxDeletions(s string) (MaxDeletions, error) {
 	if percent, ok := strings.CutSuffix(s, "%"); ok {
 		value, err := strconv.ParseFloat(percent, 64)
 		if err != nil || value < 0 || value > 100 || math.IsNaN(value) {
-			return MaxDeletions{}, fmt.Errorf("%q is no share: want 0%% to 100%%", s)
+			return MaxDeletions{}, fmt.Errorf("%q is not a share: want 0%% to 100%%", s)
 		}
 		return MaxDeletions{share: value / 100}, nil
 	}

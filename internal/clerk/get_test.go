@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,11 @@ func TestGet_ReadsUser(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for field, value := range reflect.ValueOf(got).Fields() {
+		if value.IsZero() {
+			t.Errorf("decoding leaves user.User.%s empty, although Clerk has every field of this user", field.Name)
+		}
 	}
 }
 

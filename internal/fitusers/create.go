@@ -14,9 +14,9 @@ import (
 )
 
 var (
-	// ErrNowhere is returned by [Create] when the namespace or the CRD is missing.
-	ErrNowhere = errors.New("is there such a namespace, and is the CustomResourceDefinition installed (kubectl apply -k config/default)?")
-	// ErrNamesTaken is returned by [Create] when FitUsers of other users have all names that the user's could get.
+	// ErrNotInstalled is returned by [Creator.Create] when the namespace or the CRD is missing.
+	ErrNotInstalled = errors.New("the namespace or the CustomResourceDefinition is missing: kubectl apply -k config/default creates both")
+	// ErrNamesTaken is returned by [Creator.Create] when FitUsers of other users have all names that the user's could get.
 	ErrNamesTaken = errors.New("FitUsers of other users have all names that it could get")
 
 	errDeletedMeanwhile = errors.New("the FitUser that had the name was deleted")
@@ -57,7 +57,7 @@ func (c Creator) Create(ctx context.Context, id user.ID, hint *v1alpha1.Hint) (u
 		case err == nil:
 			return u, true, nil
 		case apierrors.IsNotFound(err):
-			return nil, false, fmt.Errorf("creating FitUser %s in namespace %s: %w: %w", u.Name, c.Namespace, err, ErrNowhere)
+			return nil, false, fmt.Errorf("creating FitUser %s in namespace %s: %w: %w", u.Name, c.Namespace, err, ErrNotInstalled)
 		case !apierrors.IsAlreadyExists(err):
 			return nil, false, fmt.Errorf("creating FitUser %s: %w", u.Name, err)
 		}

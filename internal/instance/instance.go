@@ -24,7 +24,7 @@ const (
 )
 
 // ErrState is wrapped by errors of [Guard.Check] when the operator state cannot be read or written.
-var ErrState = fmt.Errorf("the ConfigMap %s cannot be read, so the key cannot be checked", state.ConfigMapName)
+var ErrState = fmt.Errorf("the ConfigMap %s cannot be read or written, so the key cannot be verified", state.ConfigMapName)
 
 var errKeyChanged = errors.New("the secret key changed while it was verified")
 
@@ -87,7 +87,7 @@ func (g *Guard) Check(ctx context.Context) error {
 func (g *Guard) remembered(key string) (err error, known bool) { //nolint:revive // the error is the value that is remembered
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if key == g.verified {
+	if key != "" && key == g.verified {
 		return nil, true
 	}
 	if g.mismatch != nil && key == g.mismatched && g.Clock.Now().Before(g.expires) {
@@ -109,7 +109,7 @@ func (g *Guard) verify(key string) error {
 	}
 	expected, source := g.Expected, "CLERK_INSTANCE_ID"
 	if expected == "" || expected == actual {
-		if expected, err = g.recorded(ctx, actual); err != nil {
+		if expected, err = g.recordedOrFirst(ctx, actual); err != nil {
 			return fmt.Errorf("%w: %w", ErrState, err)
 		}
 		source = fmt.Sprintf("%s in the ConfigMap %s", state.InstanceKey, state.ConfigMapName)
@@ -129,8 +129,8 @@ func (g *Guard) remember(key string, found *MismatchError) error {
 	return found
 }
 
-// recorded returns the instance of this namespace. The first key that is ever used decides it.
-func (g *Guard) recorded(ctx context.Context, actual string) (string, error) {
+// recordedOrFirst returns the instance of this namespace. The first key that is ever used decides it.
+func (g *Guard) recordedOrFirst(ctx context.Context, actual string) (string, error) {
 	s, err := g.State.Update(ctx, func(s *state.State) bool {
 		if s.InstanceID != "" {
 			return false

@@ -133,7 +133,7 @@ func (w *hintWriter) create(ctx context.Context, id user.ID, pending hints) erro
 	creator := fitusers.Creator{Writer: w.writer, Reader: w.live, Namespace: w.namespace, FieldOwner: fieldOwner}
 	u, created, err := creator.Create(ctx, id, &hint)
 	switch {
-	case errors.Is(err, fitusers.ErrNowhere), errors.Is(err, fitusers.ErrNamesTaken):
+	case errors.Is(err, fitusers.ErrNotInstalled), errors.Is(err, fitusers.ErrNamesTaken):
 		return fmt.Errorf("%w: %w", unavailable, err)
 	case err != nil:
 		return classifyAPIError(err)
