@@ -67,8 +67,8 @@ func TestRoleChanged_EachChangeIsReportedOnce(t *testing.T) {
 	w.reconcileUntilStable(jane)
 
 	changes := []struct {
-		act  func()
-		told string
+		act    func()
+		change string
 	}{
 		{func() { w.clerk.SetNames(string(jane), "Janet", "Doe") }, ""},
 		{
@@ -110,8 +110,8 @@ func TestRoleChanged_EachChangeIsReportedOnce(t *testing.T) {
 	for _, c := range changes {
 		c.act()
 		w.reconcileUntilStable(jane)
-		if c.told != "" {
-			want = append(want, fmt.Sprintf("role of %s changed %s", jane, c.told))
+		if c.change != "" {
+			want = append(want, fmt.Sprintf("role of %s changed %s", jane, c.change))
 		}
 	}
 	w.wantNoWrites(jane)

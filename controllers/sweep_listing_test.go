@@ -41,8 +41,8 @@ func TestSweep_BadListingDeletesNothing(t *testing.T) {
 			}
 			w.clerk.Import(n)
 			w.mustSweep()
-			gone := w.clerk.Users()[0].ID
-			w.clerk.Delete(gone)
+			deleted := w.clerk.Users()[0].ID
+			w.clerk.Delete(deleted)
 			endFault := w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", c.match), Respond: c.answer})
 			report, err := w.sweep()
 			if (err != nil) != c.fails || report.Complete || report.Missing != 0 {
@@ -56,7 +56,7 @@ func TestSweep_BadListingDeletesNothing(t *testing.T) {
 			if report := w.mustSweep(); report.Missing != 1 {
 				t.Errorf("report of the complete sweep: %+v", report)
 			}
-			w.wantNoRow(user.ID(gone))
+			w.wantNoRow(user.ID(deleted))
 			if w.rows() != n-1 {
 				t.Errorf("%d rows are left", w.rows())
 			}

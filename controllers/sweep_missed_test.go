@@ -15,7 +15,7 @@ func TestSweep_CountsMissedWebhooks(t *testing.T) {
 		first, then func(w *world, jane user.ID)
 		missed      int
 	}{
-		"somebody new": {
+		"a new user": {
 			then: func(w *world, _ user.ID) { w.signUp("joe") }, missed: 1,
 		},
 		"a new name": {
@@ -38,7 +38,7 @@ func TestSweep_CountsMissedWebhooks(t *testing.T) {
 				w.Profile = fituser.ProfileMasked
 			},
 		},
-		"a sign-in of somebody whose address is another's": {
+		"a sign-in with an address that another row has": {
 			first: func(w *world, _ user.ID) {
 				w.table.Exec(`INSERT INTO users VALUES ('legacy', 'jane@example.com', 'Old', 'Hand', 'pw', 'client', NULL, 1, 1)`)
 			},
