@@ -55,10 +55,10 @@ func (w *world) deferredUsers() int {
 func TestBudget_DefersDeletionsBeyondTheLimit(t *testing.T) {
 	for name, cause := range map[string]func(w *world, ids []user.ID){
 		"found by a sweep": func(w *world, _ []user.ID) { w.mustSweep() },
-		"told by events": func(w *world, ids []user.ID) {
+		"reported by events": func(w *world, ids []user.ID) {
 			for _, id := range ids {
 				w.event(id, v1alpha1.UserDeleted)
-				w.settle(id)
+				w.reconcileUntilStable(id)
 			}
 		},
 	} {
@@ -107,7 +107,7 @@ func TestBudget_DefersDeletionsBeyondTheLimit(t *testing.T) {
 	}
 }
 
-// A new period has room for as many again, without a person.
+// A new period allows as many deletions again, without an override.
 func TestBudget_NextPeriodContinuesDeferredDeletions(t *testing.T) {
 	w := newWorld(t)
 	var ids []user.ID
@@ -120,7 +120,7 @@ func TestBudget_NextPeriodContinuesDeferredDeletions(t *testing.T) {
 	for _, id := range ids {
 		w.clerk.Delete(string(id))
 		w.event(id, v1alpha1.UserDeleted)
-		w.settle(id)
+		w.reconcileUntilStable(id)
 	}
 	for _, want := range []int{5, 1, 0} {
 		if got := w.rows(); got != want || w.deferredUsers() != want {
@@ -140,12 +140,12 @@ func TestBudget_CountsRolesOfDeletedFitUsers(t *testing.T) {
 		id := w.signUp(fmt.Sprintf("user%d", i))
 		ids = append(ids, id)
 		manifest := w.manifest(fmt.Sprintf("coach%d", i), id, v1alpha1.FitUserSpec{Role: "trainer"})
-		w.settle(id)
+		w.reconcileUntilStable(id)
 		w.remove(manifest)
-		w.settle(id)
+		w.reconcileUntilStable(id)
 	}
 	w.endGrace()
-	w.settle(ids...)
+	w.reconcileUntilStable(ids...)
 	left := 0
 	for _, id := range ids {
 		if role, _ := w.metadata(id); role == "trainer" {
@@ -158,7 +158,7 @@ func TestBudget_CountsRolesOfDeletedFitUsers(t *testing.T) {
 	}
 }
 
-// A user who need not be deleted any more is not deferred any more, for whatever reason.
+// A user who need not be deleted any more is no longer deferred.
 func TestBudget_UserWhoReturnsIsNotDeferred(t *testing.T) {
 	for name, change := range map[string]func(w *world, jane user.ID){
 		"the row is retained": func(w *world, jane user.ID) {
@@ -170,12 +170,12 @@ func TestBudget_UserWhoReturnsIsNotDeferred(t *testing.T) {
 			w := newWorld(t)
 			w.limitDeletions(0)
 			jane := w.signUp("jane")
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			w.clerk.Delete(string(jane))
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			w.wantReason(jane, v1alpha1.ReasonDeletionDeferred)
 			change(w, jane)
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			if got := w.deferredUsers(); got != 0 {
 				t.Errorf("%d users are deferred", got)
 			}
@@ -183,22 +183,22 @@ func TestBudget_UserWhoReturnsIsNotDeferred(t *testing.T) {
 	}
 }
 
-// A manifest that comes back while the revocation is deferred keeps the role, also in a new process.
+// A manifest that is created again while the revocation is deferred keeps the role, also in a new process.
 func TestBudget_ReplacedManifestIsNotDeferred(t *testing.T) {
 	w := newWorld(t)
 	w.limitDeletions(0)
 	jane := w.signUp("jane")
 	coach := w.manifest("coach", jane, v1alpha1.FitUserSpec{Role: "trainer"})
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.remove(coach)
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.endGrace()
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.wantReason(jane, v1alpha1.ReasonDeletionDeferred)
 
 	w.restartBudget()
 	w.manifest("trainer", jane, v1alpha1.FitUserSpec{Role: "trainer"})
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.requeueDeferred()
 	w.wantReady(jane)
 	if got := w.deferredUsers(); got != 0 {
@@ -211,7 +211,7 @@ func TestBudget_UserListedAgainIsNotDeferred(t *testing.T) {
 	w := newWorld(t)
 	w.limitDeletions(0)
 	jane, joe := w.signUp("jane"), w.signUp("joe")
-	w.settle(jane, joe)
+	w.reconcileUntilStable(jane, joe)
 	if err := w.Budget.SetDeferred(w.ctx, 1); err != nil {
 		t.Fatal(err)
 	}

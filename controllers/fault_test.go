@@ -19,8 +19,8 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Nothing is concluded from an answer that is none: no row is written, none removed, and the FitUser says what is wrong.
-func TestClerkGivesNoAnswer(t *testing.T) {
+// After an invalid response the operator writes and deletes no row. The FitUser reports the cause.
+func TestReconcile_ClerkErrorChangesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer clerktest.Response
 		reason string
@@ -46,14 +46,14 @@ func TestClerkGivesNoAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			jane, joe := w.signUp("jane"), w.signUp("joe")
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			before := w.table.Row(jane)
 			w.clerk.SetNames(string(jane), "Janet", "Doe")
 			w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users/*"), Respond: c.answer})
 			w.event(joe, v1alpha1.UserCreated)
 			for _, id := range []user.ID{jane, joe, jane, joe} {
 				if result, err := w.reconcile(id); err == nil && result.RequeueAfter == 0 {
-					t.Errorf("%s is not looked at again", id)
+					t.Errorf("%s is not requeued", id)
 				}
 				w.wantReason(id, c.reason)
 			}
@@ -61,91 +61,91 @@ func TestClerkGivesNoAnswer(t *testing.T) {
 				t.Error("the row was written")
 			}
 			w.wantNoRow(joe)
-			w.wantWrites(0, 0, func() { _, _ = w.reconcile(jane) }) // the same trouble is said once
+			w.wantWrites(0, 0, func() { _, _ = w.reconcile(jane) }) // the same error is written once
 		})
 	}
 }
 
-func TestAnotherUsersAnswer(t *testing.T) {
+func TestReconcile_AnotherUsersResponseIsRejected(t *testing.T) {
 	w := newWorld(t)
 	jane, joe := w.signUp("jane"), w.signUp("joe")
 	w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users/*"), Respond: clerktest.AnotherUser(string(joe))})
 	w.event(jane, v1alpha1.UserCreated)
 	if _, err := w.reconcile(jane); err == nil {
-		t.Error("another user's answer was taken")
+		t.Error("another user's response was accepted")
 	}
 	w.wantReason(jane, v1alpha1.ReasonClerkUnavailable)
 	w.wantNoRow(jane)
 }
 
-// A short wait for Clerk's rate limit is not worth a write for each of thousands of waiting users.
-func TestShortThrottleIsNotWrittenDown(t *testing.T) {
+// A short wait for Clerk's rate limit writes no status: thousands of users may wait.
+func TestReconcile_ShortThrottleWritesNoStatus(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.clerk.Inject(clerktest.Fault{Match: clerktest.On("GET", "/users/*"), Respond: clerktest.Throttled(3)})
 	w.wantWrites(0, 0, func() {
 		for range 3 {
 			result, err := w.reconcile(jane)
 			if err != nil || result.RequeueAfter < time.Second || result.RequeueAfter > 4*time.Second {
-				t.Errorf("looks again after %v, %v", result.RequeueAfter, err)
+				t.Errorf("requeued after %v, %v", result.RequeueAfter, err)
 			}
 		}
 	})
 	w.wantReady(jane)
 	if got := w.clerk.RequestCount("GET /users/{id}"); got != 2 {
-		t.Errorf("%d requests: the pause is not kept", got)
+		t.Errorf("%d requests, want 2: the pause is ignored", got)
 	}
 }
 
-func TestDatabaseTrouble(t *testing.T) {
+func TestReconcile_MissingTable(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.clerk.SetNames(string(jane), "Janet", "Doe")
 
 	w.table.Exec("ALTER TABLE users RENAME TO people")
 	if _, err := w.reconcile(jane); err == nil {
-		t.Error("a missing table is no error")
+		t.Error("a missing table returns no error")
 	}
 	w.wantReason(jane, v1alpha1.ReasonDatabaseMismatch)
 	w.wantWrites(0, 0, func() { _, _ = w.reconcile(jane) })
 
 	w.table.Exec("ALTER TABLE people RENAME TO users")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.wantReady(jane)
 	w.wantRow(jane, user.Client)
 }
 
-func TestDatabaseDown(t *testing.T) {
+func TestReconcile_DatabaseDown(t *testing.T) {
 	w := newWorld(t)
-	nowhere, err := store.Open("postgres://u:p@127.0.0.1:1/db", store.Options{})
+	unreachable, err := store.Open("postgres://u:p@127.0.0.1:1/db", store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = nowhere.Close() })
+	t.Cleanup(func() { _ = unreachable.Close() })
 	table := w.Store
-	w.Store = nowhere
+	w.Store = unreachable
 	jane := w.signUp("jane")
 	w.manifest("jane", jane, v1alpha1.FitUserSpec{Role: "trainer"})
 	if _, err := w.reconcile(jane); err == nil {
-		t.Error("a database that is down is no error")
+		t.Error("a database that is down returns no error")
 	}
 	w.wantReason(jane, v1alpha1.ReasonDatabaseUnavailable)
 	if got := w.fitUser(jane).Status.Role; got != "" {
-		t.Errorf("role %s is said to be in force without a row", got)
+		t.Errorf("the status has role %s without a row", got)
 	}
 	w.Store = table
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.wantReady(jane)
 	w.wantRow(jane, user.Trainer)
 }
 
-// Under another instance's key every user is unknown to Clerk: nothing may follow from that.
-func TestKeyOfAnotherInstance(t *testing.T) {
+// With another instance's key every user is unknown to Clerk. The operator must not delete them.
+func TestInstance_OtherKeyDeletesNothing(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 
 	other := clerktest.NewServer(clerktest.Config{InstanceID: "ins_other"})
 	server := httptest.NewServer(other)
@@ -157,20 +157,20 @@ func TestKeyOfAnotherInstance(t *testing.T) {
 	})
 	w.Instance.Clerk, w.Instance.Key = w.Clerk, func() string { return key }
 	w.event(jane, v1alpha1.UserDeleted)
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.wantReason(jane, v1alpha1.ReasonWrongInstance)
 	w.wantRow(jane, user.Client)
 	if got := other.RequestCount("GET /users/{id}"); got != 0 {
-		t.Errorf("%d users were asked for under the wrong key", got)
+		t.Errorf("%d users were requested with the wrong key", got)
 	}
 
 	w.Clerk, w.Instance.Clerk, key = ours, ours, "the right key"
 	w.clock.Step(fituser.DefaultLagTolerance)
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.wantReady(jane)
 }
 
-func TestInstanceIsRememberedAndAPersonMayChangeIt(t *testing.T) {
+func TestInstance_IDIsRecordedAndEditable(t *testing.T) {
 	w := newWorld(t)
 	configMap := &corev1.ConfigMap{}
 	where := client.ObjectKey{Namespace: w.namespace, Name: state.ConfigMapName}
@@ -194,11 +194,11 @@ func TestInstanceIsRememberedAndAPersonMayChangeIt(t *testing.T) {
 	}
 	w.clock.Step(time.Minute)
 	if err := w.Instance.Check(w.ctx); err != nil {
-		t.Errorf("the corrected id is refused: %v", err)
+		t.Errorf("the corrected id is rejected: %v", err)
 	}
 }
 
-func TestStatusProfile(t *testing.T) {
+func TestStatus_ProfileModes(t *testing.T) {
 	for mode, want := range map[fituser.ProfileMode]*v1alpha1.Profile{
 		fituser.ProfileFull:   {Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100"},
 		fituser.ProfileMasked: {Email: "j***@example.com", FirstName: "J***", LastName: "D***", Phone: "***00"},
@@ -210,7 +210,7 @@ func TestStatusProfile(t *testing.T) {
 			jane := user.ID(w.clerk.SignUp(clerktest.Person{
 				Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100",
 			}))
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			got := w.fitUser(jane).Status.Profile
 			if (got == nil) != (want == nil) || got != nil && *got != *want {
 				t.Errorf("profile %+v, want %+v", got, want)

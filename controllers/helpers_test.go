@@ -17,7 +17,7 @@ import (
 
 var messages atomic.Int64
 
-// unique is a text that no other call gives.
+// unique returns a different text with each call.
 func unique() string { return fmt.Sprint(messages.Add(1)) }
 
 func deref(s *string) string {
@@ -39,15 +39,15 @@ func setAnnotation(object metav1.Object, key, value string) {
 // conflictDelay is how long a reconcile waits after a conflict.
 const conflictDelay = 200 * time.Millisecond
 
-// discardQueue takes requests that the test makes itself.
+// discardQueue drops requests. The test reconciles by itself.
 type discardQueue struct {
 	workqueue.TypedRateLimitingInterface[user.ID]
 }
 
 func (discardQueue) Add(user.ID) {}
 
-// endGrace advances the clock past the grace of every role whose manifest is deleted until now. The grace counts from the API
-// server's time, which is not the test's.
+// endGrace advances the clock past the grace period of every manifest that is deleted so far. The grace period starts at the
+// API server's time, which is not the test's.
 func (w *world) endGrace() {
 	now := w.clock.Now()
 	if real := time.Now(); real.After(now) {
@@ -74,11 +74,11 @@ func (w *world) metric(name string, labels ...string) float64 {
 			}
 		}
 	}
-	w.Fatalf("there is no metric %s with the labels %q", name, labels)
+	w.Fatalf("metric %s with the labels %q does not exist", name, labels)
 	return 0
 }
 
-// allFitUsers returns the FitUsers of the namespace as the API server has them.
+// allFitUsers returns the FitUsers of the namespace, read live.
 func (w *world) allFitUsers() []v1alpha1.FitUser {
 	w.Helper()
 	var all v1alpha1.FitUserList

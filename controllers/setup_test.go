@@ -16,14 +16,14 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// A look that panics is a failed look at one user: it is repeated, and all others go on.
-func TestAPanicIsOneUsersTrouble(t *testing.T) {
+// A reconcile that panics fails for one user and is repeated. All other users are reconciled.
+func TestReconcile_PanicAffectsOneUser(t *testing.T) {
 	w := newWorld(t)
 	jane, joe := w.signUp("jane"), w.signUp("joe")
 	var panics atomic.Int32
-	w.Clerk = getting{w.Clerk, func() {
+	w.Clerk = clerkWithHook{w.Clerk, func() {
 		if panics.Add(1) <= 3 {
-			panic("a fault of the test")
+			panic("a panic of the test")
 		}
 	}}
 	yes := true

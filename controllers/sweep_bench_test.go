@@ -147,6 +147,6 @@ func bareWrites(w *world, n int) float64 {
 // benchStatus returns the status of a user who is in sync.
 func benchStatus(w *world) v1alpha1.FitUserStatus {
 	id := w.signUp("bench")
-	w.settle(id)
+	w.reconcileUntilStable(id)
 	return w.fitUser(id).Status
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Only what changed in Clerk after everybody was imported, and is shown nowhere, is a webhook's fault.
-func TestWhatIsNoMissedWebhook(t *testing.T) {
+// A missed webhook is a change in Clerk after the import that no status contains.
+func TestSweep_CountsMissedWebhooks(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, then func(w *world, jane user.ID)
 		missed      int
 	}{
-		"somebody new": {
+		"a new user": {
 			then: func(w *world, _ user.ID) { w.signUp("joe") }, missed: 1,
 		},
 		"a new name": {
@@ -38,7 +38,7 @@ func TestWhatIsNoMissedWebhook(t *testing.T) {
 				w.Profile = fituser.ProfileMasked
 			},
 		},
-		"a sign-in of somebody whose address is another's": {
+		"a sign-in with an address that another row has": {
 			first: func(w *world, _ user.ID) {
 				w.table.Exec(`INSERT INTO users VALUES ('legacy', 'jane@example.com', 'Old', 'Hand', 'pw', 'client', NULL, 1, 1)`)
 			},
@@ -59,20 +59,20 @@ func TestWhatIsNoMissedWebhook(t *testing.T) {
 			if report := w.mustSweep(); report.MissedWebhooks != c.missed {
 				t.Errorf("missed %d, want %d", report.MissedWebhooks, c.missed)
 			}
-			w.settle(jane)
+			w.reconcileUntilStable(jane)
 			if report := w.mustSweep(); report.MissedWebhooks != 0 {
-				t.Errorf("missed %d once more", report.MissedWebhooks)
+				t.Errorf("missed %d again, want 0", report.MissedWebhooks)
 			}
 		})
 	}
 }
 
-// An import that was interrupted is still one.
-func TestInterruptedImportMissesNothing(t *testing.T) {
+// An interrupted import continues as an import, so it counts no missed webhooks.
+func TestSweep_InterruptedImportCountsNoMissedWebhooks(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
 	w.signUp("joe")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	w.clock.SetTime(time.Now().Add(time.Hour))
 	if report := w.mustSweep(); report.New != 1 || report.MissedWebhooks != 0 {
 		t.Errorf("report: %+v", report)

@@ -29,13 +29,13 @@ func (w *world) useKeyOf(other clerk.Client) {
 	w.Instance.Clerk, w.Instance.Key = other, func() string { return "another key" }
 }
 
-// What stops everybody is one finding, shared by all workers. What it means for a right is for its user alone.
-func TestTroubleOfAllIsNoReasonToTakeBackTheRightOfEach(t *testing.T) {
+// A global error is one value that all workers share. A pending revocation in it must not reach other users.
+func TestReconcile_GlobalErrorDoesNotRevokeRoles(t *testing.T) {
 	w := newWorld(t)
 	jane, jim, joe := w.signUp("jane"), w.signUp("jim"), w.signUp("joe")
 	coach := w.manifest("coach", jane, v1alpha1.FitUserSpec{Role: "trainer"})
 	admin := w.manifest("admin", jim, v1alpha1.FitUserSpec{Role: "admin"})
-	w.settle(jane, jim, joe)
+	w.reconcileUntilStable(jane, jim, joe)
 	w.change(coach, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
 	w.change(admin, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
 
@@ -46,61 +46,61 @@ func TestTroubleOfAllIsNoReasonToTakeBackTheRightOfEach(t *testing.T) {
 		workers.Go(func() { _, _ = w.Reconcile(w.ctx, id) })
 	}
 	workers.Wait()
-	w.settle(jane, jim, joe)
+	w.reconcileUntilStable(jane, jim, joe)
 	w.wantReason(joe, v1alpha1.ReasonWrongInstance)
 	for id, role := range map[user.ID]string{jane: "trainer", jim: "admin"} {
 		w.wantReason(id, v1alpha1.ReasonRevocationPending)
 		message := meta.FindStatusCondition(w.fitUser(id).Status.Conditions, v1alpha1.ConditionReady).Message
 		if !strings.HasPrefix(message, role+" is to be revoked, but is not yet: the secret key belongs") {
-			t.Errorf("of %s it is said: %s", id, message)
+			t.Errorf("the condition of %s is: %s", id, message)
 		}
 	}
 }
 
-// getting lets something happen while Clerk is asked about a user.
-type getting struct {
+// clerkWithHook runs a hook before each Get.
+type clerkWithHook struct {
 	clerk.Client
-	meanwhile func()
+	hook func()
 }
 
-func (g getting) Get(ctx context.Context, id user.ID) (user.User, error) {
-	g.meanwhile()
+func (g clerkWithHook) Get(ctx context.Context, id user.ID) (user.User, error) {
+	g.hook()
 	return g.Client.Get(ctx, id)
 }
 
-// A request waits for its turn, and is sent with the key of that moment: another instance's "no such user" proves nothing.
-func TestKeyThatChangesWhileClerkIsAsked(t *testing.T) {
+// The key may change while a request waits. Then another instance's 404 is no proof of a deletion.
+func TestReconcile_KeyChangesDuringRequest(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")
-	w.settle(jane)
+	w.reconcileUntilStable(jane)
 	other := w.otherInstance()
-	w.Clerk = getting{other, func() { w.useKeyOf(other) }}
-	w.settle(jane)
+	w.Clerk = clerkWithHook{other, func() { w.useKeyOf(other) }}
+	w.reconcileUntilStable(jane)
 	w.wantReason(jane, v1alpha1.ReasonWrongInstance)
 	w.wantRow(jane, user.Client)
 }
 
-// putting lets something happen before a row is written, as often as it is not nil.
-type putting struct {
+// storeWithHook runs a hook before a Put that moves addresses, once.
+type storeWithHook struct {
 	store.Store
-	meanwhile func()
+	hook func()
 }
 
-func (p *putting) Put(ctx context.Context, row user.Row, moves []store.Move) error {
-	if meanwhile := p.meanwhile; meanwhile != nil && len(moves) > 0 {
-		p.meanwhile = nil
-		meanwhile()
+func (p *storeWithHook) Put(ctx context.Context, row user.Row, moves []store.Move) error {
+	if hook := p.hook; hook != nil && len(moves) > 0 {
+		p.hook = nil
+		hook()
 	}
 	return p.Store.Put(ctx, row, moves)
 }
 
-// Two users whose addresses are exchanged are often looked at in the same moment.
-func TestAddressesExchangedByTwoAtTheSameMoment(t *testing.T) {
+// Two users who exchange addresses are often reconciled at the same time.
+func TestRow_ConcurrentEmailSwap(t *testing.T) {
 	w := newWorld(t)
 	jane, joe := w.signUp("jane"), w.signUp("joe")
-	w.settle(jane, joe)
+	w.reconcileUntilStable(jane, joe)
 	w.clerk.SwapEmails(string(jane), string(joe))
-	w.Store = &putting{w.Store, func() {
+	w.Store = &storeWithHook{w.Store, func() {
 		if _, err := w.reconcile(joe); err != nil {
 			t.Error(err)
 		}

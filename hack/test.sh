@@ -3,13 +3,14 @@
 # all others with it. Their output follows when both have ended. $RUN, if not empty, selects tests as `go test -run` does.
 set -euo pipefail
 
+packages=$(go list "$@")
 scenes=() others=()
 while read -r package; do
   case $package in
   */test/scenes) scenes+=("$package") ;;
   *) others+=("$package") ;;
   esac
-done < <(go list "$@")
+done <<<"$packages"
 
 flags=(-timeout 30m)
 if [ -n "${RUN:-}" ]; then flags+=(-run "$RUN"); fi

@@ -10,7 +10,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
-// At the start a request for each user would be far dearer than the listing of the sweep that follows.
+// At the start one request per user would cost far more than the listing of the next sweep.
 func TestNeedsInitialReconcile(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -24,7 +24,7 @@ func TestNeedsInitialReconcile(t *testing.T) {
 		"agrees, and was edited since":         {reason: v1alpha1.ReasonSynced, change: func(u *v1alpha1.FitUser) { u.Generation++ }, pending: true},
 		"agrees, and an event came since":      {reason: v1alpha1.ReasonSynced, hinted: time.Minute, pending: true},
 		"agrees, and an event came long ago":   {reason: v1alpha1.ReasonSynced, hinted: 2 * time.Hour},
-		"was never looked at":                  {change: func(u *v1alpha1.FitUser) { u.Status = v1alpha1.FitUserStatus{} }, pending: true},
+		"was never reconciled":                 {change: func(u *v1alpha1.FitUser) { u.Status = v1alpha1.FitUserStatus{} }, pending: true},
 		"waits for a database":                 {reason: v1alpha1.ReasonDatabaseUnavailable, pending: true},
 		"waits for its user":                   {reason: v1alpha1.ReasonUserNotFound, pending: true},
 		"has no address":                       {reason: v1alpha1.ReasonEmailMissing},
@@ -46,7 +46,7 @@ func TestNeedsInitialReconcile(t *testing.T) {
 			c.change(u)
 		}
 		if got := needsInitialReconcile(u, now); got != c.pending {
-			t.Errorf("one who %s: pending %v", name, got)
+			t.Errorf("a FitUser that %s: pending %v", name, got)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// reported is the FitUser after a reconcile of a user with this account (nil: Clerk was not read) and this result.
+// reported returns the FitUser after a reconcile of a user with this account (nil: Clerk was not read) and this result.
 func reported(account *user.User, res result) *v1alpha1.FitUser {
 	u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: "user_jane"}}
 	u.Generation = 3
@@ -35,7 +35,7 @@ func edited(u *v1alpha1.FitUser) *v1alpha1.FitUser {
 	return u
 }
 
-// deletedInClerk is the FitUser of a user whom Clerk does not have.
+// deletedInClerk returns the FitUser of a user that is deleted in Clerk.
 func deletedInClerk() *v1alpha1.FitUser {
 	u := &v1alpha1.FitUser{}
 	obs := observation{now: time.Unix(1_800_000_000, 0), fitUsers: fitusers.Set{Active: u}, deletedInClerk: true}
@@ -43,7 +43,7 @@ func deletedInClerk() *v1alpha1.FitUser {
 	return u
 }
 
-// fitUserStates are FitUsers in every kind of state, with what GitOps tools make of them.
+// fitUserStates are FitUsers in every kind of state, with the health that GitOps tools report.
 func fitUserStates() map[string]struct {
 	object        *v1alpha1.FitUser
 	kstatus, argo string // kstatus: Flux, kubectl wait
@@ -87,7 +87,7 @@ func TestHealth_Kstatus(t *testing.T) {
 	}
 }
 
-// kstatus is what sigs.k8s.io/cli-utils/pkg/kstatus makes of an object of a kind that it does not know, by the rules of
+// kstatus returns what sigs.k8s.io/cli-utils/pkg/kstatus reports for an object of an unknown kind, by the rules of
 // its README. The library itself would bring all of kubectl with it.
 func kstatus(u *v1alpha1.FitUser) string {
 	if u.DeletionTimestamp != nil {

@@ -31,8 +31,8 @@ type batch struct {
 	// readUser reads a user by id. readUsers lists up to maxBatch users and omits those that Clerk does not list.
 	readUser  userReader
 	readUsers usersReader
-	// batchSlots and singleSlots bound the requests in flight. They are separate so that ids unknown to Clerk, each of
-	// which costs a request of its own, do not delay other users.
+	// batchSlots and singleSlots bound the requests in flight. They are separate so that ids unknown to Clerk do not
+	// delay other users: each unknown id costs its own request.
 	batchSlots, singleSlots chan struct{}
 
 	mu       sync.Mutex

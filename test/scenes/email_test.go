@@ -12,7 +12,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// emailMoves are the ways in which addresses move between users in Clerk. Each returns the users who got an event.
+// emailMoves move addresses between users in Clerk. Each returns the users with an event.
 func emailMoves() map[string]func(*scene) []user.ID {
 	return map[string]func(*scene) []user.ID{
 		"swap of two": func(s *scene) []user.ID {
@@ -52,33 +52,32 @@ func emailMoves() map[string]func(*scene) []user.ID {
 	}
 }
 
-// In whatever order users are looked at after addresses have moved, each is looked at a few times at most, and once each
-// was looked at twice no row holds an address that is another's.
-func TestEmailMoves(t *testing.T) {
+// After addresses have moved, in every order of the reconciles: each user needs only a few, and once each was reconciled twice
+// no row has another user's address.
+func TestEmail_MovesInEveryOrder(t *testing.T) {
 	for name, move := range emailMoves() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := newStage(t)
+			h := newHarness(t)
 			turn := 0
-			for st.moveEmails(t, move, turn) {
+			for h.moveEmails(t, move, turn) {
 				turn++
 			}
 		})
 	}
 }
 
-// moveEmails lets the operator look at the users in the given permutation of their order, and reports whether there was
-// one.
-func (st *stage) moveEmails(t *testing.T, move func(*scene) []user.ID, turn int) bool {
+// moveEmails reconciles the users in the given permutation of their order, and reports whether it exists.
+func (h *harness) moveEmails(t *testing.T, move func(*scene) []user.ID, turn int) bool {
 	t.Helper()
-	s := st.newScene(t)
-	arrive("jane", "joe", "jim")(s)
+	s := h.newScene(t)
+	signedUp("jane", "joe", "jim")(s)
 	moved := move(s)
 	order, ok := permutation(moved, turn)
 	if !ok {
 		return false
 	}
-	clear(s.looks)
+	clear(s.reconciles)
 	for _, id := range order {
 		kind := v1alpha1.UserUpdated
 		if _, there := s.clerk.User(string(id)); !there {
@@ -86,40 +85,40 @@ func (st *stage) moveEmails(t *testing.T, move func(*scene) []user.ID, turn int)
 		}
 		s.hint(id, kind)
 	}
-	s.watch()
-	s.process.queue = order
-	for range 2 * len(order) { // in a queue everybody comes once before anybody comes twice
-		s.process.hear()
-		if id, ok := s.next(); ok {
-			s.look(id)
+	s.deliverWatchEvents()
+	s.operator.queue = order
+	for range 2 * len(order) { // a queue serves every user once before any user twice
+		s.operator.drainRequests()
+		if id, ok := s.dequeue(); ok {
+			s.reconcile(id)
 		}
 	}
 	s.wantNoForeignAddress(order)
-	s.run()
+	s.reconcileUntilIdle()
 	s.wantNoForeignAddress(order)
 	for _, id := range order {
-		if problem := s.modelOf(id).judge(); problem != "" {
+		if problem := s.modelOf(id).violation(); problem != "" {
 			t.Errorf("order %v: %s: %s", order, id, problem)
 		}
-		if most := 4; s.looks[id] > most {
-			t.Errorf("order %v: %s took %d looks, want %d at most", order, id, s.looks[id], most)
+		if most := 4; s.reconciles[id] > most {
+			t.Errorf("order %v: %s took %d reconciles, want at most %d", order, id, s.reconciles[id], most)
 		}
 	}
-	s.secrets()
+	s.wantNoSecrets()
 	return true
 }
 
-// wantNoForeignAddress checks that no row holds an address that Clerk says is another user's.
+// wantNoForeignAddress checks that no row has an address that is another user's in Clerk.
 func (s *scene) wantNoForeignAddress(order []user.ID) {
 	s.Helper()
 	for _, u := range s.clerk.Users() {
 		for _, row := range s.raw.Query("SELECT id FROM users WHERE email = $1 AND id <> $2", u.PrimaryEmail(), u.ID) {
-			s.Errorf("order %v: the row of %v holds the address of %s", order, row["id"], u.ID)
+			s.Errorf("order %v: the row of %v has the address of %s", order, row["id"], u.ID)
 		}
 	}
 }
 
-// permutation is the n-th order of all, and whether there is one.
+// permutation returns the n-th permutation, and whether it exists.
 func permutation(all []user.ID, n int) (order []user.ID, ok bool) {
 	left := append([]user.ID(nil), all...)
 	for size := len(left); size > 0; size-- {
@@ -131,87 +130,87 @@ func permutation(all []user.ID, n int) (order []user.ID, ok bool) {
 	return order, n == 0
 }
 
-// insertLegacy inserts the row 17, which was there before Clerk.
+// insertLegacy inserts the row 17, which is older than the use of Clerk.
 func (s *scene) insertLegacy(address string) {
 	s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, role, created_at, updated_at)"+
 		" VALUES ('17', $1, 'x', 'y', 'admin', 1, 1)", address)
 }
 
-// A row that was there before Clerk is in the way of whoever has its address. It is never overwritten, nobody runs in
-// circles over it, and when a person has removed it the next sweep heals.
-func TestLegacyRowInTheWay(t *testing.T) {
+// A legacy row has the address of a new user. The operator never overwrites it and does not loop over it. Once a person has
+// deleted it, the next sweep repairs the user.
+func TestEmail_LegacyRowHoldsAddress(t *testing.T) {
 	t.Parallel()
-	s := newStage(t).newScene(t)
+	s := newHarness(t).newScene(t)
 	s.insertLegacy(address("jane"))
-	arrive("jane", "joe")(s)
+	signedUp("jane", "joe")(s)
 	if got := fituser.ReadyReason(s.modelOf(jane).active); got != v1alpha1.ReasonEmailConflict {
-		t.Errorf("Jane says %q", got)
+		t.Errorf("Jane has reason %q", got)
 	}
-	if problem := s.modelOf(joe).judge(); problem != "" {
+	if problem := s.modelOf(joe).violation(); problem != "" {
 		t.Errorf("Joe: %s", problem)
 	}
-	if looks := s.looks[jane]; looks > 2 {
-		t.Errorf("%d looks at Jane", looks)
+	if looks := s.reconciles[jane]; looks > 2 {
+		t.Errorf("%d reconciles of Jane", looks)
 	}
 	if row := s.raw.Query("SELECT role FROM users WHERE id = '17'"); len(row) != 1 || row[0]["role"] != "admin" {
 		t.Errorf("the legacy row is now %v", row)
 	}
 	s.raw.Exec("DELETE FROM users WHERE id = '17'")
 	s.sweep()
-	if problem := s.modelOf(jane).judge(); problem != "" || s.modelOf(jane).reason != v1alpha1.ReasonSynced {
+	if problem := s.modelOf(jane).violation(); problem != "" || s.modelOf(jane).reason != v1alpha1.ReasonSynced {
 		t.Errorf("Jane: %s", problem)
 	}
-	s.secrets()
+	s.wantNoSecrets()
 }
 
-// Who waits for somebody who waits for a legacy row is told of both rows, and heals with them.
-func TestLegacyRowInTheWayOfSomebodyInTheWay(t *testing.T) {
+// A user waits for the row of another, who waits for a legacy row. The condition names both rows, and both users recover.
+func TestEmail_LegacyRowBlocksAChain(t *testing.T) {
 	t.Parallel()
-	s := newStage(t).newScene(t)
+	s := newHarness(t).newScene(t)
 	s.insertLegacy(address("old"))
-	arrive("jane", "joe")(s)
+	signedUp("jane", "joe")(s)
 	s.clerk.SetPrimaryEmail(string(joe), address("old"))
 	s.clerk.SetPrimaryEmail(string(jane), address("joe"))
 	s.sweep()
 	waits := s.modelOf(jane)
-	if problem := waits.judge(); problem != "" || waits.reason != v1alpha1.ReasonEmailConflict {
-		t.Errorf("Jane says %q: %s", waits.reason, problem)
+	if problem := waits.violation(); problem != "" || waits.reason != v1alpha1.ReasonEmailConflict {
+		t.Errorf("Jane has reason %q: %s", waits.reason, problem)
 	}
 	message := meta.FindStatusCondition(waits.active.Status.Conditions, v1alpha1.ConditionReady).Message
 	if !strings.Contains(message, `"user_joe"`) || !strings.Contains(message, `"17"`) {
-		t.Errorf("Jane is not told what is in the way: %s", message)
+		t.Errorf("Jane's condition does not name both rows: %s", message)
 	}
 	s.raw.Exec("DELETE FROM users WHERE id = '17'")
 	s.sweep()
 	for _, id := range []user.ID{jane, joe} {
-		if m := s.modelOf(id); m.judge() != "" || m.reason != v1alpha1.ReasonSynced {
-			t.Errorf("%s says %q: %s", id, m.reason, m.judge())
+		if m := s.modelOf(id); m.violation() != "" || m.reason != v1alpha1.ReasonSynced {
+			t.Errorf("%s has reason %q: %s", id, m.reason, m.violation())
 		}
 	}
-	s.secrets()
+	s.wantNoSecrets()
 }
 
-// Where the application's index takes addresses that differ in case for one, users still exchange them.
-func TestEmailMovesWhereCaseDoesNotCount(t *testing.T) {
+// The application may have an index that ignores case. Users still exchange addresses that differ only in case.
+func TestEmail_CaseInsensitiveIndex(t *testing.T) {
 	t.Parallel()
-	st := newStage(t)
-	st.raw.Exec("CREATE UNIQUE INDEX one_case ON users (lower(email))")
-	s := st.newScene(t)
-	arrive("jane", "joe")(s)
+	h := newHarness(t)
+	h.raw.Exec("CREATE UNIQUE INDEX one_case ON users (lower(email))")
+	s := h.newScene(t)
+	signedUp("jane", "joe")(s)
 	s.clerk.Update(string(jane), func(u *clerktest.User) { u.FirstName = nil })
 	s.clerk.SetPrimaryEmail(string(jane), address("new"))
 	s.clerk.SetPrimaryEmail(string(joe), strings.ToUpper(address("jane")))
 	for _, id := range []user.ID{joe, jane} {
 		s.hint(id, v1alpha1.UserUpdated)
 	}
-	s.run()
+	s.reconcileUntilIdle()
 	s.clerk.SetPrimaryEmail(string(joe), address("jane"))
 	s.hint(joe, v1alpha1.UserUpdated)
-	s.run()
+	s.reconcileUntilIdle()
 	for _, id := range []user.ID{jane, joe} {
-		if problem := s.modelOf(id).judge(); problem != "" {
+		if problem := s.modelOf(id).violation(); problem != "" {
 			t.Errorf("%s: %s", id, problem)
 		}
 	}
-	s.secrets()
+	s.wantNoSecrets()
 }

@@ -14,22 +14,22 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// ending is what the three places hold in the end, without what differs from run to run: times, versions, and which of
-// several messages led to the last change.
-type ending struct {
+// finalState is what Clerk, the API server and the table contain in the end, without what differs between runs: times,
+// versions, and which of several events caused the last change.
+type finalState struct {
 	FitUsers map[string]v1alpha1.FitUser
 	Rows     []map[string]any
 	Accounts map[user.ID]account
 }
 
-// account is the part of a Clerk user of which the operator may change some and must leave the rest.
+// account is the metadata of a Clerk user. The operator may change its own keys and must keep all others.
 type account struct{ Public, Private, Unsafe clerktest.Metadata }
 
-func (s *scene) ending() ending {
+func (s *scene) finalState() finalState {
 	s.Helper()
-	e := ending{FitUsers: map[string]v1alpha1.FitUser{}, Accounts: map[user.ID]account{}}
+	e := finalState{FitUsers: map[string]v1alpha1.FitUser{}, Accounts: map[user.ID]account{}}
 	for _, object := range s.objects() {
-		e.FitUsers[object.Name] = lasting(object)
+		e.FitUsers[object.Name] = withoutTimes(object)
 	}
 	e.Rows = s.raw.Query("SELECT id, email, first_name, last_name, password, role, phone, created_at FROM users ORDER BY id")
 	for _, u := range s.clerk.Users() {
@@ -38,8 +38,8 @@ func (s *scene) ending() ending {
 	return e
 }
 
-// lasting is what of a FitUser does not differ from run to run.
-func lasting(object *v1alpha1.FitUser) v1alpha1.FitUser {
+// withoutTimes returns the fields of a FitUser that are the same in each run.
+func withoutTimes(object *v1alpha1.FitUser) v1alpha1.FitUser {
 	u := v1alpha1.FitUser{Spec: object.Spec, Status: *object.Status.DeepCopy()}
 	u.Name, u.Annotations, u.Generation = object.Name, object.Annotations, object.Generation
 	u.Status.LastChangeTime, u.Status.ObservedHint = nil, ""
@@ -49,152 +49,153 @@ func lasting(object *v1alpha1.FitUser) v1alpha1.FitUser {
 	return u
 }
 
-// run is how a workload went, from the moment at which something happened.
-type run struct {
-	// early is what there was when the operator came to rest, end what there was after a sweep.
-	early, end    ending
-	writes, reads int
-	// toClerk and toTable are the writes that took effect.
+// result describes a run of a workload, from its act on.
+type result struct {
+	// beforeSweep is the state once the operator is idle.
+	beforeSweep, afterSweep finalState
+	writes, reads           int
+	// toClerk and toTable count the writes that took effect.
 	toClerk, toTable int
-	died             bool
+	crashed          bool
 }
 
-// perform makes a run with these mishaps. The sweep is left out where it would find what it found undisturbed: nothing.
-func (st *stage) perform(w workload, atWrite, atRead map[int]mishap) run {
-	st.Helper()
-	s := st.newScene(st)
+// execute runs a workload with these faults. It omits the sweep if the state equals the baseline, where a sweep changes
+// nothing.
+func (h *harness) execute(w workload, atWrite, atRead map[int]fault) result {
+	h.Helper()
+	s := h.newScene(h)
 	if w.prepare != nil {
 		w.prepare(s)
 	}
-	s.run()
-	first := s.process
-	s.gate.arm(atWrite, atRead)
-	w.happens(s)
-	s.run()
-	r := run{early: s.ending()}
-	if r.end = r.early; st.calm == nil || s.gate.waits() || cmp.Diff(*st.calm, r.early) != "" {
+	s.reconcileUntilIdle()
+	first := s.operator
+	s.gate.inject(atWrite, atRead)
+	w.act(s)
+	s.reconcileUntilIdle()
+	r := result{beforeSweep: s.finalState()}
+	if r.afterSweep = r.beforeSweep; h.baseline == nil || s.gate.pending() || cmp.Diff(*h.baseline, r.beforeSweep) != "" {
 		s.sweep()
-		r.end = s.ending()
+		r.afterSweep = s.finalState()
 	}
 	r.writes, r.reads = s.gate.counts()
-	r.toClerk, r.toTable, r.died = s.gate.made(clerkAPI), s.gate.made(database), s.process != first
-	s.secrets()
+	r.toClerk, r.toTable, r.crashed = s.gate.countApplied(clerkAPI), s.gate.countApplied(database), s.operator != first
+	s.wantNoSecrets()
 	return r
 }
 
-// points counts the runs with a mishap, of all workloads.
-type points struct{ writes, reads, pairs, scenes, logBytes atomic.Int64 }
+// counts counts the runs with a fault, of all workloads.
+type counts struct{ writes, reads, pairs, scenes, logBytes atomic.Int64 }
 
-func (p *points) String() string {
+func (p *counts) String() string {
 	return fmt.Sprintf("crash: %d points at writes, %d at reads, %d pairs of crashes; canaries sought in %d scenes, %d KiB: none",
 		p.writes.Load(), p.reads.Load(), p.pairs.Load(), p.scenes.Load(), p.logBytes.Load()>>10)
 }
 
-// Whatever call a process dies in, and whatever call fails, the three places end as if nothing had happened, and Clerk and
-// the table are written no more often than they would have been.
-func TestMishapAtEveryCall(t *testing.T) {
-	var done points
+// After a crash or an error at any call the final state is the same as without it, with no more writes to Clerk and to the
+// table.
+func TestFault_AtEveryCall(t *testing.T) {
+	var done counts
 	t.Cleanup(func() { t.Log(&done) })
 	for name, w := range workloads() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := newStage(t)
-			undisturbed := st.perform(w, nil, nil)
-			if again := st.perform(w, nil, nil); cmp.Diff(undisturbed.end, again.end) != "" {
-				t.Fatalf("two undisturbed runs differ:\n%s", cmp.Diff(undisturbed.end, again.end))
+			h := newHarness(t)
+			undisturbed := h.execute(w, nil, nil)
+			if again := h.execute(w, nil, nil); cmp.Diff(undisturbed.afterSweep, again.afterSweep) != "" {
+				t.Fatalf("two runs without a fault differ:\n%s", cmp.Diff(undisturbed.afterSweep, again.afterSweep))
 			}
-			st.calm = &undisturbed.end
-			everyWrite(st, w, undisturbed, &done)
+			h.baseline = &undisturbed.afterSweep
+			everyWrite(h, w, undisturbed, &done)
 			if os.Getenv("FITUSER_TEST_THOROUGH") != "" { // minutes: make test-thorough
-				everyRead(st, w, undisturbed, &done)
-				everyPair(st, w, undisturbed, &done)
+				everyRead(h, w, undisturbed, &done)
+				everyPair(h, w, undisturbed, &done)
 			}
-			done.scenes.Add(int64(st.scenes))
-			done.logBytes.Add(int64(st.logBytes))
+			done.scenes.Add(int64(h.scenes))
+			done.logBytes.Add(int64(h.logBytes))
 		})
 	}
 }
 
-// everyWrite lets each write go wrong in each way.
-func everyWrite(st *stage, w workload, undisturbed run, done *points) {
-	st.Helper()
+// everyWrite injects each fault into each write.
+func everyWrite(h *harness, w workload, undisturbed result, done *counts) {
+	h.Helper()
 	if undisturbed.writes == 0 {
-		st.Fatal("the operator writes nothing: there is nothing to test")
+		h.Fatal("the operator writes nothing, so there is nothing to test")
 	}
 	for at := 1; at <= undisturbed.writes; at++ {
-		for _, mode := range []mishap{diesBefore, diesAfter, fails, inDoubt} {
-			r := st.perform(w, map[int]mishap{at: mode}, nil)
-			st.compare(fmt.Sprintf("write %d %s", at, mode), w, undisturbed, r)
+		for _, mode := range []fault{crashBefore, crashAfter, callFails, lostAnswer} {
+			r := h.execute(w, map[int]fault{at: mode}, nil)
+			h.compare(fmt.Sprintf("write %d %s", at, mode), w, undisturbed, r)
 			done.writes.Add(1)
 		}
 	}
 }
 
-// everyRead lets each read fail.
-func everyRead(st *stage, w workload, undisturbed run, done *points) {
-	st.Helper()
+// everyRead makes each read fail.
+func everyRead(h *harness, w workload, undisturbed result, done *counts) {
+	h.Helper()
 	for at := 1; at <= undisturbed.reads; at++ {
-		r := st.perform(w, nil, map[int]mishap{at: fails})
-		st.compare(fmt.Sprintf("read %d fails", at), w, undisturbed, r)
+		r := h.execute(w, nil, map[int]fault{at: callFails})
+		h.compare(fmt.Sprintf("read %d fails", at), w, undisturbed, r)
 		done.reads.Add(1)
 	}
 }
 
-// everyPair lets a process die after each write, and the one that follows after each of those that are left to it.
-func everyPair(st *stage, w workload, undisturbed run, done *points) {
-	st.Helper()
+// everyPair crashes the process after each write, and its successor after each of the remaining writes.
+func everyPair(h *harness, w workload, undisturbed result, done *counts) {
+	h.Helper()
 	for first := 1; first <= undisturbed.writes; first++ {
 		second := first + 1
 		for ; ; second++ {
-			r := st.perform(w, map[int]mishap{first: diesAfter, second: diesAfter}, nil)
+			r := h.execute(w, map[int]fault{first: crashAfter, second: crashAfter}, nil)
 			if r.writes < second {
-				break // there is no such write
+				break // the run has no such write
 			}
-			st.compare(fmt.Sprintf("dies after writes %d and %d", first, second), w, undisturbed, r)
+			h.compare(fmt.Sprintf("crashes after writes %d and %d", first, second), w, undisturbed, r)
 			done.pairs.Add(1)
 		}
 	}
 }
 
-// compare compares a disturbed run with the undisturbed one. A process that lives on gets there by itself; after one that
-// died, what only it knew is found by the sweep.
-func (st *stage) compare(what string, w workload, undisturbed, disturbed run) {
-	st.Helper()
-	if diff := cmp.Diff(undisturbed.end, disturbed.end); diff != "" {
-		st.Errorf("%s: another end (-want +got):\n%s", what, diff)
+// compare compares a run with a fault with the run without. A process that does not crash reaches the same state by itself.
+// After a crash the sweep finds what only the crashed process knew.
+func (h *harness) compare(what string, w workload, undisturbed, disturbed result) {
+	h.Helper()
+	if diff := cmp.Diff(undisturbed.afterSweep, disturbed.afterSweep); diff != "" {
+		h.Errorf("%s: the final state differs (-want +got):\n%s", what, diff)
 	}
-	if diff := cmp.Diff(undisturbed.early, disturbed.early); diff != "" && !disturbed.died && !w.swept {
-		st.Errorf("%s: another end before the sweep (-want +got):\n%s", what, diff)
+	if diff := cmp.Diff(undisturbed.beforeSweep, disturbed.beforeSweep); diff != "" && !disturbed.crashed && !w.needsSweep {
+		h.Errorf("%s: the state before the sweep differs (-want +got):\n%s", what, diff)
 	}
-	// A row follows what Clerk holds. While the write to Clerk fails it may do so once more, there and back.
+	// A row follows Clerk. While the write to Clerk fails, the row may change once more and back.
 	spare := 2
-	if disturbed.died {
+	if disturbed.crashed {
 		spare = 0
 	}
 	if disturbed.toClerk > undisturbed.toClerk || disturbed.toTable > undisturbed.toTable+spare {
-		st.Errorf("%s: %d writes to Clerk and %d to the table, undisturbed %d and %d", what,
+		h.Errorf("%s: %d writes to Clerk and %d to the table, want at most %d and %d", what,
 			disturbed.toClerk, disturbed.toTable, undisturbed.toClerk, undisturbed.toTable)
 	}
 }
 
-// Somebody signs up and deletes the account at once, and the first look at them fails in the middle: nothing is left of
-// them. That a row was written is known to the process alone until a status says that the user was seen.
-func TestDeletedAmidTheFirstLook(t *testing.T) {
+// A user signs up and deletes the account at once, and the first reconcile fails at a write. No row and no FitUser may be
+// left. Until the status is written, only the process knows that it wrote a row.
+func TestFault_UserDeletedDuringFirstReconcile(t *testing.T) {
 	t.Parallel()
-	st := newStage(t)
+	h := newHarness(t)
 	for at, more := 1, true; more; at++ {
-		for _, mode := range []mishap{fails, inDoubt} {
-			s := st.newScene(t)
+		for _, mode := range []fault{callFails, lostAnswer} {
+			s := h.newScene(t)
 			s.hint(s.signUp("jane"), v1alpha1.UserCreated)
-			s.gate.arm(map[int]mishap{at: mode}, nil)
-			s.watch()
-			s.look(jane)
-			more = !s.gate.waits()
+			s.gate.inject(map[int]fault{at: mode}, nil)
+			s.deliverWatchEvents()
+			s.reconcile(jane)
+			more = !s.gate.pending()
 			s.clerk.Delete(string(jane))
 			s.hint(jane, v1alpha1.UserDeleted)
-			s.run()
+			s.reconcileUntilIdle()
 			s.sweep()
-			if end := s.ending(); len(end.FitUsers) > 0 || len(end.Rows) > 0 {
+			if end := s.finalState(); len(end.FitUsers) > 0 || len(end.Rows) > 0 {
 				t.Errorf("write %d %s: %d FitUsers and %d rows are left", at, mode, len(end.FitUsers), len(end.Rows))
 			}
 		}

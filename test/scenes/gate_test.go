@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"reflect"
 	"slices"
 	"sync"
@@ -15,92 +14,88 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-
-	"github.com/fitai/fituser-operator/internal/store"
-	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// mishap is what happens to a call.
-type mishap string
+// fault is what goes wrong with one call.
+type fault string
 
 const (
-	diesBefore mishap = "dies before"
-	diesAfter  mishap = "dies after"
-	fails      mishap = "fails"
-	inDoubt    mishap = "is applied, and fails" // the answer was lost
+	crashBefore fault = "crashes before"
+	crashAfter  fault = "crashes after"
+	callFails   fault = "fails"
+	lostAnswer  fault = "is applied, and its response is lost"
 )
 
-// errMishap is the failure of a call. A process that is dead gets it for every call.
-var errMishap = errors.New("a mishap of the test")
+// errFault is the error of a failed call, and of every call of a crashed process.
+var errFault = errors.New("a fault of the test")
 
-// place is one of the three places that the operator keeps in agreement.
-type place string
+// backend is one of the three systems that the operator keeps in agreement.
+type backend string
 
 const (
-	apiServer place = "API server"
-	clerkAPI  place = "Clerk"
-	database  place = "database"
+	apiServer backend = "API server"
+	clerkAPI  backend = "Clerk"
+	database  backend = "database"
 )
 
-// call is one read or write of the operator on its way to a place.
+// call is one read or write of the operator.
 type call struct {
-	place place
-	verb  string
-	// on is what is read or written: an object, a path, a row.
+	backend backend
+	verb    string
+	// on is the object, request or row that is read or written.
 	on any
 	// writes is true for a call that may change something.
 	writes bool
 }
 
-// life is one process. Once it is over, nothing that the process still does has any effect: its goroutines may go on, as
-// no panic could make them stop, but its memory is thrown away and the gate lets none of its calls pass.
-type life struct{ over atomic.Bool }
+// process marks a process as alive or dead. The goroutines of a dead process may still run, since a test cannot stop them.
+// Its memory is dropped and the gate rejects its calls, so they have no effect.
+type process struct{ dead atomic.Bool }
 
-// gate is what every read and write of a process passes, to whichever place. It counts them, and lets those go wrong
-// that a test chose.
+// gate passes every read and write of a process to its backend. It counts the calls and injects the test's faults.
 type gate struct {
-	// judge, if set, is shown every write before it is made.
-	judge func(call)
+	// onWrite, if set, is called before each write.
+	onWrite func(call)
 
 	mu            sync.Mutex
-	writes, reads int            // since the last arm
-	atWrite       map[int]mishap // by the number of the write, from 1
-	atRead        map[int]mishap
-	applied       []call // the writes that were made
+	writes, reads int           // since the last inject
+	atWrite       map[int]fault // by the number of the write, from 1
+	atRead        map[int]fault
+	applied       []call // writes that took effect
 }
 
-// arm counts from now, and lets these calls go wrong.
-func (g *gate) arm(atWrite, atRead map[int]mishap) {
+// inject restarts the counts and sets the faults, by the number of the call.
+func (g *gate) inject(atWrite, atRead map[int]fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.writes, g.reads, g.applied, g.atWrite, g.atRead = 0, 0, nil, atWrite, atRead
 }
 
-// waits reports whether a call that is to go wrong has not come yet.
-func (g *gate) waits() bool {
+// pending reports whether a fault has not happened yet.
+func (g *gate) pending() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	later := func(at map[int]mishap, than int) bool {
+	later := func(at map[int]fault, than int) bool {
 		return slices.ContainsFunc(slices.Collect(maps.Keys(at)), func(n int) bool { return n > than })
 	}
 	return later(g.atWrite, g.writes) || later(g.atRead, g.reads)
 }
 
-// counts are the reads and writes since the last arm.
+// counts returns the reads and writes since the last inject.
 func (g *gate) counts() (writes, reads int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.writes, g.reads
 }
 
-// made counts the writes to a place that took effect.
-func (g *gate) made(where place) int {
+// countApplied counts the writes to a backend that took effect.
+func (g *gate) countApplied(where backend) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.applied) - len(slices.DeleteFunc(slices.Clone(g.applied), func(c call) bool { return c.place == where }))
+	return len(g.applied) - len(slices.DeleteFunc(slices.Clone(g.applied), func(c call) bool { return c.backend == where }))
 }
 
-func (g *gate) count(c call) mishap {
+func (g *gate) count(c call) fault {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c.writes {
@@ -111,21 +106,21 @@ func (g *gate) count(c call) mishap {
 	return g.atRead[g.reads]
 }
 
-// pass makes a call through the gate.
-func (g *gate) pass(l *life, c call, do func() error) error {
-	if l.over.Load() {
-		return errMishap
+// pass makes a call, unless its process is dead or its fault prevents it.
+func (g *gate) pass(p *process, c call, do func() error) error {
+	if p.dead.Load() {
+		return errFault
 	}
 	what := g.count(c)
 	switch what {
-	case diesBefore:
-		l.over.Store(true)
-		return errMishap
-	case fails:
-		return errMishap
+	case crashBefore:
+		p.dead.Store(true)
+		return errFault
+	case callFails:
+		return errFault
 	}
-	if c.writes && g.judge != nil {
-		g.judge(c)
+	if c.writes && g.onWrite != nil {
+		g.onWrite(c)
 	}
 	err := do()
 	if c.writes && err == nil {
@@ -134,22 +129,22 @@ func (g *gate) pass(l *life, c call, do func() error) error {
 		g.mu.Unlock()
 	}
 	switch what {
-	case diesAfter:
-		l.over.Store(true)
-		return errMishap
-	case inDoubt:
-		return errMishap
+	case crashAfter:
+		p.dead.Store(true)
+		return errFault
+	case lostAnswer:
+		return errFault
 	}
 	return err
 }
 
-// funcs are the gate for the API server: all that the interceptor can hold up.
-func (g *gate) funcs(l *life) interceptor.Funcs {
+// funcs returns the gate for the API server: every hook of the interceptor.
+func (g *gate) funcs(p *process) interceptor.Funcs {
 	read := func(verb string, on any, do func() error) error {
-		return g.pass(l, call{apiServer, verb, on, false}, do)
+		return g.pass(p, call{apiServer, verb, on, false}, do)
 	}
 	write := func(verb string, on any, do func() error) error {
-		return g.pass(l, call{apiServer, verb, on, true}, do)
+		return g.pass(p, call{apiServer, verb, on, true}, do)
 	}
 	funcs := interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
@@ -196,105 +191,43 @@ func (g *gate) funcs(l *life) interceptor.Funcs {
 			return write("apply "+sub, o, func() error { return c.SubResource(sub).Apply(ctx, o, opts...) })
 		},
 	}
-	verbs := funcs // without the hook that is being made
+	verbs := funcs // without the hook that is defined here
 	funcs.SubResource = func(c client.WithWatch, sub string) client.SubResourceClient {
 		return interceptor.NewClient(c, verbs).SubResource(sub)
 	}
 	return funcs
 }
 
-// client is c behind the gate.
-func (g *gate) client(l *life, c client.WithWatch) client.WithWatch {
-	return interceptor.NewClient(c, g.funcs(l))
+// client returns c behind the gate.
+func (g *gate) client(p *process, c client.WithWatch) client.WithWatch {
+	return interceptor.NewClient(c, g.funcs(p))
 }
 
-// gatedClerk is the gate for Clerk.
-type gatedClerk struct {
-	gate *gate
-	life *life
-	next http.RoundTripper
-}
-
-// RoundTrip implements http.RoundTripper. A write that Clerk refuses took no effect.
-func (c gatedClerk) RoundTrip(request *http.Request) (response *http.Response, err error) {
-	err = c.gate.pass(c.life, call{clerkAPI, request.Method, request, request.Method != http.MethodGet}, func() error {
-		if response, err = c.next.RoundTrip(request); err == nil && response.StatusCode != http.StatusOK { //nolint:bodyclose // the caller does
-			return errRefused
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, errRefused) {
-		if response != nil {
-			_ = response.Body.Close()
-		}
-		return nil, err
-	}
-	return response, nil
-}
-
-var errRefused = errors.New("the answer is no 200")
-
-// gatedStore is the gate for the database. A call of the store is one statement or one transaction, so that there is no
-// moment between a statement and its commit in which a process could leave anything behind.
-type gatedStore struct {
-	gate *gate
-	life *life
-	next store.Store
-}
-
-func (s gatedStore) Get(ctx context.Context, id user.ID) (row user.Row, err error) {
-	err = s.gate.pass(s.life, call{database, "get", id, false}, func() error { row, err = s.next.Get(ctx, id); return err })
-	return row, err
-}
-
-func (s gatedStore) Scan(ctx context.Context, after user.ID, limit int) (rows []user.Row, err error) {
-	err = s.gate.pass(s.life, call{database, "scan", after, false}, func() error {
-		rows, err = s.next.Scan(ctx, after, limit)
-		return err
-	})
-	return rows, err
-}
-
-// put is what a call of Put writes.
-type put struct {
-	row   user.Row
-	moves []store.Move
-}
-
-func (s gatedStore) Put(ctx context.Context, row user.Row, moves []store.Move) error {
-	return s.gate.pass(s.life, call{database, "put", put{row, moves}, true}, func() error { return s.next.Put(ctx, row, moves) })
-}
-
-func (s gatedStore) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
-	err = s.gate.pass(s.life, call{database, "delete", id, true}, func() error { removed, err = s.next.Delete(ctx, id); return err })
-	return removed, err
-}
-
-// A hook that is missing would let writes past the gate, and a release of controller-runtime may bring new ones.
-func TestTheGateHoldsUpEveryCallToTheAPIServer(t *testing.T) {
+// A missing hook would let writes bypass the gate, and a release of controller-runtime may add hooks.
+func TestGate_InterceptsEveryAPICall(t *testing.T) {
 	t.Parallel()
 	g := &gate{}
-	hooks := reflect.ValueOf(g.funcs(&life{}))
+	hooks := reflect.ValueOf(g.funcs(&process{}))
 	for i := range hooks.NumField() {
 		if hooks.Field(i).IsNil() {
-			t.Errorf("%s passes by the gate", hooks.Type().Field(i).Name)
+			t.Errorf("%s bypasses the gate", hooks.Type().Field(i).Name)
 		}
 	}
-	dead := &life{}
-	dead.over.Store(true)
+	dead := &process{}
+	dead.dead.Store(true)
 	through := reflect.ValueOf(g.funcs(dead))
 	for i := range through.NumField() {
 		hook := through.Field(i)
 		if through.Type().Field(i).Name == "SubResource" {
-			continue // it makes no call; those of what it returns are among the others
+			continue // makes no call itself; the hooks of the client that it returns are checked too
 		}
 		arguments := make([]reflect.Value, hook.Type().NumIn())
 		for a := range arguments {
 			arguments[a] = reflect.Zero(hook.Type().In(a))
 		}
 		results := hook.CallSlice(arguments)
-		if err, _ := results[len(results)-1].Interface().(error); !errors.Is(err, errMishap) {
-			t.Errorf("%s passes by the gate: %v", through.Type().Field(i).Name, err)
+		if err, _ := results[len(results)-1].Interface().(error); !errors.Is(err, errFault) {
+			t.Errorf("%s bypasses the gate: %v", through.Type().Field(i).Name, err)
 		}
 	}
 }

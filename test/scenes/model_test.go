@@ -14,15 +14,15 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// model is one user in the three places, and the rules by which they must agree: the rules of the documentation, written
-// down a second time and as plainly as can be, so that the operator is not compared with itself.
+// model is one user in Clerk, the API server and the table, with the documentation's rules for their agreement. It restates
+// the rules as plainly as possible, so that the operator is not compared with itself.
 type model struct {
 	id      user.ID
-	account *clerktest.User // nil: Clerk has no such user
+	account *clerktest.User // nil: not in Clerk
 	objects []*v1alpha1.FitUser
-	row     map[string]any // nil: there is none
-	// holder is whose row has the address which the user has in Clerk, if another row has it. It is nil as well where it would
-	// lead back to a user who waits for this one: such a ring can turn.
+	row     map[string]any // nil: no row
+	// holder is the owner of another row that has this user's address. It is nil for an owner who in turn waits for this user:
+	// the rows of such a ring can exchange their addresses.
 	holder *model
 
 	active *v1alpha1.FitUser
@@ -31,30 +31,30 @@ type model struct {
 
 func (s *scene) modelOf(id user.ID) *model {
 	s.Helper()
-	return s.modelBehind(id, nil)
+	return s.modelExcept(id, nil)
 }
 
-// modelBehind is the model of a user whose row is in the way of others.
-func (s *scene) modelBehind(id user.ID, others []user.ID) *model {
+// modelExcept returns a user's model without holders among the others, who wait for this user.
+func (s *scene) modelExcept(id user.ID, others []user.ID) *model {
 	s.Helper()
 	m := &model{id: id, objects: s.objectsOf(id), row: s.raw.Row(id)}
 	if u, ok := s.clerk.User(string(id)); ok {
 		m.account = &u
 		for _, row := range s.raw.Query("SELECT id FROM users WHERE email = $1 AND id <> $2", u.PrimaryEmail(), string(id)) {
 			if holder := user.ID(fmt.Sprint(row["id"])); !slices.Contains(others, holder) {
-				m.holder = s.modelBehind(holder, append(others, id))
+				m.holder = s.modelExcept(holder, append(others, id))
 			}
 		}
 	}
-	m.active = first(m.objects)
+	m.active = activeOf(m.objects)
 	if m.active != nil {
 		m.reason = fituser.ReadyReason(m.active)
 	}
 	return m
 }
 
-// first is the FitUser that serves: not leaving; a person's before the operator's; then the older; then the smaller UID.
-func first(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
+// activeOf returns the active FitUser: not terminating; user-managed before operator-managed; the older; the smaller UID.
+func activeOf(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
 	staying := slices.DeleteFunc(slices.Clone(objects), func(u *v1alpha1.FitUser) bool { return u.DeletionTimestamp != nil })
 	rank := func(u *v1alpha1.FitUser) int {
 		if u.ManagedByOperator() {
@@ -71,72 +71,72 @@ func first(objects []*v1alpha1.FitUser) *v1alpha1.FitUser {
 	return staying[0]
 }
 
-// role is the role that must be in force once all agree, and the mark that Clerk must then hold.
-func (m *model) role() (role, mark string) {
+// desired returns the role of a user in agreement, and the marker that Clerk must then have.
+func (m *model) desired() (role, marker string) {
 	if m.active != nil && m.active.Spec.Role != "" {
 		return string(m.active.Spec.Role), string(m.active.Spec.Role)
 	}
-	switch held := m.held(); held {
+	switch current := m.currentRole(); current {
 	case "admin", "trainer", "client":
-		return held, ""
+		return current, ""
 	default:
 		return "client", ""
 	}
 }
 
-// held is the role as Clerk holds it.
-func (m *model) held() string {
-	held, _ := m.account.PublicMetadata["role"].(string)
-	return held
+// currentRole returns the role in Clerk.
+func (m *model) currentRole() string {
+	current, _ := m.account.PublicMetadata["role"].(string)
+	return current
 }
 
-// mark is the role of which Clerk holds the mark, "none" of a mark without a role; empty without a mark.
-func (m *model) mark() string {
-	mark, ok := m.account.PrivateMetadata["fituser"]
-	if !ok || mark == nil {
+// markerRole returns the role in Clerk's marker, "none" for a marker without a role, and nothing without a marker.
+func (m *model) markerRole() string {
+	marker, ok := m.account.PrivateMetadata["fituser"]
+	if !ok || marker == nil {
 		return ""
 	}
-	fields, _ := mark.(map[string]any)
+	fields, _ := marker.(map[string]any)
 	if role, _ := fields["role"].(string); role != "" {
 		return role
 	}
 	return "none"
 }
 
-// judge says what is wrong with how a user ended; empty when nothing is.
-func (m *model) judge() string {
+// violation returns what is wrong with a user's final state, or nothing.
+func (m *model) violation() string {
 	for _, object := range m.objects {
 		if object != m.active && object.DeletionTimestamp == nil && (object.ManagedByOperator() || fituser.ReadyReason(object) != v1alpha1.ReasonDuplicateUser) {
-			return fmt.Sprintf("FitUser %s is left beside %s and says %q", object.Name, m.active.Name, fituser.ReadyReason(object))
+			return fmt.Sprintf("FitUser %s is left beside %s with reason %q", object.Name, m.active.Name, fituser.ReadyReason(object))
 		}
 	}
 	if m.account == nil {
-		return m.judgeGone()
+		return m.violationWhenDeleted()
 	}
 	if m.active == nil {
-		return "there is no FitUser"
+		return "no FitUser exists"
 	}
 	if m.active.Status.ObservedGeneration != m.active.Generation {
-		return "the status answers another generation"
+		return "the status is of another generation"
 	}
 	switch m.reason {
 	case v1alpha1.ReasonSynced:
-		return m.judgeAgreement()
+		return m.syncViolation()
 	case v1alpha1.ReasonSuspended:
-		if !m.active.Spec.Suspend || m.judgeAgreement() == "" {
-			return "it says Suspended without a reason"
+		if !m.active.Spec.Suspend || m.syncViolation() == "" {
+			return "its reason is Suspended without a cause"
 		}
 	case v1alpha1.ReasonEmailMissing:
-		return m.judgeWithoutAddress()
+		return m.emailMissingViolation()
 	case v1alpha1.ReasonEmailConflict:
-		return m.judgeConflict()
+		return m.emailConflictViolation()
 	default:
-		return fmt.Sprintf("it says %q", m.reason)
+		return fmt.Sprintf("its reason is %q", m.reason)
 	}
-	return m.judgeConditions()
+	return m.conditionViolation()
 }
 
-func (m *model) judgeConditions() string {
+func (m *model) conditionViolation() string {
 	stalled := meta.IsStatusConditionTrue(m.active.Status.Conditions, v1alpha1.ConditionStalled)
 	busy := meta.IsStatusConditionTrue(m.active.Status.Conditions, v1alpha1.ConditionReconciling)
 	if (m.reason == v1alpha1.ReasonSynced) == (stalled || busy) {
@@ -145,81 +145,81 @@ func (m *model) judgeConditions() string {
 	return ""
 }
 
-// judgeAgreement says in what the three places differ.
-func (m *model) judgeAgreement() string {
-	role, mark := m.role()
+// syncViolation returns a difference between Clerk, the FitUser and the row, or nothing.
+func (m *model) syncViolation() string {
+	role, marker := m.desired()
 	want := map[string]any{
 		"email": m.account.PrimaryEmail(), "first_name": ptr.Deref(m.account.FirstName, ""), "last_name": ptr.Deref(m.account.LastName, ""),
 		"role": role,
 	}
 	for column, value := range want {
 		if m.row == nil || m.row[column] != value {
-			return fmt.Sprintf("the row's %s is not as it must be", column)
+			return fmt.Sprintf("the row's %s is wrong", column)
 		}
 	}
-	if m.mark() != mark || mark != "" && m.held() != role {
-		return fmt.Sprintf("Clerk holds role %q, mark %q; want %q, %q", m.held(), m.mark(), role, mark)
+	if m.markerRole() != marker || marker != "" && m.currentRole() != role {
+		return fmt.Sprintf("Clerk has role %q, marker %q; want %q, %q", m.currentRole(), m.markerRole(), role, marker)
 	}
 	if string(m.active.Status.Role) != role || m.active.Status.Profile == nil ||
 		m.active.Status.Profile.Email != m.account.PrimaryEmail() || m.active.Status.Clerk.Banned != m.account.Banned {
-		return "the status is not what is so"
+		return "the status differs from the current state"
 	}
-	return m.judgeConditions()
+	return m.conditionViolation()
 }
 
-// judgeWithoutAddress judges a user who has no address in Clerk: no row, or one that keeps its address and follows in all
-// else.
-func (m *model) judgeWithoutAddress() string {
-	role, mark := m.role()
+// emailMissingViolation checks a user without an address in Clerk: no row, or a row that keeps its address and is otherwise
+// updated.
+func (m *model) emailMissingViolation() string {
+	role, marker := m.desired()
 	switch {
 	case m.account.PrimaryEmail() != "":
-		return "it says EmailMissing, and Clerk has an address"
+		return "its reason is EmailMissing, and Clerk has an address"
 	case m.row != nil && m.row["role"] != role:
 		return fmt.Sprintf("the row's role is %v, want %s", m.row["role"], role)
-	case m.mark() != mark:
-		return "the mark is not as it must be"
+	case m.markerRole() != marker:
+		return "the marker is wrong"
 	}
-	return m.judgeConditions()
+	return m.conditionViolation()
 }
 
-// judgeConflict judges a user whose address another row holds: one that nobody may change.
-func (m *model) judgeConflict() string {
+// emailConflictViolation checks a user whose address another row has. The operator must not be allowed to change that row.
+func (m *model) emailConflictViolation() string {
 	switch {
 	case m.holder == nil:
-		return "it says EmailConflict, and the address is free"
-	case m.holder.mayGiveWay():
-		return fmt.Sprintf("it says EmailConflict, and the row of %s could give way", m.holder.id)
+		return "its reason is EmailConflict, and the address is free"
+	case m.holder.mayReleaseEmail():
+		return fmt.Sprintf("its reason is EmailConflict, and the row of %s may release the address", m.holder.id)
 	}
-	return m.judgeConditions()
+	return m.conditionViolation()
 }
 
-// mayGiveWay reports whether the operator may take the address away from this row.
-func (m *model) mayGiveWay() bool {
+// mayReleaseEmail reports whether the operator may change this row's address.
+func (m *model) mayReleaseEmail() bool {
 	switch {
 	case m.active != nil && m.active.Spec.Suspend:
 		return false
-	case m.account == nil: // only the row of somebody who was seen in Clerk goes
+	case m.account == nil: // only the row of a user who was observed in Clerk is deleted
 		return m.active != nil && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && m.active.Status.Clerk != nil
 	case m.account.PrimaryEmail() == "":
 		return false
-	default: // its own new address may be held in turn
-		return m.holder == nil || m.holder.mayGiveWay()
+	default: // another row may have its new address
+		return m.holder == nil || m.holder.mayReleaseEmail()
 	}
 }
 
-// judgeGone judges a user whom Clerk does not have. A row that is left must be one that nobody may remove.
-func (m *model) judgeGone() string {
+// violationWhenDeleted checks a user who is not in Clerk. A row that is left must be one that the operator may not delete.
+func (m *model) violationWhenDeleted() string {
 	switch {
 	case m.active == nil:
 		return ""
 	case m.active.ManagedByOperator():
 		return "the operator's FitUser is left"
 	case m.reason == v1alpha1.ReasonSuspended && m.active.Spec.Suspend && m.row != nil:
-		return m.judgeConditions()
+		return m.conditionViolation()
 	case m.reason != v1alpha1.ReasonUserNotFound:
-		return fmt.Sprintf("it says %q, and Clerk has no such user", m.reason)
+		return fmt.Sprintf("its reason is %q, and the user is not in Clerk", m.reason)
 	case m.row != nil && m.active.Status.Clerk != nil && !m.active.Spec.Suspend && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:
 		return "the row is left"
 	}
-	return m.judgeConditions()
+	return m.conditionViolation()
 }

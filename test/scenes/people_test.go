@@ -12,14 +12,14 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// signUp makes a user in Clerk whose e-mail address, names and phone number must be seen in no log.
+// signUp creates a user in Clerk. The e-mail address, names and phone number are canaries.
 func (s *scene) signUp(name string) user.ID {
 	return user.ID(s.clerk.SignUp(clerktest.Person{
 		ID: "user_" + name, Email: address(name), FirstName: canary + name, LastName: canary + "Doe", Phone: s.phone(),
 	}))
 }
 
-// canary is part of every value that must not be seen where it does not belong.
+// canary is part of every personal value. It must not appear in any output.
 const canary = "canary"
 
 func address(name string) string { return canary + "." + name + "@example.com" }
@@ -28,13 +28,13 @@ const canaryPhone = "+1555019"
 
 func (s *scene) phone() string { return fmt.Sprintf("%s%04d", canaryPhone, len(s.clerk.Users())) }
 
-// hint does what the receiver does with an event, as Clerk has the user now.
+// hint records an event about the user's current state, as the receiver does.
 func (s *scene) hint(id user.ID, eventType v1alpha1.EventType) {
 	s.Helper()
 	s.deliver(id, s.event(id, eventType))
 }
 
-// event is an event that Clerk sends of the user as they are now.
+// event returns the event that Clerk sends about the user's current state.
 func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 	s.messages++
 	now := s.clock.Now().UnixMilli()
@@ -45,6 +45,7 @@ func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 	return h
 }
 
+// deliver writes the hint to the user's FitUser, and creates the FitUser if needed, as the receiver does.
 func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	s.Helper()
 	h.ReceivedAt = s.clock.Now().UnixMilli()
@@ -75,7 +76,7 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	})
 }
 
-// manifest makes a FitUser as a person does.
+// manifest creates a FitUser as a person does.
 func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
 	s.Helper()
 	spec.ClerkUserID = string(id)
@@ -87,7 +88,7 @@ func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1
 	return u
 }
 
-// edit changes a FitUser as a person does, past the gate.
+// edit changes a FitUser as a person does. It bypasses the gate.
 func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 	s.Helper()
 	before := u.DeepCopy()
@@ -98,7 +99,7 @@ func (s *scene) edit(u *v1alpha1.FitUser, change func(*v1alpha1.FitUser)) {
 	s.record()
 }
 
-// editStatus writes a status as a person with too many rights does.
+// editStatus writes a status as a person with too many permissions does.
 func (s *scene) editStatus(u *v1alpha1.FitUser, change func(*v1alpha1.FitUserStatus)) {
 	s.Helper()
 	before := u.DeepCopy()
@@ -118,7 +119,7 @@ func (s *scene) remove(name string) {
 	s.record()
 }
 
-// named is a FitUser by its name.
+// named returns a FitUser by name.
 func (s *scene) named(name string) *v1alpha1.FitUser {
 	s.Helper()
 	u := &v1alpha1.FitUser{}

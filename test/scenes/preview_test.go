@@ -20,7 +20,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// preview returns a preview in this scene, past the gate.
+// preview returns a preview of this scene. It bypasses the gate.
 func (s *scene) preview() *preview.Preview {
 	s.Helper()
 	table, err := store.Open(s.databaseURL, store.Options{DryRun: true})
@@ -36,7 +36,7 @@ func (s *scene) preview() *preview.Preview {
 			Clock: s.clock, LagTolerance: fituser.DefaultLagTolerance,
 		},
 		instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock},
-		budget.Config{Max: unlimited(s.stage.TB), Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
+		budget.Config{Max: unlimited(s.harness.TB), Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
 	)
 }
 
@@ -44,10 +44,10 @@ func (s *scene) previewSweep() sweep.Config {
 	return sweep.Config{Cache: s.cache(s.api), Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond}
 }
 
-// effects are the places in which something changes for each user, apart from what a FitUser says.
-func effects(outlooks []preview.User) map[user.ID][]string {
+// effects returns for each user the places that would change, without the statuses of FitUsers.
+func effects(previews []preview.User) map[user.ID][]string {
 	places := map[user.ID]map[string]bool{}
-	for _, o := range outlooks {
+	for _, o := range previews {
 		for _, change := range o.Changes {
 			if change.Action == "status" {
 				continue
@@ -65,8 +65,8 @@ func effects(outlooks []preview.User) map[user.ID][]string {
 	return sorted
 }
 
-// things are what exists of each user in each place; what a FitUser says is not among it.
-func (s *scene) things(all []cell) map[user.ID]map[string]any {
+// things returns what each place contains of each user, without the contents of FitUsers.
+func (s *scene) things(all []startState) map[user.ID]map[string]any {
 	s.Helper()
 	things := map[user.ID]map[string]any{}
 	for _, c := range all {
@@ -80,32 +80,32 @@ func (s *scene) things(all []cell) map[user.ID]map[string]any {
 	return things
 }
 
-// Whatever state a user is in, a dry run changes nothing, says where the operator will write, and once the operator has
-// written says that nothing is left to do.
+// In every start state a preview changes nothing and names every place that the operator then writes. Afterwards a preview is
+// empty.
 func TestPreview_NamesEveryWrite(t *testing.T) {
 	for object := range objectStates() {
 		t.Run(object, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t).newScene(t)
-			all := s.enter(object)
-			s.clock.Step(time.Hour) // past the API server's own time
+			s := newHarness(t).newScene(t)
+			all := s.setUp(object)
+			s.clock.Step(time.Hour) // past the creation times, which the API server sets
 			versions, before := s.versions(), s.things(all)
 			would := s.preview()
-			var outlooks []preview.User
+			var previews []preview.User
 			for _, c := range all {
 				o := would.PreviewUser(s.ctx, c.id)
 				if o.Err != nil {
 					t.Errorf("%s: %v", c, o.Err)
 				}
-				outlooks = append(outlooks, o)
+				previews = append(previews, o)
 			}
 			if diff := gocmp.Diff(versions, s.versions()); diff != "" {
-				t.Fatalf("the dry run changed something (-before +after):\n%s", diff)
+				t.Fatalf("the preview changed something (-before +after):\n%s", diff)
 			}
 
-			s.maxLooks = 20 * len(all)
+			s.maxReconciles = 20 * len(all)
 			s.restart()
-			s.run()
+			s.reconcileUntilIdle()
 			s.sweep()
 			want := map[user.ID][]string{}
 			for id, after := range s.things(all) {
@@ -115,13 +115,13 @@ func TestPreview_NamesEveryWrite(t *testing.T) {
 					}
 				}
 			}
-			if diff := gocmp.Diff(want, effects(outlooks)); diff != "" {
-				t.Errorf("where it wrote, and where the dry run had said (-wrote +said):\n%s", diff)
+			if diff := gocmp.Diff(want, effects(previews)); diff != "" {
+				t.Errorf("what the operator wrote, and what the preview contained (-written +previewed):\n%s", diff)
 			}
 
 			report, left, err := s.preview().Sweep(s.ctx, s.previewSweep())
 			if err != nil || len(left) > 0 {
-				t.Errorf("after the work is done a dry run still says %+v, %+v, %v", report, left, err)
+				t.Errorf("after the writes a preview still contains %+v, %+v, %v", report, left, err)
 			}
 		})
 	}

@@ -3,6 +3,9 @@ package scenes_test
 import (
 	"errors"
 	"net/http"
+	"os"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,7 +23,16 @@ import (
 
 var controlPlane testenv.Shared
 
-func TestMain(m *testing.M) { controlPlane.Main(m) }
+// gcPercent makes etcd, the API server and the tests collect garbage less often. It saves a tenth of the scenes' CPU time.
+const gcPercent = 400
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(gcPercent)
+	if err := os.Setenv("GOGC", strconv.Itoa(gcPercent)); err != nil { // the control plane inherits it
+		panic(err)
+	}
+	controlPlane.Main(m)
+}
 
 func testKey() string { return clerktest.DefaultSecretKey }
 

@@ -1,197 +1,99 @@
 package scenes_test
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// record notes how the FitUsers are now.
+// record adds the current FitUsers to the history.
 func (s *scene) record() {
 	if s.recording {
 		s.history = append(s.history, s.objects())
 	}
 }
 
-// witness checks every write that takes something away, or gives a right, against how things are at that very moment.
-func (s *scene) witness() {
-	s.gate.judge = func(c call) {
-		var wrong string
-		switch on := c.on.(type) {
-		case user.ID:
-			wrong = s.mayRemoveRow(on)
-		case *http.Request:
-			wrong = s.mayWriteRole(on)
-		case *v1alpha1.FitUser:
-			if c.verb == "delete" {
-				wrong = s.mayDelete(on)
-			}
-		}
-		if wrong != "" {
-			s.Errorf("%s of %s: %s\n%s", c.verb, c.place, wrong, s.said.tail())
-		}
-	}
-}
-
-// mayRemoveRow says what forbids to remove a user's row; empty when nothing does.
-func (s *scene) mayRemoveRow(id user.ID) string {
-	m := s.modelOf(id)
-	switch {
-	case m.account != nil:
-		return fmt.Sprintf("%s is in Clerk", id)
-	case m.active == nil:
-		return fmt.Sprintf("%s has no FitUser", id)
-	case m.active.Spec.Suspend, m.active.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
-		return fmt.Sprintf("the row of %s is to stay", id)
-	}
-	return ""
-}
-
-// mayWriteRole says what forbids to write this to a user's metadata.
-func (s *scene) mayWriteRole(request *http.Request) string {
-	var patch struct {
-		Public  map[string]*string                       `json:"public_metadata"`
-		Private map[string]*struct{ Role v1alpha1.Role } `json:"private_metadata"`
-	}
-	body, err := request.GetBody()
-	if err == nil {
-		var text []byte
-		text, err = io.ReadAll(body)
-		if err == nil {
-			err = json.Unmarshal(text, &patch)
-		}
-	}
-	if err != nil {
-		return err.Error()
-	}
-	m := s.modelOf(user.ID(splitPath(request.URL.Path)))
-	if m.account == nil {
-		return "" // which Clerk refuses
-	}
-	var demanded v1alpha1.Role
-	if m.active != nil {
-		demanded = m.active.Spec.Role
-	}
-	role, aboutRole := patch.Public["role"]
-	switch {
-	case m.active != nil && m.active.Spec.Suspend:
-		return "the user is suspended"
-	case role != nil && *role != string(demanded):
-		return fmt.Sprintf("%s is given, %q is demanded", *role, demanded)
-	case role != nil:
-		return ""
-	case demanded != "":
-		return fmt.Sprintf("a right is taken back, and %s is demanded", demanded)
-	case aboutRole && m.mark() != m.held():
-		return fmt.Sprintf("role %q is taken away, and %q was given", m.held(), m.mark())
-	}
-	return ""
-}
-
-// splitPath is the id in /v1/users/{id}/metadata.
-func splitPath(path string) (id string) {
-	_, _ = fmt.Sscanf(path, "/v1/users/%s", &id)
-	return id[:len(id)-len("/metadata")]
-}
-
-// mayDelete says what forbids to delete a FitUser.
-func (s *scene) mayDelete(object *v1alpha1.FitUser) string {
-	m := s.modelOf(user.ID(object.Spec.ClerkUserID))
-	switch {
-	case !object.ManagedByOperator():
-		return fmt.Sprintf("FitUser %s is a person's", object.Name)
-	case m.account != nil && (m.active == nil || m.active.UID == object.UID):
-		return fmt.Sprintf("FitUser %s serves", object.Name)
-	}
-	return ""
-}
-
-// Whatever older state of the FitUsers the cache still shows, nothing is taken away, and no right given, that the newest
-// state would not allow; and once the cache catches up, all is as if it had never been behind.
-func TestStaleCache(t *testing.T) {
+// While the cache shows any earlier state of the FitUsers, the operator deletes, grants and revokes nothing that the newest
+// state forbids. Once the cache is current, the final state is the same as without the delay.
+func TestStaleCache_CausesNoWrongWrite(t *testing.T) {
 	var views atomic.Int64
 	t.Cleanup(func() { t.Logf("stale: %d old views of %d workloads", views.Load(), len(workloads())) })
 	for name, w := range workloads() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := newStage(t)
-			want := st.perform(w, nil, nil).end
+			h := newHarness(t)
+			want := h.execute(w, nil, nil).afterSweep
 			for n := 0; ; n++ {
-				got, more := st.behind(w, n)
+				got, more := h.runWithView(w, n)
 				if !more {
 					return
 				}
 				views.Add(1)
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("with view %d: another end (-want +got):\n%s", n, diff)
+					t.Errorf("with view %d: the final state differs (-want +got):\n%s", n, diff)
 				}
 			}
 		})
 	}
 }
 
-// behind makes a run in which the cache, after something has happened, shows the n-th state that the FitUsers ever had. It
-// reports whether there was one.
-func (st *stage) behind(w workload, n int) (end ending, more bool) {
-	st.Helper()
-	s := st.newScene(st)
+// runWithView runs a workload while the cache shows the n-th state in the FitUsers' history. It reports whether the history
+// has one.
+func (h *harness) runWithView(w workload, n int) (end finalState, more bool) {
+	h.Helper()
+	s := h.newScene(h)
 	s.recording = true
 	s.record()
-	s.witness()
+	s.checkInvariants()
 	if w.prepare != nil {
 		w.prepare(s)
 	}
-	s.run()
-	w.happens(s)
+	s.reconcileUntilIdle()
+	w.act(s)
 	if n >= len(s.history) {
-		return ending{}, false
+		return finalState{}, false
 	}
-	s.view, s.blind = &s.history[n], true
+	s.view, s.watchPaused = &s.history[n], true
 	s.clock.Step(2 * fituser.DefaultRevocationGrace)
 	for range 3 {
 		for _, id := range []user.ID{jane, joe, jim, "user_again", "user_ghost"} {
-			s.look(id)
+			s.reconcile(id)
 		}
 	}
-	_, _ = s.process.sweeper.RunOnce(s.logs)
-	s.process.hear()
-	for _, id := range s.process.queue {
-		s.look(id)
+	_, _ = s.operator.sweeper.RunOnce(s.logs)
+	s.operator.drainRequests()
+	for _, id := range s.operator.queue {
+		s.reconcile(id)
 	}
-	s.view, s.blind = nil, false
-	s.run()
+	s.view, s.watchPaused = nil, false
+	s.reconcileUntilIdle()
 	s.sweep()
-	return s.ending(), true
+	return s.finalState(), true
 }
 
-// A page may be minutes old when its users are worked off. No right is taken on its word.
-func TestRightsAreNotChangedOnTheWordOfAPage(t *testing.T) {
+// A page of the sweep may be minutes old when its users are reconciled, so no role is changed because of it.
+func TestSweep_PageDoesNotChangeRoles(t *testing.T) {
 	t.Parallel()
-	s := newStage(t).newScene(t)
-	s.witness()
+	s := newHarness(t).newScene(t)
+	s.checkInvariants()
 	s.clerk.SignUp(clerktest.Person{
 		ID: string(jane), Email: address("jane"), PublicMetadata: clerktest.Metadata{"role": "admin"},
 		PrivateMetadata: clerktest.Metadata{"fituser": map[string]any{"role": "admin"}},
 	})
 	s.clock.Step(time.Hour)
-	if _, err := s.process.sweeper.RunOnce(s.logs); err != nil {
+	if _, err := s.operator.sweeper.RunOnce(s.logs); err != nil {
 		t.Fatal(err)
 	}
 	s.clerk.SetPublicMetadata(string(jane), clerktest.Metadata{"role": "trainer"})
-	s.run()
+	s.reconcileUntilIdle()
 	s.sweep()
 	if u, _ := s.clerk.User(string(jane)); u.PublicMetadata["role"] != "trainer" || u.PrivateMetadata["fituser"] != nil {
-		t.Errorf("role %v, mark %v", u.PublicMetadata["role"], u.PrivateMetadata["fituser"])
+		t.Errorf("role %v, marker %v; want trainer and no marker", u.PublicMetadata["role"], u.PrivateMetadata["fituser"])
 	}
 }

@@ -19,52 +19,52 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// cell is one combination of states in which the operator may find a user.
-type cell struct {
+// startState is a combination of states in which the operator may find a user.
+type startState struct {
 	id                   user.ID
 	object, inClerk, row string
 }
 
-func (c cell) String() string {
+func (c startState) String() string {
 	return fmt.Sprintf("%s: FitUser %s, Clerk %s, row %s", c.id, c.object, c.inClerk, c.row)
 }
 
-// name is what this user's things are called: unique, and legal everywhere.
-func (c cell) name() string { return strings.ToLower(strings.TrimPrefix(string(c.id), "user_")) }
+// name is unique, and valid as an object name and in an address.
+func (c startState) name() string { return strings.ToLower(strings.TrimPrefix(string(c.id), "user_")) }
 
-// accountStates make the Clerk user.
-func accountStates() map[string]func(*scene, cell) {
-	person := func(c cell) clerktest.Person {
+// accountStates create the Clerk user.
+func accountStates() map[string]func(*scene, startState) {
+	person := func(c startState) clerktest.Person {
 		return clerktest.Person{
 			ID: string(c.id), Email: address(c.name()), FirstName: canary + c.name(), LastName: canary + "Doe",
 			PublicMetadata: clerktest.Metadata{"theme": "dark"},
 		}
 	}
-	mark := clerktest.Metadata{"fituser": map[string]any{"role": "admin"}, "note": "theirs"}
-	with := func(change func(*clerktest.Person)) func(*scene, cell) {
-		return func(s *scene, c cell) {
+	marker := clerktest.Metadata{"fituser": map[string]any{"role": "admin"}, "note": "theirs"}
+	with := func(change func(*clerktest.Person)) func(*scene, startState) {
+		return func(s *scene, c startState) {
 			p := person(c)
 			change(&p)
 			s.clerk.SignUp(p)
 		}
 	}
-	return map[string]func(*scene, cell){
-		"absent":    func(*scene, cell) {},
+	return map[string]func(*scene, startState){
+		"absent":    func(*scene, startState) {},
 		"present":   with(func(*clerktest.Person) {}),
 		"changed":   with(func(p *clerktest.Person) { p.Email, p.FirstName = "new."+p.Email, canary+"New" }),
-		"banned":    func(s *scene, c cell) { s.clerk.SignUp(person(c)); s.clerk.Ban(string(c.id)) },
+		"banned":    func(s *scene, c startState) { s.clerk.SignUp(person(c)); s.clerk.Ban(string(c.id)) },
 		"no e-mail": with(func(p *clerktest.Person) { p.Email = "" }),
-		"marked": with(func(p *clerktest.Person) {
-			p.PublicMetadata["role"], p.PrivateMetadata = "admin", mark
+		"granted": with(func(p *clerktest.Person) {
+			p.PublicMetadata["role"], p.PrivateMetadata = "admin", marker
 		}),
-		"marked and changed since": with(func(p *clerktest.Person) {
-			p.PublicMetadata["role"], p.PrivateMetadata = "trainer", mark
+		"granted and changed since": with(func(p *clerktest.Person) {
+			p.PublicMetadata["role"], p.PrivateMetadata = "trainer", marker
 		}),
 	}
 }
 
-// objectStates make the FitUsers.
-func objectStates() map[string]func(*scene, cell) {
+// objectStates create the FitUsers.
+func objectStates() map[string]func(*scene, startState) {
 	observed := func(s *scene, u *v1alpha1.FitUser) {
 		s.editStatus(u, func(status *v1alpha1.FitUserStatus) {
 			status.ObservedGeneration, status.Role, status.RoleSource = u.Generation, "trainer", "Clerk"
@@ -75,80 +75,80 @@ func objectStates() map[string]func(*scene, cell) {
 			})
 		})
 	}
-	operators := func(s *scene, c cell) *v1alpha1.FitUser {
+	operatorManaged := func(s *scene, c startState) *v1alpha1.FitUser {
 		u := fitusers.New(s.namespace, string(c.id), 0)
 		if err := s.direct.Create(s.ctx, u); err != nil {
 			s.Fatalf("%v", err)
 		}
 		return u
 	}
-	persons := func(s *scene, c cell, role v1alpha1.Role) *v1alpha1.FitUser {
+	userManaged := func(s *scene, c startState, role v1alpha1.Role) *v1alpha1.FitUser {
 		return s.manifest(string(role)+"-"+c.name(), c.id, v1alpha1.FitUserSpec{Role: role})
 	}
-	return map[string]func(*scene, cell){
-		"absent":                   func(*scene, cell) {},
-		"operator's":               func(s *scene, c cell) { operators(s, c) },
-		"operator's, stale status": func(s *scene, c cell) { observed(s, operators(s, c)) },
-		"person's":                 func(s *scene, c cell) { persons(s, c, "trainer") },
-		"person's, stale status":   func(s *scene, c cell) { observed(s, persons(s, c, "trainer")) },
-		"suspended, stale status": func(s *scene, c cell) {
-			u := persons(s, c, "trainer")
+	return map[string]func(*scene, startState){
+		"absent":                         func(*scene, startState) {},
+		"operator-managed":               func(s *scene, c startState) { operatorManaged(s, c) },
+		"operator-managed, stale status": func(s *scene, c startState) { observed(s, operatorManaged(s, c)) },
+		"user-managed":                   func(s *scene, c startState) { userManaged(s, c, "trainer") },
+		"user-managed, stale status":     func(s *scene, c startState) { observed(s, userManaged(s, c, "trainer")) },
+		"suspended, stale status": func(s *scene, c startState) {
+			u := userManaged(s, c, "trainer")
 			s.edit(u, func(u *v1alpha1.FitUser) { u.Spec.Suspend = true })
 			observed(s, u)
 		},
-		"retained, stale status": func(s *scene, c cell) {
-			u := persons(s, c, "trainer")
+		"retained, stale status": func(s *scene, c startState) {
+			u := userManaged(s, c, "trainer")
 			s.edit(u, func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
 			observed(s, u)
 		},
-		"leaving, with somebody's finalizer": func(s *scene, c cell) {
-			u := persons(s, c, "admin")
+		"terminating, with a finalizer": func(s *scene, c startState) {
+			u := userManaged(s, c, "admin")
 			s.edit(u, func(u *v1alpha1.FitUser) { u.Finalizers = []string{"example.com/theirs"} })
 			observed(s, u)
 			s.remove(u.Name)
 		},
-		"person's and operator's": func(s *scene, c cell) { observed(s, operators(s, c)); persons(s, c, "trainer") },
-		"two persons'":            func(s *scene, c cell) { persons(s, c, "trainer"); observed(s, persons(s, c, "admin")) },
+		"user-managed and operator-managed": func(s *scene, c startState) { observed(s, operatorManaged(s, c)); userManaged(s, c, "trainer") },
+		"two user-managed":                  func(s *scene, c startState) { userManaged(s, c, "trainer"); observed(s, userManaged(s, c, "admin")) },
 	}
 }
 
-// rowStates make the row.
-func rowStates() map[string]func(*scene, cell) {
+// rowStates create the row.
+func rowStates() map[string]func(*scene, startState) {
 	insert := func(s *scene, id, email, role string) {
 		s.raw.Exec("INSERT INTO users (id, email, first_name, last_name, password, role, phone, created_at, updated_at)"+
 			" VALUES ($1, $2, 'x', 'y', 'theirs', $3, NULL, 1, 1)", id, email, role)
 	}
-	return map[string]func(*scene, cell){
-		"absent": func(*scene, cell) {},
-		"right": func(s *scene, c cell) {
+	return map[string]func(*scene, startState){
+		"absent": func(*scene, startState) {},
+		"correct": func(s *scene, c startState) {
 			insert(s, string(c.id), address(c.name()), "trainer")
 			s.raw.Exec("UPDATE users SET first_name = $2, last_name = $3 WHERE id = $1", string(c.id), canary+c.name(), canary+"Doe")
 		},
-		"wrong":                   func(s *scene, c cell) { insert(s, string(c.id), "old."+address(c.name()), "owner") },
-		"a stranger's in the way": func(s *scene, c cell) { insert(s, "legacy-"+c.name(), address(c.name()), "client") },
-		"a gone user's in the way": func(s *scene, c cell) {
+		"wrong":                          func(s *scene, c startState) { insert(s, string(c.id), "old."+address(c.name()), "owner") },
+		"orphaned row holds the address": func(s *scene, c startState) { insert(s, "legacy-"+c.name(), address(c.name()), "client") },
+		"row of a deleted user holds the address": func(s *scene, c startState) {
 			insert(s, string(c.id), "old."+address(c.name()), "client")
 			insert(s, string(c.id)+"x", address(c.name()), "client")
 		},
 	}
 }
 
-// cells are all combinations.
-func cells() []cell {
-	var all []cell
+// startStates returns all combinations.
+func startStates() []startState {
+	var all []startState
 	for _, object := range slices.Sorted(maps.Keys(objectStates())) {
 		for _, inClerk := range slices.Sorted(maps.Keys(accountStates())) {
 			for _, row := range slices.Sorted(maps.Keys(rowStates())) {
-				all = append(all, cell{user.ID(fmt.Sprintf("user_%03d", len(all))), object, inClerk, row})
+				all = append(all, startState{user.ID(fmt.Sprintf("user_%03d", len(all))), object, inClerk, row})
 			}
 		}
 	}
 	return all
 }
 
-// enter puts a user into each combination of states with this FitUser.
-func (s *scene) enter(object string) []cell {
-	all := slices.DeleteFunc(cells(), func(c cell) bool { return c.object != object })
+// setUp creates a user in each combination of states with this FitUser.
+func (s *scene) setUp(object string) []startState {
+	all := slices.DeleteFunc(startStates(), func(c startState) bool { return c.object != object })
 	for _, c := range all {
 		accountStates()[c.inClerk](s, c)
 		objectStates()[c.object](s, c)
@@ -157,9 +157,9 @@ func (s *scene) enter(object string) []cell {
 	return all
 }
 
-// Whatever the operator finds when it starts, each user ends in agreement or says in a documented condition why not; then
-// nothing more is written, however often anybody looks.
-func TestEveryStart(t *testing.T) {
+// From every start state each user reaches agreement, or a documented condition that reports why not. Then further reconciles
+// write nothing.
+func TestStart_FromEveryState(t *testing.T) {
 	var starts, agreed atomic.Int64
 	t.Cleanup(func() {
 		t.Logf("states: %d starts, %d of them end in agreement and %d in a documented condition; then 0 writes",
@@ -168,35 +168,35 @@ func TestEveryStart(t *testing.T) {
 	for object := range objectStates() {
 		t.Run(object, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t).newScene(t)
-			all := s.enter(object)
-			s.maxLooks = 20 * len(all)
-			s.restart() // it finds all of them at its start
-			s.run()
+			s := newHarness(t).newScene(t)
+			all := s.setUp(object)
+			s.maxReconciles = 20 * len(all)
+			s.restart() // the new process finds all of them at its start
+			s.reconcileUntilIdle()
 			s.sweep()
 			for _, c := range all {
 				starts.Add(1)
-				if s.judgeCell(c) {
+				if s.wantConverged(c) {
 					agreed.Add(1)
 				}
 			}
-			s.wantSilence(10, all)
-			s.secrets()
+			s.wantNoWrites(10, all)
+			s.wantNoSecrets()
 		})
 	}
 }
 
-// judgeCell checks how a user ended, against the three places as they are, and reports whether they agree.
-func (s *scene) judgeCell(c cell) (agrees bool) {
+// wantConverged checks a user's final state against the model, and reports whether all sides agree.
+func (s *scene) wantConverged(c startState) (agrees bool) {
 	s.Helper()
 	m := s.modelOf(c.id)
-	if problem := m.judge(); problem != "" {
+	if problem := m.violation(); problem != "" {
 		s.Errorf("%s: %s", c, problem)
 	}
 	if m.reason != v1alpha1.ReasonSynced {
 		return false
 	}
-	want := map[string]string{"marked and changed since": "trainer"}[c.inClerk] // what was given is taken back
+	want := map[string]string{"granted and changed since": "trainer"}[c.inClerk] // the granted role is revoked
 	if m.active.Spec.Role != "" {
 		want = string(m.active.Spec.Role)
 	}
@@ -206,22 +206,22 @@ func (s *scene) judgeCell(c cell) (agrees bool) {
 	return true
 }
 
-// wantSilence looks at every user again and again: nothing may be written anywhere.
-func (s *scene) wantSilence(times int, all []cell) {
+// wantNoWrites reconciles every user several times and checks that nothing is written.
+func (s *scene) wantNoWrites(times int, all []startState) {
 	s.Helper()
 	before := s.versions()
 	for range times {
 		for _, c := range all {
-			s.look(c.id)
+			s.reconcile(c.id)
 		}
 	}
-	s.process.timers = nil
+	s.operator.timers = nil
 	if diff := gocmp.Diff(before, s.versions()); diff != "" {
-		s.Errorf("something was written although nothing had happened (-before +after):\n%s", diff)
+		s.Errorf("reconciles without a change wrote something (-before +after):\n%s", diff)
 	}
 }
 
-// versions change with every write to any of the three places.
+// versions returns values that change with every write to Clerk, the API server or the table.
 func (s *scene) versions() map[string]any {
 	s.Helper()
 	versions := map[string]any{"rows": s.raw.Query("SELECT * FROM users ORDER BY id")}
