@@ -114,7 +114,7 @@ func TestRun_RealClerk(t *testing.T) {
 	}
 	pasteAll(t, openTerminal(t), blocks, []expectation{
 		{},
-		{want: []string{`user000..@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `user00001@`},
+		{want: []string{`user000..@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `First00001`},
 		{want: []string{`eve@example.com +Eve +Ito +trainer`}},
 		{want: []string{`FITUSERS +101: 101 ready`, `FITUSER +my-coach \(user-managed\), Ready True`, `All users are in sync: nothing would be written`}},
 		{want: []string{`eve@example.com +Eve +Ito +client`}},
