@@ -4,15 +4,20 @@
 set -euo pipefail
 
 packages=$(go list "$@")
-scenes=() others=()
+# Packages whose tests take minutes, most of it waiting for leases and processes, come first: the machine is not idle at the
+# end, while only they run.
+scenes=() slow=() quick=()
 while read -r package; do
   case $package in
   */test/scenes) scenes+=("$package") ;;
-  *) others+=("$package") ;;
+  */test/soak | */controllers | */cmd | */hack/local) slow+=("$package") ;;
+  *) quick+=("$package") ;;
   esac
 done <<<"$packages"
 
-flags=(-timeout 30m)
+others=(${slow[@]+"${slow[@]}"} ${quick[@]+"${quick[@]}"})
+
+flags=(-timeout 30m -p 3)
 if [ -n "${RUN:-}" ]; then flags+=(-run "$RUN"); fi
 
 output=$(mktemp)
