@@ -50,8 +50,8 @@ func (discardQueue) Add(user.ID) {}
 // API server's time, which is not the test's.
 func (w *world) endGrace() {
 	now := w.clock.Now()
-	if real := time.Now(); real.After(now) {
-		now = real
+	if wall := time.Now(); wall.After(now) {
+		now = wall
 	}
 	w.clock.SetTime(now.Add(fituser.DefaultRevocationGrace + time.Second))
 }
