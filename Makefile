@@ -71,7 +71,7 @@ FUZZTIME ?= 60s
 
 fuzz: ## Run each fuzz target for FUZZTIME. Commit a failing input in testdata/fuzz together with its fix.
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' api cmd controllers internal | while read -r file; do \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' "$$file"); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
 			echo "$$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
 		done; \
 	done
