@@ -158,7 +158,7 @@ func TestBudget_CountsRolesOfDeletedFitUsers(t *testing.T) {
 	}
 }
 
-// A user who need not be deleted any more is no longer deferred.
+// A user whose deletion is not due any more is not deferred any more.
 func TestBudget_UserWhoReturnsIsNotDeferred(t *testing.T) {
 	for name, change := range map[string]func(w *world, jane user.ID){
 		"the row is retained": func(w *world, jane user.ID) {

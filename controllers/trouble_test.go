@@ -68,7 +68,7 @@ func (g clerkWithHook) Get(ctx context.Context, id user.ID) (user.User, error) {
 	return g.Client.Get(ctx, id)
 }
 
-// The key may change while a request waits. Then another instance's 404 is no proof of a deletion.
+// The key may change while a request waits. Then another instance's 404 does not prove a deletion.
 func TestReconcile_KeyChangesDuringRequest(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")

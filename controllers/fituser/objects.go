@@ -73,7 +73,7 @@ func (g *objectGauges) count(s objectState, by int64) {
 	}
 }
 
-// objectState is what FitUsers are counted by. Each field is from a closed set, whatever a status contains.
+// objectState is what FitUsers are counted by. Each field is from a closed set, for any content of a status.
 type objectState struct {
 	role, ready, reason string
 	unknownRole         bool

@@ -86,7 +86,7 @@ func describeRowChange(exists bool, changes []user.Column) string {
 	return "update the row (" + strings.Join(ChangedFields(exists, changes), ", ") + ")"
 }
 
-// ChangedFields returns the columns that change, or "missing" when there is no row.
+// ChangedFields returns the columns that change, or "missing" without a row.
 func ChangedFields(exists bool, changes []user.Column) []string {
 	if !exists {
 		return []string{driftMissing}

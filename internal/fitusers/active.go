@@ -17,7 +17,7 @@ type Set struct {
 	Terminating []*v1alpha1.FitUser
 }
 
-// Select returns the FitUsers of one user with the active one told apart.
+// Select sorts the FitUsers of one user into active, duplicate and terminating ones.
 func Select(objects []*v1alpha1.FitUser) Set {
 	var s Set
 	for _, u := range objects {
