@@ -18,9 +18,13 @@ type commandLine struct {
 	Version kong.VersionFlag `help:"Print version and commit."`
 
 	Run    operateCommand `cmd:"" default:"1" help:"Run the operator. This is the default."`
-	Status statusCommand  `cmd:"" help:"Show the state of the operator: leader, users that are not ready and why, granted roles, deferred deletions."`
-	Why    whyCommand     `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table side by side, and what the operator would do next."`
+	Status statusCommand  `cmd:"" help:"Show the state of the operator: leader, users that are not ready and why, roles and who holds the protected one, RoleRules, deferred deletions."`
+	Why    whyCommand     `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table side by side, what decides the role, and what the operator would do next."`
 	Plan   planCommand    `cmd:"" help:"Show what a sweep would change now, without changing it."`
+
+	History      historyCommand      `cmd:"" help:"Show the last changes of a user's role."`
+	AccessReview accessReviewCommand `cmd:"" help:"List who holds a role, why, since when and until when."`
+	Export       exportCommand       `cmd:"" help:"Write manifests of the roles that users hold in Clerk."`
 }
 
 // invocation is what a command's Run method gets: the flags, the environment and the outputs of the process.
@@ -54,7 +58,7 @@ func parseCommandLine(args []string, getenv func(string) string, stdout io.Write
 	if err != nil {
 		return commandLine{}, nil, fmt.Errorf("declaring the flags: %w", err)
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(exportArguments(args))
 	if helpPrinted {
 		return commandLine{}, nil, errHelpPrinted
 	}

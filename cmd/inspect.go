@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/inspect"
 	"github.com/fitai/fituser-operator/internal/settings"
+	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 )
 
@@ -32,6 +34,10 @@ func (o output) print(stdout io.Writer, v any, text func() error) error {
 	if o.Output == "text" {
 		return text()
 	}
+	return printJSON(stdout, v)
+}
+
+func printJSON(stdout io.Writer, v any) error {
 	encoder := json.NewEncoder(stdout)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
@@ -94,8 +100,16 @@ func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Ins
 	if err != nil {
 		return nil, fmt.Errorf("--max-deletions: %w", err)
 	}
+	operatorState := &state.Store{Client: cluster, Namespace: in.Namespace}
+	roles, err := newRoleConfig(in.options, cluster, func(ctx context.Context) (string, error) {
+		s, err := operatorState.Read(ctx) // reads only: the operator generates the id
+		return cmp.Or(in.OwnerID, s.OwnerID), err
+	})
+	if err != nil {
+		return nil, err
+	}
 	return &inspect.Inspector{
-		Cluster: cluster, Namespace: in.Namespace, Profile: fituser.ProfileMode(in.StatusProfile),
+		Cluster: cluster, Namespace: in.Namespace, Roles: roles, MinProtected: in.MinProtected, Observe: in.Observe, Profile: fituser.ProfileMode(in.StatusProfile),
 		Clerk: b.clerk, SecretKey: b.secretKey, InstanceID: b.instanceID, Table: b.table, Unavailable: b.unavailable,
 		MaxDeletions: limit, SyncPeriod: in.SyncPeriod, Clock: clock.RealClock{},
 	}, nil
@@ -103,7 +117,7 @@ func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Ins
 
 // backends are Clerk and the table, opened for reading.
 type backends struct {
-	clerk      clerk.Directory
+	clerk      clerk.Client
 	secretKey  func() string
 	instanceID string
 	table      *store.DB

@@ -174,7 +174,8 @@ func (s *system) commandJSON(args ...string) (decoded map[string]any) {
 func TestCommands_EmptyLists(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	for command, empty := range map[string][]string{
-		"status": {"notReady", "roles", "granted"}, "plan": {"previews", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
+		"status": {"notReady", "roles", "granted", "expiring", "foreignMarkers", "roleRules"}, "history user_nobody": {"changes"},
+		"access-review": {"holders"}, "plan": {"previews", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
 	} {
 		decoded := s.commandJSON(strings.Fields(command)...)
 		for _, key := range empty {
@@ -191,16 +192,27 @@ func TestCommands_JSONKeysAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/questions.md")
 	ok(t, err)
 	for kind, want := range map[reflect.Type]string{
-		reflect.TypeFor[inspect.Status](): `namespace instance leader.holder leader.renewed fitUsers ready userManaged suspended terminating roles granted
+		reflect.TypeFor[inspect.Status](): `namespace instance ownerID leader.holder leader.renewed fitUsers ready userManaged suspended terminating roles granted
+			protected.role protected.users protected.holders protected.minimum expiring.fitUser expiring.user expiring.role expiring.at
+			awaitingSignUp.count awaitingSignUp.names foreignMarkers roleRules.name roleRules.role roleRules.users roleRules.neverMatches
 			notReady.reason notReady.users notReady.stalled notReady.since notReady.example notReady.message clerk.users clerk.seconds
 			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.deferred deletions.users deletions.override`,
 		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.managedBy fitUsers.active fitUsers.terminating fitUsers.ready fitUsers.reason
-			fitUsers.message fitUsers.since fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
+			fitUsers.message fitUsers.since role.role role.source role.name role.expiresAt role.markerOwner role.candidates.source
+			role.candidates.name role.candidates.role role.candidates.expiresAt role.candidates.decides role.candidates.why fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
 			event.type event.messageID event.at event.handled preview.user preview.changes.user preview.changes.place preview.changes.action
 			preview.changes.name preview.changes.fields preview.changes.role preview.reason preview.message preview.waits when`,
-		reflect.TypeFor[inspect.Plan](): `expected users complete new differing missing deferred missedWebhooks orphanedRows previews.user
+		reflect.TypeFor[inspect.History](): `user changes.time changes.from changes.to changes.source changes.manifest changes.manager
+			changes.revision changes.fitUser`,
+		reflect.TypeFor[inspect.AccessReview](): `holders.user holders.email holders.role holders.source holders.manifest holders.owner
+			holders.writtenBy holders.since holders.expiresAt`,
+		reflect.TypeFor[inspect.Plan](): `expected users complete new differing missing deferred missedWebhooks orphanedRows ruleUsers previews.user
 			previews.changes.user previews.changes.place previews.changes.action previews.changes.name previews.changes.fields
 			previews.changes.role previews.reason previews.message previews.waits writes undecided`,
+		reflect.TypeFor[inspect.ManifestPlan](): `roleChanges.user roleChanges.email roleChanges.from roleChanges.to roleChanges.kind
+			roleChanges.name roleChanges.change deferrals.user deferrals.email deferrals.role deferrals.desired deferrals.fitUser
+			deferrals.kind deferrals.name deferrals.change deferrals.reason deferrals.message deferrals.override deferrals.already
+			writes objects.kind objects.name objects.change undecided notes deferredRows`,
 	} {
 		keys := keysOf(kind)
 		if diff := gocmp.Diff(strings.Fields(want), keys); diff != "" {

@@ -17,11 +17,20 @@ import (
 
 func main() {
 	err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	if status, ok := errors.AsType[statusError](err); ok {
+		os.Exit(int(status))
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "manager: %v\n", err)
 		os.Exit(1)
 	}
 }
+
+// statusError is the error of a command that has printed its answer and ends with another status than 0.
+type statusError int
+
+// Error implements error.
+func (s statusError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // run is the whole program. It returns when ctx ends or when a command is done. An error is one sentence that names the
 // cause and what to do.

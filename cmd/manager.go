@@ -74,7 +74,7 @@ func managerOptions(w wiring, certs certificates, scheme *runtime.Scheme) ctrl.O
 	return ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 w.log,
-		Cache:                  fituser.CacheOptions(w.Namespace),
+		Cache:                  fituser.CacheOptions(w.Namespace, trimmed(w.Roles)...),
 		Client:                 client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}},
 		Metrics:                server,
 		HealthProbeBindAddress: w.HealthProbeBindAddress,

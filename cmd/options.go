@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/settings"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // options are the flags. Each is also read from the environment as FITUSER_ and its name in capitals; the flag wins. Names
@@ -35,9 +39,18 @@ type options struct {
 	LeaderElect    bool          `negatable:"" help:"Run the controller in one of several replicas only."`
 	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"Time between two sweeps, which compare all of Clerk, the FitUsers and the table (default: ${default})."`
 	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Most requests to Clerk per second (default: ${default})."`
-	MaxDeletions   string        `placeholder:"N" help:"Deletion budget: most rows removed and roles revoked in one sync period, as a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
+	MaxDeletions   string        `placeholder:"N" help:"Deletion budget: most rows deleted, roles revoked or lowered, and grants of the protected role in one sync period, as a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
 	CreateTable    bool          `negatable:"" help:"Create the users table if it does not exist."`
 	StatusProfile  string        `default:"full" enum:"full, masked, none" help:"How much personal data a FitUser contains: ${enum} (default: ${default})."`
+	Observe        bool          `negatable:"" help:"Only compare and report: write nothing to Clerk or to the users table."`
+
+	OwnerID    string   `placeholder:"ID" help:"Owner id of this installation, which Clerk records beside each role that it grants. Default: generated once and kept in the operator state."`
+	AdoptOwner []string `placeholder:"ID" help:"Owner ids of former installations, separated by commas: manifests take over the roles that they granted."`
+
+	Roles         []string `default:"admin,trainer,client" placeholder:"ROLE" help:"Roles of the application, separated by commas, the most privileged first (default: ${default})."`
+	DefaultRole   string   `default:"client" placeholder:"ROLE" help:"Role of users who are assigned no other (default: ${default})."`
+	ProtectedRole string   `default:"admin" placeholder:"ROLE" help:"Role whose last holders keep it, and whose grants --max-deletions bounds; empty for none (default: ${default})."`
+	MinProtected  int      `default:"1" placeholder:"N" help:"How many users always hold the protected role: a revocation that would leave fewer waits (default: ${default})."`
 
 	LogLevel     string `default:"info" enum:"debug, info, error" help:"Log level: ${enum} (default: ${default})."`
 	LogLevelFile string `placeholder:"FILE" help:"File that overrides --log-level while it exists; reloaded when it changes."`
@@ -68,7 +81,62 @@ func (o options) check() error {
 	if len(validation.IsDNS1123Label(o.Namespace)) > 0 {
 		return fmt.Errorf("--namespace is %q: want a namespace's name, of lower-case letters, digits and hyphens", o.Namespace)
 	}
-	return o.checkAddresses()
+	return cmp.Or(o.checkAddresses(), o.checkOwners(), o.checkRoles())
+}
+
+// ownerID is the form of an owner id. Clerk stores it in metadata, and a FitUser shows it in its status.
+var ownerID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
+
+func (o options) checkOwners() error {
+	const want = "want 1 to 63 letters, digits, dots, hyphens and underscores"
+	if o.OwnerID != "" && !ownerID.MatchString(o.OwnerID) {
+		return fmt.Errorf("--owner-id is %q: %s", o.OwnerID, want)
+	}
+	for _, id := range o.adoptedOwners() {
+		if !ownerID.MatchString(id) {
+			return fmt.Errorf("--adopt-owner contains %q: %s, and commas between ids", id, want)
+		}
+	}
+	return nil
+}
+
+// adoptedOwners returns the owner ids of former installations.
+func (o options) adoptedOwners() []string { return trimmed(o.AdoptOwner) }
+
+func (o options) checkRoles() error {
+	if o.MinProtected < 0 {
+		return fmt.Errorf("--min-protected is %d: want 0 or more", o.MinProtected)
+	}
+	_, err := o.roles()
+	return err
+}
+
+// roles returns the roles of the application. It checks one flag after the other, so that an error names the wrong one.
+func (o options) roles() (user.Roles, error) {
+	names := trimmed(o.Roles)
+	if len(names) == 0 {
+		return user.Roles{}, errors.New("--roles is empty: list the application's roles, the most privileged first, such as admin,trainer,client")
+	}
+	if _, err := user.NewRoles(names, names[0], ""); err != nil {
+		return user.Roles{}, fmt.Errorf("--roles: %w; list each role of the application once, with commas between them", err)
+	}
+	if _, err := user.NewRoles(names, o.DefaultRole, ""); err != nil {
+		return user.Roles{}, fmt.Errorf("--default-role: %w: name one of --roles", err)
+	}
+	roles, err := user.NewRoles(names, o.DefaultRole, o.ProtectedRole)
+	if err != nil {
+		return user.Roles{}, fmt.Errorf("--protected-role: %w; name another one of --roles, or none with --protected-role=", err)
+	}
+	return roles, nil
+}
+
+// trimmed returns the items of a list without the white space around them.
+func trimmed(items []string) []string {
+	var list []string
+	for _, item := range items {
+		list = append(list, strings.TrimSpace(item))
+	}
+	return list
 }
 
 func (o options) checkAddresses() error {

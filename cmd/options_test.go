@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // contract is what manifests rely on: the flags, their defaults, and that the variable FITUSER_ plus the name sets a flag too.
@@ -32,6 +35,13 @@ var contract = []struct{ flag, byDefault, other string }{
 	{"max-deletions", "", "10%"},
 	{"create-table", "false", "true"},
 	{"status-profile", "full", "none"},
+	{"observe", "false", "true"},
+	{"owner-id", "", "fitai-production"},
+	{"adopt-owner", "", "old-one,old-two"},
+	{"roles", "admin,trainer,client", "admin,owner,client"},
+	{"default-role", "client", "trainer"},
+	{"protected-role", "admin", "trainer"},
+	{"min-protected", "1", "2"},
 	{"log-level", "info", "debug"},
 	{"log-level-file", "", "/etc/level"},
 	{"log-format", "json", "console"},
@@ -57,6 +67,9 @@ func values(t *testing.T, o options) map[string]string {
 	values := map[string]string{}
 	for i, flag := range declared {
 		values[flag.Name] = fmt.Sprint(fields.Field(i))
+		if list, ok := fields.Field(i).Interface().([]string); ok {
+			values[flag.Name] = strings.Join(list, ",")
+		}
 	}
 	return values
 }
@@ -179,6 +192,49 @@ func TestOptions_Errors(t *testing.T) {
 			env:  map[string]string{"FITUSER_METRICS_BIND_ADDRESS": "off"},
 			want: `--metrics-bind-address is "off": want host:port, :port, or 0 for no metrics`,
 		},
+		"owner id with a space": {
+			args: []string{"--owner-id=fitai production"},
+			want: `--owner-id is "fitai production": want 1 to 63 letters, digits, dots, hyphens and underscores`,
+		},
+		"owner id too long": {
+			args: []string{"--owner-id=" + strings.Repeat("a", 64)},
+			want: `--owner-id is "` + strings.Repeat("a", 64) + `": want 1 to 63 letters, digits, dots, hyphens and underscores`,
+		},
+		"invalid owner id to adopt": {
+			env:  map[string]string{"FITUSER_ADOPT_OWNER": "old,new/er"},
+			want: `--adopt-owner contains "new/er": want 1 to 63 letters, digits, dots, hyphens and underscores, and commas between ids`,
+		},
+		"no roles": {
+			args: []string{"--roles="},
+			want: "--roles is empty: list the application's roles, the most privileged first, such as admin,trainer,client",
+		},
+		"invalid role": {
+			args: []string{"--roles=admin,personal trainer,client"},
+			want: `--roles: role "personal trainer": want a letter, then letters, digits, hyphens and underscores, 63 at most, ` +
+				"and not true, false or null; list each role of the application once, with commas between them",
+		},
+		"role named twice": {
+			env:  map[string]string{"FITUSER_ROLES": "admin,client,admin"},
+			want: `--roles: role "admin" is named twice; list each role of the application once, with commas between them`,
+		},
+		"unknown default role": {
+			args: []string{"--roles=admin,trainer"},
+			want: `--default-role: the default role "client" is not one of [admin trainer]: name one of --roles`,
+		},
+		"unknown protected role": {
+			args: []string{"--roles=owner,client"},
+			want: `--protected-role: the protected role "admin" is not one of [owner client]; ` +
+				"name another one of --roles, or none with --protected-role=",
+		},
+		"default role protected": {
+			args: []string{"--protected-role=client"},
+			want: `--protected-role: "client" is the default role, which everybody has: it cannot be protected; ` +
+				"name another one of --roles, or none with --protected-role=",
+		},
+		"negative number of protected users": {
+			args: []string{"--min-protected=-1"},
+			want: "--min-protected is -1: want 0 or more",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,6 +243,58 @@ func TestOptions_Errors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
+	}
+}
+
+func TestOptions_Roles(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args                 []string
+		env                  map[string]string
+		names                []user.Role
+		byDefault, protected user.Role
+	}{
+		"defaults": {
+			names: []user.Role{user.Admin, user.Trainer, user.Client}, byDefault: user.Client, protected: user.Admin,
+		},
+		"a fourth role": {
+			args:  []string{"--roles=admin,trainer,nutritionist,client"},
+			names: []user.Role{user.Admin, user.Trainer, "nutritionist", user.Client}, byDefault: user.Client, protected: user.Admin,
+		},
+		"other roles": {
+			args:  []string{"--roles=owner,member", "--default-role=member", "--protected-role=owner"},
+			names: []user.Role{"owner", "member"}, byDefault: "member", protected: "owner",
+		},
+		"nothing protected": {
+			args:  []string{"--protected-role="},
+			names: []user.Role{user.Admin, user.Trainer, user.Client}, byDefault: user.Client,
+		},
+		"white space in the environment": {
+			env:   map[string]string{"FITUSER_ROLES": "admin, trainer,\tclient\n"},
+			names: []user.Role{user.Admin, user.Trainer, user.Client}, byDefault: user.Client, protected: user.Admin,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, err := parseOptions(test.args, environmentOf(test.env), io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			roles, err := o.roles()
+			if err != nil || !slices.Equal(roles.Names(), test.names) || roles.Default() != test.byDefault || roles.Protected() != test.protected {
+				t.Errorf("%v, default %s, protected %q, %v", roles.Names(), roles.Default(), roles.Protected(), err)
+			}
+		})
+	}
+}
+
+func TestOptions_AdoptedOwners(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string][]string{"": nil, "old": {"old"}, "old-1, 0b9c.B_2": {"old-1", "0b9c.B_2"}} {
+		o, err := parseOptions(nil, environmentOf(map[string]string{"FITUSER_ADOPT_OWNER": value}), io.Discard)
+		if err != nil || !slices.Equal(o.adoptedOwners(), want) {
+			t.Errorf("%q: %q, %v", value, o.adoptedOwners(), err)
+		}
 	}
 }
 

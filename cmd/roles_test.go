@@ -11,12 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // manifest returns a FitUser as a person writes it.
@@ -98,7 +100,7 @@ func TestRoles_GrantAndRevokeForManyUsers(t *testing.T) {
 func TestRoles_FlappingManifestDelaysOnlyItself(t *testing.T) {
 	const allowed = 10
 	s := newSystem(t, storetest.SQLite(t))
-	s.start()
+	s.start("FITUSER_MAX_DELETIONS=1000", "FITUSER_MIN_PROTECTED=0")
 	s.clerk.SetLimits(clerktest.Limits{UserWrites: allowed})
 	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
 	joe := s.clerk.SignUp(clerktest.Person{Email: "joe@example.com", FirstName: "Joe"})
@@ -180,6 +182,66 @@ func TestRoles_ManifestWaitsForSignUp(t *testing.T) {
 			return fmt.Errorf("the row contains %v", role)
 		}
 		return nil
+	})
+	s.stop()
+}
+
+// hasRole returns nil when the user has the role in Clerk and in the row; the default role is not set in Clerk.
+func (s *system) hasRole(id, role string) error {
+	current := must(s.clerk.User(id)).PublicMetadata["role"]
+	if row := s.table.Row(user.ID(id)); row["role"] != role || role != "client" && current != role || role == "client" && current != nil {
+		return fmt.Errorf("%s has role %v in Clerk and %v in the row", id, current, row["role"])
+	}
+	return nil
+}
+
+// What the controller watches and when it acts by itself: addresses, rules and expiries, without a sweep in between.
+func TestRoles_ByAddressByRuleAndUntil(t *testing.T) {
+	s := newSystem(t, storetest.SQLite(t))
+	jane := s.clerk.SignUp(clerktest.Person{Email: "jane@example.com", FirstName: "Jane"})
+	joe := s.clerk.SignUp(clerktest.Person{Email: "joe@fitai.dev", FirstName: "Joe"})
+	s.start("FITUSER_SYNC_PERIOD=1h")
+	s.eventually("all users are synced", s.synced)
+
+	until := metav1.NewTime(time.Now().Add(5 * time.Second).Truncate(time.Second))
+	coach := s.manifest("coach", "", "admin")
+	coach.Spec.Email, coach.Spec.RoleExpiresAt = "Jane@example.com", &until
+	rule := &v1alpha1.RoleRule{Spec: v1alpha1.RoleRuleSpec{Role: "trainer", EmailDomains: []string{"fitai.dev"}}}
+	rule.Namespace, rule.Name = s.namespace, "staff"
+	other := s.manifest("other", joe, "admin")
+	s.create(coach, rule)
+	s.eventually("the rule gives its role", func() error { return s.hasRole(joe, "trainer") })
+	s.eventually("the rule counts its user", func() error {
+		ok(t, s.objects.Get(t.Context(), client.ObjectKeyFromObject(rule), rule))
+		if rule.Status.Users == nil || *rule.Status.Users != 1 {
+			return fmt.Errorf("the status is %+v", rule.Status)
+		}
+		return nil
+	})
+	s.create(other) // so that the expiring admin is not the last one
+	s.eventually("the manifest is bound", func() error {
+		ok(t, s.objects.Get(t.Context(), client.ObjectKeyFromObject(coach), coach))
+		if coach.Status.ClerkUserID != jane {
+			return fmt.Errorf("the status is %+v", coach.Status)
+		}
+		return nil
+	})
+	s.eventually("the role expires", func() error { return s.hasRole(jane, "client") })
+	if late := time.Since(until.Time); late < 0 {
+		t.Errorf("the role ended %s before its time", -late)
+	}
+	ok(t, s.objects.Delete(t.Context(), other))
+	ok(t, s.objects.Delete(t.Context(), rule))
+	s.eventually("the last holder of the protected role keeps it", func() error {
+		var all v1alpha1.FitUserList
+		ok(t, s.objects.List(t.Context(), &all, client.InNamespace(s.namespace)))
+		for _, u := range all.Items {
+			ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+			if u.UserID() == joe && ready != nil && ready.Reason == v1alpha1.ReasonLastAdmin {
+				return s.hasRole(joe, "admin")
+			}
+		}
+		return fmt.Errorf("no FitUser reports it: %+v", all.Items)
 	})
 	s.stop()
 }

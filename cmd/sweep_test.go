@@ -50,7 +50,7 @@ func TestSweep_CostOfImport(t *testing.T) {
 	}
 	writes, err := s.env.Writes(s.namespace)
 	ok(t, err)
-	if got, limit := len(writes), 2*n+2; got > limit { // two for each user, and two for the ConfigMap: the instance and the import
+	if got, limit := len(writes), 2*n+3; got > limit { // two for each user, and three for the ConfigMap: instance, owner id, import
 		t.Errorf("%d writes to the API server, want %d at most: %v", got, limit, tally(writes))
 	}
 }

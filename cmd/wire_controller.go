@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/rolerule"
 	"github.com/fitai/fituser-operator/controllers/sweep"
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
@@ -19,16 +23,25 @@ import (
 	"github.com/fitai/fituser-operator/internal/leader"
 	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // sweepShare is the share of the requests to Clerk that a sweep may use. The rest is for users who wait.
 const sweepShare = 0.25
 
+// errObserve stops a write to Clerk or to the table at their door. The reconciler makes none in that mode; this holds even
+// where it has a bug.
+var errObserve = errors.New("--observe: the operator writes nothing to Clerk and to the table")
+
 // addController adds the reconciler and the sweep, with their access to Clerk and to the table. They write only while the
 // fence is open.
 func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fence) error {
 	mgr := p.manager
-	table, err := openTable(ctx, store.Options{CreateTable: w.CreateTable, BeforeWrite: fence.Check}, w.settings.DatabaseURL, w.log)
+	beforeWrite := fence.Check
+	if w.Observe {
+		beforeWrite = func() error { return errObserve }
+	}
+	table, err := openTable(ctx, store.Options{CreateTable: w.CreateTable && !w.Observe, BeforeWrite: beforeWrite}, w.settings.DatabaseURL, w.log)
 	if err != nil {
 		return err
 	}
@@ -36,7 +49,7 @@ func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fen
 	warnInsecureTransport(w.log, w.settings)
 	api := clerk.New(clerk.Config{
 		URL: w.settings.ClerkURL.Get(), Key: w.settings.SecretKey.Get, RequestsPerSecond: w.ClerkRateLimit,
-		Registerer: metrics.Registry, BeforeWrite: fence.Check,
+		Registerer: metrics.Registry, BeforeWrite: beforeWrite,
 	})
 	uncached, err := client.New(fence.Guard(mgr.GetConfig()), client.Options{Scheme: mgr.GetScheme()})
 	if err != nil {
@@ -49,7 +62,41 @@ func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fen
 	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
-	return addSweep(mgr, w, reconciler)
+	rules, err := addRules(mgr, w, reconciler)
+	if err != nil {
+		return err
+	}
+	return addSweep(mgr, w, reconciler, rules)
+}
+
+// addRules adds the controller of RoleRules. Where an older version installed the CustomResourceDefinitions, that kind does
+// not exist yet; everything else works without it.
+func addRules(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler) (*rolerule.Reconciler, error) {
+	rules := rolerule.New(rolerule.Config{
+		Lister: rolerule.Lister{Reader: mgr.GetClient(), Namespace: w.Namespace, Roles: reconciler.Roles},
+		Client: mgr.GetClient(), Clock: clock.RealClock{},
+	})
+	_, err := mgr.GetRESTMapper().RESTMapping(v1alpha1.GroupVersion.WithKind("RoleRule").GroupKind(), v1alpha1.GroupVersion.Version)
+	switch {
+	case meta.IsNoMatchError(err):
+		w.log.Info("RoleRules are not installed: apply the CustomResourceDefinitions of this version and restart to use them")
+		reconciler.Rules = func(context.Context) (user.Rules, error) { return nil, nil }
+		return rules, nil
+	case err != nil:
+		return nil, fmt.Errorf("looking up the kind RoleRule: %w", err)
+	default:
+		return rules, rules.SetupWithManager(mgr)
+	}
+}
+
+// newRoleConfig returns what roles are decided by: the flags, the RoleRules that reader has, and the owner id.
+func newRoleConfig(o options, reader client.Reader, owner func(context.Context) (string, error)) (fituser.RoleConfig, error) {
+	roles, err := o.roles()
+	if err != nil {
+		return fituser.RoleConfig{}, err
+	}
+	rules := rolerule.Lister{Reader: reader, Namespace: o.Namespace, Roles: roles}
+	return fituser.RoleConfig{Roles: roles, Owner: owner, AdoptedOwners: o.adoptedOwners(), Rules: rules.Rules}, nil
 }
 
 func newReconciler(
@@ -59,13 +106,19 @@ func newReconciler(
 	if err != nil {
 		return nil, fmt.Errorf("--max-deletions: %w", err)
 	}
+	owner := &state.Owner{Store: operatorState, Configured: w.OwnerID}
+	roles, err := newRoleConfig(w.options, mgr.GetClient(), owner.ID)
+	if err != nil {
+		return nil, err
+	}
 	recorder := mgr.GetEventRecorder("fituser-operator")
 	return fituser.New(fituser.Config{
-		Client:    mgr.GetClient(),
-		Live:      mgr.GetAPIReader(),
-		Namespace: w.Namespace,
-		Clerk:     clerk.Instrumented(api, w.tracer),
-		Store:     store.Instrumented(table, metrics.Registry, w.tracer),
+		Client:     mgr.GetClient(),
+		Live:       mgr.GetAPIReader(),
+		Namespace:  w.Namespace,
+		RoleConfig: roles, MinProtected: w.MinProtected, Observe: w.Observe,
+		Clerk: clerk.Instrumented(api, w.tracer),
+		Store: store.Instrumented(table, metrics.Registry, w.tracer),
 		Instance: instance.New(instance.Config{
 			State: operatorState, Clerk: api, Key: w.settings.SecretKey.Get, Expected: w.settings.InstanceID.Get(), Clock: clock.RealClock{},
 		}),
@@ -75,16 +128,17 @@ func newReconciler(
 			Log:   mgr.GetLogger().WithName("budget"),
 		}),
 		Recorder:        recorder,
-		Metrics:         fituser.NewMetrics(metrics.Registry),
+		Metrics:         fituser.NewMetrics(metrics.Registry, roles.Roles),
 		Profile:         fituser.ProfileMode(w.StatusProfile),
 		Clock:           clock.RealClock{},
+		Log:             mgr.GetLogger().WithName("fituser"),
 		Tracer:          w.tracer,
 		LagTolerance:    fituser.DefaultLagTolerance,
 		RevocationGrace: fituser.DefaultRevocationGrace,
 	}), nil
 }
 
-func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler) error {
+func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler, rules *rolerule.Reconciler) error {
 	schedule := &sweep.Schedule{
 		Sweeper: sweep.New(sweep.Config{
 			Reconciler: reconciler,
@@ -92,9 +146,11 @@ func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler) err
 			Pages:      rate.NewLimiter(rate.Limit(w.ClerkRateLimit*sweepShare), 1),
 			Clock:      clock.RealClock{},
 			Metrics:    sweep.NewMetrics(metrics.Registry),
+			RuleUsers:  rules.SetUsers,
 		}),
-		Period: w.SyncPeriod,
-		Log:    mgr.GetLogger().WithName("sweep"),
+		Requested: rules.Sweeps(),
+		Period:    w.SyncPeriod,
+		Log:       mgr.GetLogger().WithName("sweep"),
 	}
 	if err := mgr.Add(schedule); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)

@@ -64,7 +64,7 @@ func TestManifest_TwoForOneUser(t *testing.T) {
 	jane := w.signUp("jane")
 	older := w.manifest("jane-a", jane, v1alpha1.FitUserSpec{Role: "trainer"})
 	newer := w.manifest("jane-b", jane, v1alpha1.FitUserSpec{Role: "admin"})
-	if first := fitusers.Select([]*v1alpha1.FitUser{older, newer}).Active; first != older {
+	if first := fitusers.Select(jane, []*v1alpha1.FitUser{older, newer}, nil).Active; first != older {
 		older, newer = newer, older // created within one second: the smaller UID is active
 	}
 	w.reconcileUntilStable(jane)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -59,6 +60,14 @@ func newerCRD(t *testing.T, role string) *testenv.Environment {
 	if err := os.WriteFile(filepath.Join(dir, file), []byte(newer), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	rules := "identity.fitai.dev_rolerules.yaml"
+	crd, err = os.ReadFile(filepath.Join("..", "config", "crd", "bases", rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, rules), crd, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	env, err := testenv.Start(t.Context(), testenv.Options{CRDDir: dir})
 	if err != nil {
 		t.Fatal(err)
@@ -69,4 +78,36 @@ func newerCRD(t *testing.T, role string) *testenv.Environment {
 		}
 	})
 	return env
+}
+
+// The application has a fourth role: the CRD and --roles list it. Everything that knows three knows it.
+func TestRole_FourthRole(t *testing.T) {
+	t.Parallel()
+	w := newWorldOn(t, newerCRD(t, "coach"))
+	roles, err := user.NewRoles([]string{"admin", "trainer", "coach", "client"}, "client", "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Roles = roles
+	w.limitDeletions(1)
+	jane, joe := w.signUp("jane"), w.signUp("joe")
+	w.clerk.SetPublicMetadata(string(joe), clerktest.Metadata{"role": "coach"})
+	coach := w.manifest("jane", jane, v1alpha1.FitUserSpec{Role: "coach"})
+	w.reconcileUntilStable(jane, joe)
+	w.wantReady(jane)
+	w.wantRole(jane, "coach", user.FromManifest, "coach", markerOf("coach"))
+	w.wantRole(joe, "coach", user.FromClerk, "coach", nil)
+	if report := w.mustSweep(); report.Differing != 0 {
+		t.Errorf("%+v", report)
+	}
+	w.setRole(coach, "trainer", "kubectl-edit") // a raise needs no budget
+	w.reconcileUntilStable(jane)
+	w.limitDeletions(0)
+	w.setRole(coach, "coach", "kubectl-edit") // a lower role does
+	w.reconcileUntilStable(jane)
+	w.wantReason(jane, v1alpha1.ReasonDeletionDeferred)
+	w.wantRow(jane, "trainer")
+	w.limitDeletions(1)
+	w.reconcileUntilStable(jane)
+	w.wantRole(jane, "coach", user.FromManifest, "coach", markerOf("coach"))
 }

@@ -26,7 +26,7 @@ func (w *world) wantRole(id user.ID, role user.Role, source user.RoleSource, pub
 	}
 }
 
-func markerOf(role string) any { return map[string]any{"role": role} }
+func markerOf(role string) any { return map[string]any{"role": role, "owner": testOwner} }
 
 func TestRole_GrantedAndRevoked(t *testing.T) {
 	w := newWorld(t)
@@ -42,7 +42,7 @@ func TestRole_GrantedAndRevoked(t *testing.T) {
 	w.wantRole(jane, user.Trainer, user.FromManifest, "trainer", markerOf("trainer"))
 	w.wantNoWrites(jane)
 
-	w.wantWrites(2, 1, func() { // the person's change, and the status
+	w.wantWrites(3, 1, func() { // the person's change, the budget, and the status
 		w.change(coach, func(u *v1alpha1.FitUser) { u.Spec.Role = "" })
 		w.reconcileUntilStable(jane)
 	})
@@ -167,9 +167,8 @@ func TestRole_DeletedManifestIsNeverRevokedAtOnce(t *testing.T) {
 }
 
 // Clearing spec.role on a FitUser that the operator created revokes the role like on any other FitUser.
-func TestRole_ClearedOnOperatorsFitUserNeedsNoBudget(t *testing.T) {
+func TestRole_ClearedOnOperatorsFitUser(t *testing.T) {
 	w := newWorld(t)
-	w.limitDeletions(0)
 	jane := w.signUp("jane")
 	w.reconcileUntilStable(jane)
 	own := w.fitUser(jane)

@@ -36,7 +36,7 @@ func (w *world) hint(id user.ID, hint v1alpha1.Hint) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	serving := fitusers.Select(objects).Active
+	serving := fitusers.Select(id, objects, nil).Active
 	if serving == nil {
 		made := fitusers.New(w.namespace, string(id), 0)
 		setAnnotation(made, v1alpha1.AnnotationHint, hint.Encode())
@@ -125,9 +125,21 @@ func (w *world) reconcileUntilStable(ids ...user.ID) {
 // fitUser returns the active FitUser of a user, or nil.
 func (w *world) fitUser(id user.ID) *v1alpha1.FitUser {
 	w.Helper()
-	objects, err := fitusers.Read(w.ctx, w.client, w.client, w.namespace, id)
+	found, err := fitusers.Read(w.ctx, w.client, w.client, w.namespace, id)
 	if err != nil {
 		w.Fatal(err)
 	}
-	return fitusers.Select(objects).Active
+	if active := fitusers.Select(id, found, nil).Active; active != nil {
+		return active
+	}
+	var all v1alpha1.FitUserList // the cache's index may not have a manifest's user yet
+	if err := w.Live.List(w.ctx, &all, client.InNamespace(w.namespace)); err != nil {
+		w.Fatal(err)
+	}
+	for i := range all.Items {
+		if all.Items[i].UserID() == string(id) {
+			found = append(found, &all.Items[i])
+		}
+	}
+	return fitusers.Select(id, found, nil).Active
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/controllers/rolerule"
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
@@ -29,6 +30,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/testenv"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 var controlPlane testenv.Shared
@@ -93,7 +95,11 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 	operatorState := &state.Store{Client: w.live(), Namespace: w.namespace}
 	w.Reconciler = fituser.New(fituser.Config{
 		Client: w.client, Live: w.live(), Namespace: w.namespace, Clerk: api, Store: table, Recorder: w.recorder,
-		Metrics: fituser.NewMetrics(w.registry), Profile: fituser.ProfileFull, Clock: w.clock,
+		RoleConfig: fituser.RoleConfig{
+			Roles: user.DefaultRoles(), Owner: func(context.Context) (string, error) { return testOwner, nil },
+			Rules: rolerule.Lister{Reader: w.client, Namespace: w.namespace, Roles: user.DefaultRoles()}.Rules,
+		},
+		Log: logOf(t), Metrics: fituser.NewMetrics(w.registry, user.DefaultRoles()), Profile: fituser.ProfileFull, Clock: w.clock,
 		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
 		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: w.clock}),
 		Budget: budget.New(budget.Config{
@@ -135,6 +141,9 @@ func logOf(t testing.TB) logr.Logger {
 	}
 	return logr.Discard()
 }
+
+// testOwner is the owner id of the installation under test.
+const testOwner = "owner-test"
 
 func testKey() string { return clerktest.DefaultSecretKey }
 

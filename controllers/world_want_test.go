@@ -34,7 +34,7 @@ func (w *world) wantReasonOf(u *v1alpha1.FitUser, reason string) {
 	if ready.Reason != reason {
 		w.Fatalf("%s: Ready is %s, %s (%s); want %s", u.Name, ready.Status, ready.Reason, ready.Message, reason)
 	}
-	synced := reason == v1alpha1.ReasonSynced
+	synced := reason == v1alpha1.ReasonSynced || reason == v1alpha1.ReasonAwaitingSignUp
 	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionClerkSynced, v1alpha1.ConditionDatabaseSynced} {
 		if synced && !meta.IsStatusConditionTrue(u.Status.Conditions, conditionType) {
 			w.Errorf("%s: %s is not True, and the user is in sync", u.Name, conditionType)

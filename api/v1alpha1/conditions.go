@@ -32,6 +32,16 @@ const (
 	ReasonUserNotFound = "UserNotFound"
 	// ReasonUnknownRole: this version of the operator does not know the role in spec.role; nothing is written to Clerk.
 	ReasonUnknownRole = "UnknownRole"
+	// ReasonAwaitingSignUp: no Clerk user holds the e-mail address of the spec as a verified one.
+	ReasonAwaitingSignUp = "AwaitingSignUp"
+	// ReasonAddressChangedHands: another user holds the e-mail address now, and the protected role waits for a person.
+	ReasonAddressChangedHands = "AddressChangedHands"
+	// ReasonOwnedElsewhere: another installation granted the user's role, so this one does not change it.
+	ReasonOwnedElsewhere = "OwnedElsewhere"
+	// ReasonLastAdmin: too few other users hold the protected role, so it is not revoked.
+	ReasonLastAdmin = "LastAdmin"
+	// ReasonObserveMode: the operator runs with --observe and writes nothing to Clerk or to the table.
+	ReasonObserveMode = "ObserveMode"
 	// ReasonRevocationPending: a role that a manifest granted is no longer desired and not revoked yet.
 	ReasonRevocationPending = "RevocationPending"
 
@@ -66,7 +76,7 @@ const (
 	ReasonRowRetained = "RowRetained"
 )
 
-// Reasons returns all reasons, so that a program can distinguish them from other text.
+// Reasons returns all reasons of a FitUser's conditions, so that a program can distinguish them from other text.
 func Reasons() []string {
 	return []string{
 		ReasonSynced,
@@ -74,6 +84,11 @@ func Reasons() []string {
 		ReasonDuplicateUser,
 		ReasonUserNotFound,
 		ReasonUnknownRole,
+		ReasonAwaitingSignUp,
+		ReasonAddressChangedHands,
+		ReasonOwnedElsewhere,
+		ReasonLastAdmin,
+		ReasonObserveMode,
 		ReasonRevocationPending,
 		ReasonClerkUnavailable,
 		ReasonClerkThrottled,

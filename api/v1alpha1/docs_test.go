@@ -82,8 +82,8 @@ func constants(t *testing.T, file, typeName string) []string {
 	return values
 }
 
-// The API server accepts the FitUsers in the pages as they are, without an unknown field.
-func TestDocs_FitUsersAreValid(t *testing.T) {
+// The API server accepts the FitUsers and RoleRules in the pages as they are, without an unknown field.
+func TestDocs_ManifestsAreValid(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	namespace := env.Namespace(t)
@@ -92,7 +92,7 @@ func TestDocs_FitUsersAreValid(t *testing.T) {
 	for page, text := range documents(t) {
 		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1) {
 			object := &unstructured.Unstructured{}
-			if !strings.Contains(block[1], "kind: FitUser\n") {
+			if !strings.Contains(block[1], "kind: FitUser\n") && !strings.Contains(block[1], "kind: RoleRule\n") {
 				continue
 			}
 			if err := yaml.UnmarshalStrict([]byte(block[1]), &object.Object); err != nil {

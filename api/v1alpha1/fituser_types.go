@@ -4,12 +4,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// FieldClerkUserID is the selectable field with the Clerk user of a FitUser.
-const FieldClerkUserID = "spec.clerkUserID"
+// Selectable fields of FitUsers.
+const (
+	// FieldClerkUserID is the Clerk user that a manifest names.
+	FieldClerkUserID = "spec.clerkUserID"
+	// FieldEmail is the address that a manifest names, as it is written there.
+	FieldEmail = "spec.email"
+	// FieldObservedClerkUserID is the Clerk user that the FitUser was last reconciled with.
+	FieldObservedClerkUserID = "status.clerkUserID"
+	// FieldObservedRole is the role in force.
+	FieldObservedRole = "status.role"
+)
 
-// Role is a role that a manifest can grant.
-//
-// +kubebuilder:validation:Enum=admin;trainer;client
+// Role is a user's role in the application. The specs list the roles that can
+// be granted; a status may show any that the operator knows (--roles).
 type Role string
 
 // DeletionPolicy is what happens to the row once the user is deleted in
@@ -28,23 +36,51 @@ const (
 
 // FitUserSpec is the desired state. Only people write it: the operator never
 // does.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.clerkUserID) != has(self.email)",message="want exactly one of clerkUserID and email: the user's id in Clerk, or an address that the user has verified there"
+// +kubebuilder:validation:XValidation:rule="has(self.clerkUserID) == has(oldSelf.clerkUserID)",message="clerkUserID and email cannot be changed: create another FitUser for another user"
+// +kubebuilder:validation:XValidation:rule="!has(self.roleExpiresAt) || has(self.role)",message="roleExpiresAt needs a role that expires"
 type FitUserSpec struct {
 	// clerkUserID is the user's id in Clerk, such as user_2abc123. It cannot be
 	// changed: create another FitUser for another user.
 	//
-	// +required
+	// +optional
 	// +kubebuilder:validation:MinLength=6
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^user_[0-9A-Za-z]+$')",message="must be a Clerk user id: user_ followed by letters and digits (copy it from Clerk's dashboard)"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a FitUser stays with one Clerk user; create another FitUser for another user"
-	ClerkUserID string `json:"clerkUserID"`
+	ClerkUserID string `json:"clerkUserID,omitempty"`
+
+	// email names the user who holds this address as a verified one in Clerk,
+	// now or later, in upper or lower case. The FitUser follows the address: when
+	// the user loses it, the role is revoked. It cannot be changed: create
+	// another FitUser for another address.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=320
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-?A-~]+@[!-?A-~]+$')",message="must be an e-mail address such as jane@fitai.dev, without spaces and letters beyond ASCII"
+	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().contains('+clerk_test@')",message="must not be one of Clerk's test addresses (+clerk_test): anybody can verify those; name the user by clerkUserID"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another FitUser for another address"
+	Email string `json:"email,omitempty"`
 
 	// role grants a role: the operator writes it to Clerk's public_metadata.role
 	// and to the row. Removing the line revokes the role. Without it, the role
-	// set in Clerk counts, or client.
+	// set in Clerk counts, else the first RoleRule that matches, else the default
+	// role.
 	//
 	// +optional
+	// +kubebuilder:validation:Enum=admin;trainer;client
 	Role Role `json:"role,omitempty"`
+
+	// roleExpiresAt is when the role is revoked, such as 2027-01-31T18:00:00Z:
+	// from then on the FitUser counts as one without role. A time in the past
+	// grants nothing.
+	//
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[12]\d{3}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.]\d{1,9})?(Z|[+-][01]\d:[0-5]\d)$`
+	RoleExpiresAt *metav1.Time `json:"roleExpiresAt,omitempty"`
 
 	// deletionPolicy is what happens to the row in the users table once the user
 	// is deleted in Clerk: Delete deletes it, Retain keeps it. Deleting the
@@ -63,8 +99,52 @@ type FitUserSpec struct {
 
 // RoleSource is where the role in force comes from.
 //
-// +kubebuilder:validation:Enum=Manifest;Clerk;Default
+// +kubebuilder:validation:Enum=Manifest;Clerk;RoleRule;Default
 type RoleSource string
+
+// RoleHistoryEntry is one change of the role in force.
+type RoleHistoryEntry struct {
+	// time is when the operator changed the role.
+	//
+	// +required
+	Time metav1.Time `json:"time"`
+
+	// from is the role before; empty when none was known.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	From Role `json:"from,omitempty"`
+
+	// to is the role after.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	To Role `json:"to"`
+
+	// source is where the new role comes from.
+	//
+	// +required
+	Source RoleSource `json:"source"`
+
+	// manifest is the FitUser or the RoleRule that granted the new role.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Manifest string `json:"manifest,omitempty"`
+
+	// manager is the field manager that wrote the manifest's role.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Manager string `json:"manager,omitempty"`
+
+	// revision is the manifest's revision in Git, where the tool that applied it
+	// records one.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Revision string `json:"revision,omitempty"`
+}
 
 // Profile is the person as last read from Clerk. The operator's
 // --status-profile setting decides which fields are shown.
@@ -136,11 +216,26 @@ type AccountState struct {
 // FitUserStatus is the observed state. Only the operator writes it, and only
 // when something has changed.
 type FitUserStatus struct {
-	// observedGeneration is the generation of the spec that this status is about.
+	// observedGeneration is the generation of the spec that this status is about;
+	// -1 until the first reconcile.
 	//
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// clerkUserID is the Clerk user that this FitUser is about; empty while Clerk
+	// has none with the id or the address of the spec.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	ClerkUserID string `json:"clerkUserID,omitempty"`
+
+	// previousClerkUserID is the user who held the address of spec.email before,
+	// until another user gets the role.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	PreviousClerkUserID string `json:"previousClerkUserID,omitempty"`
 
 	// role is the role in force: the one that Clerk and the row both have.
 	//
@@ -148,11 +243,37 @@ type FitUserStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	Role Role `json:"role,omitempty"`
 
-	// roleSource is where the role in force comes from: a Manifest, Clerk, or
-	// Default when neither sets one.
+	// roleSource is where the role in force comes from: a Manifest, Clerk, a
+	// RoleRule, or Default when none of them sets one.
 	//
 	// +optional
 	RoleSource RoleSource `json:"roleSource,omitempty"`
+
+	// roleRule is the RoleRule that the role in force comes from.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RoleRule string `json:"roleRule,omitempty"`
+
+	// roleExpiredAt is the spec.roleExpiresAt that has passed and revoked the
+	// role. It does not return when a clock is set back.
+	//
+	// +optional
+	RoleExpiredAt *metav1.Time `json:"roleExpiredAt,omitempty"`
+
+	// markerOwner is the owner id of another installation whose marker the user
+	// has in Clerk. This installation does not change that role.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	MarkerOwner string `json:"markerOwner,omitempty"`
+
+	// roleHistory are the last changes of the role in force, the newest first.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=5
+	RoleHistory []RoleHistoryEntry `json:"roleHistory,omitempty"`
 
 	// profile is the person as last read from Clerk.
 	//
@@ -202,13 +323,17 @@ type FitUserStatus struct {
 // +kubebuilder:resource:shortName=fu,categories=fitai
 // +kubebuilder:printcolumn:name="Email",type=string,JSONPath=`.status.profile.email`
 // +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.status.role`
+// +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.status.roleSource`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Clerk ID",type=string,priority=1,JSONPath=`.spec.clerkUserID`
+// +kubebuilder:printcolumn:name="Clerk ID",type=string,priority=1,JSONPath=`.status.clerkUserID`
+// +kubebuilder:printcolumn:name="Expires",type=string,priority=1,JSONPath=`.spec.roleExpiresAt`
 // +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangeTime`
 // +kubebuilder:selectablefield:JSONPath=`.spec.clerkUserID`
+// +kubebuilder:selectablefield:JSONPath=`.spec.email`
 // +kubebuilder:selectablefield:JSONPath=`.spec.role`
+// +kubebuilder:selectablefield:JSONPath=`.status.clerkUserID`
 // +kubebuilder:selectablefield:JSONPath=`.status.role`
 type FitUser struct {
 	metav1.TypeMeta `json:",inline"`
@@ -223,9 +348,11 @@ type FitUser struct {
 	// +required
 	Spec FitUserSpec `json:"spec"`
 
-	// status is the observed state. Only the operator writes it.
+	// status is the observed state. Only the operator writes it. The default
+	// makes kstatus, and so Flux, wait for the first reconcile.
 	//
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status FitUserStatus `json:"status,omitempty"`
 }
 
@@ -236,4 +363,13 @@ type FitUserList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []FitUser `json:"items"`
+}
+
+// UserID returns the Clerk user of u: the one that the spec names, or the one that was last seen with the address of the
+// spec. It is empty while nobody was.
+func (u *FitUser) UserID() string {
+	if u.Spec.ClerkUserID != "" {
+		return u.Spec.ClerkUserID
+	}
+	return u.Status.ClerkUserID
 }

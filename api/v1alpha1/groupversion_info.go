@@ -1,8 +1,8 @@
-// To read this package: fituser_types.go (what a FitUser holds), conditions.go (how its state is reported), hint.go (how the
-// receiver notifies the reconciler). This is not in the package comment, which is the start of docs/reference.md.
+// To read this package: fituser_types.go and rolerule_types.go (what they hold), conditions.go (how their state is reported),
+// hint.go (how the receiver notifies the reconciler). This is not in the package comment: docs/reference.md starts with that.
 
-// Package v1alpha1 is the FitUser API: the type, its conditions and reasons, and the annotations and the label that the
-// operator uses. Other programs rely on everything exported here.
+// Package v1alpha1 is the API of FitUsers and RoleRules: the types, their conditions and reasons, and the annotations and the
+// label that the operator uses. Other programs rely on everything exported here.
 //
 // +kubebuilder:object:generate=true
 // +groupName=identity.fitai.dev
@@ -19,7 +19,7 @@ var GroupVersion = schema.GroupVersion{Group: "identity.fitai.dev", Version: "v1
 
 // AddToScheme registers the API's types.
 func AddToScheme(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &FitUser{}, &FitUserList{})
+	scheme.AddKnownTypes(GroupVersion, &FitUser{}, &FitUserList{}, &RoleRule{}, &RoleRuleList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -12,6 +12,14 @@ const (
 	AnnotationHint = "identity.fitai.dev/hint"
 	// AnnotationReconcile requests a reconcile when a person sets it to a new value. See status.lastHandledReconcile.
 	AnnotationReconcile = "identity.fitai.dev/reconcile"
+	// AnnotationRevision is the Git revision of a manifest, for status.roleHistory. The tool that applies it sets it.
+	AnnotationRevision = "identity.fitai.dev/revision"
+	// AnnotationTakeOwnership, set to "true", takes the user over from another installation.
+	AnnotationTakeOwnership = "identity.fitai.dev/take-ownership"
+	// AnnotationRebind, set to a Clerk id, lets the protected role follow the address of spec.email to that user.
+	AnnotationRebind = "identity.fitai.dev/rebind"
+	// AnnotationAllowLastAdmin, set to "true", revokes the protected role although too few other users hold it.
+	AnnotationAllowLastAdmin = "identity.fitai.dev/allow-last-admin"
 )
 
 // LabelManagedBy is set to [ManagedBy] on a FitUser that the operator created. See [FitUser.ManagedByOperator].
@@ -112,6 +120,6 @@ func (h Hint) valid() bool {
 // ManagedByOperator reports whether the operator created u and its spec and label are unedited since. The operator
 // deletes only such FitUsers.
 func (u *FitUser) ManagedByOperator() bool {
-	bare := u.Spec.Role == "" && !u.Spec.Suspend && u.Spec.DeletionPolicy != DeletionPolicyRetain
+	bare := u.Spec.ClerkUserID != "" && u.Spec.Role == "" && !u.Spec.Suspend && u.Spec.DeletionPolicy != DeletionPolicyRetain
 	return bare && u.Labels[LabelManagedBy] == ManagedBy
 }

@@ -65,7 +65,7 @@ func TestParseHint_InvalidIsIgnored(t *testing.T) {
 // status of this user.
 func TestParseHint_MessageIDFitsIntoTheStatus(t *testing.T) {
 	t.Parallel()
-	limit := *fitUserSchema(t).Properties["status"].Properties["observedHint"].MaxLength
+	limit := *schemaOf(t, "fitusers").Properties["status"].Properties["observedHint"].MaxLength
 	for length := range 500 {
 		value := `{"message":"` + strings.Repeat("m", length) + `","type":"user.updated","receivedAt":1}`
 		hint, ok := v1alpha1.ParseHint(value)

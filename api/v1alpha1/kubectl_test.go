@@ -21,25 +21,75 @@ import (
 )
 
 // kubectl get prints the API server's table: the columns of priority 0, and with -o wide all columns.
-func TestFitUser_KubectlGetColumns(t *testing.T) {
+func TestKubectlGet_Columns(t *testing.T) {
 	t.Parallel()
 	env := controlPlane.Get(t)
 	c := newClient(t, env)
-	object := manifest(env.Namespace(t), "coach-jane", map[string]any{"clerkUserID": "user_2abc123"})
-	if err := c.Create(t.Context(), object); err != nil {
-		t.Fatal(err)
+	for name, test := range map[string]struct {
+		resource    string
+		spec        map[string]any
+		status      string
+		shown, wide []string
+	}{
+		"a FitUser": {
+			resource: "fitusers",
+			spec:     map[string]any{"email": "jane@fitai.dev", "role": "trainer", "roleExpiresAt": "2027-01-31T18:00:00+01:00"},
+			status: `"clerkUserID":"user_2abc123","role":"trainer","roleSource":"Manifest","profile":{"email":"jane@example.com"},
+				"lastChangeTime":"2026-01-02T03:04:05Z"`,
+			shown: []string{
+				"Name: (changes)", "Email: jane@example.com", "Role: trainer", "Source: Manifest",
+				"Ready: False", "Reason: EmailConflict", "Age: (changes)",
+			},
+			wide: []string{"Clerk ID: user_2abc123", "Expires: 2027-01-31T18:00:00+01:00", "Changed: (changes)"},
+		},
+		"a FitUser of nobody": {
+			resource: "fitusers",
+			spec:     map[string]any{"email": "jane@fitai.dev"},
+			status:   `"observedGeneration":1`,
+			shown:    []string{"Name: (changes)", "Email: ", "Role: ", "Source: ", "Ready: False", "Reason: EmailConflict", "Age: (changes)"},
+			wide:     []string{"Clerk ID: ", "Expires: ", "Changed: (changes)"},
+		},
+		"a RoleRule": {
+			resource: "rolerules",
+			spec:     map[string]any{"role": "trainer", "emailDomains": []any{"fitai.dev", "gym.example"}, "requestedAtSignUp": true, "priority": int64(10)},
+			status:   `"users":20000`,
+			shown: []string{
+				"Name: (changes)", "Role: trainer", `Domains: ["fitai.dev","gym.example"]`, "Requested: true", "Priority: 10", "Users: 20000",
+				"Ready: False", "Reason: EmailConflict", "Age: (changes)",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			created := object(env.Namespace(t), "one", kinds[test.resource], test.spec)
+			if err := c.Create(t.Context(), created); err != nil {
+				t.Fatal(err)
+			}
+			conditions := `"conditions":[{"type":"Ready","status":"False","reason":"EmailConflict","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]`
+			patch := []byte(`{"status":{` + test.status + "," + conditions + `}}`)
+			if err := c.Status().Patch(t.Context(), created, client.RawPatch("application/merge-patch+json", patch)); err != nil {
+				t.Fatal(err)
+			}
+			shown, wide := columns(readTable(t, env.Config, created.GetNamespace(), test.resource))
+			if diff := cmp.Diff(test.shown, shown); diff != "" {
+				t.Errorf("kubectl get (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.wide, wide); diff != "" {
+				t.Errorf("kubectl get -o wide (-want +got):\n%s", diff)
+			}
+		})
 	}
-	status := []byte(`{"status":{"role":"trainer","profile":{"email":"jane@example.com"},"lastChangeTime":"2026-01-02T03:04:05Z",
-		"conditions":[{"type":"Ready","status":"False","reason":"EmailConflict","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]}}`)
-	if err := c.Status().Patch(t.Context(), object, client.RawPatch("application/merge-patch+json", status)); err != nil {
-		t.Fatal(err)
-	}
-	table := readTable(t, env.Config, object.GetNamespace())
-	var shown, wide []string
+}
+
+// columns returns the names and cells of a table with one row: the columns that are always shown, and those of -o wide.
+func columns(table metav1.Table) (shown, wide []string) {
 	for i, column := range table.ColumnDefinitions {
-		cell, _ := table.Rows[0].Cells[i].(string)
-		if column.Format != "" || column.Type == "date" {
+		cell := fmt.Sprint(table.Rows[0].Cells[i])
+		switch {
+		case column.Format == "name" || column.Type == "date":
 			cell = "(changes)"
+		case table.Rows[0].Cells[i] == nil:
+			cell = ""
 		}
 		if column.Priority == 0 {
 			shown = append(shown, column.Name+": "+cell)
@@ -47,23 +97,16 @@ func TestFitUser_KubectlGetColumns(t *testing.T) {
 			wide = append(wide, column.Name+": "+cell)
 		}
 	}
-	wantShown := []string{"Name: (changes)", "Email: jane@example.com", "Role: trainer", "Ready: False", "Reason: EmailConflict", "Age: (changes)"}
-	wantWide := []string{"Clerk ID: user_2abc123", "Changed: (changes)"}
-	if diff := cmp.Diff(wantShown, shown); diff != "" {
-		t.Errorf("kubectl get (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(wantWide, wide); diff != "" {
-		t.Errorf("kubectl get -o wide (-want +got):\n%s", diff)
-	}
+	return shown, wide
 }
 
-func readTable(t *testing.T, config *rest.Config, namespace string) metav1.Table {
+func readTable(t *testing.T, config *rest.Config, namespace, resource string) metav1.Table {
 	t.Helper()
 	server, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, err := url.JoinPath(config.Host, "apis", v1alpha1.GroupVersion.String(), "namespaces", namespace, "fitusers")
+	url, err := url.JoinPath(config.Host, "apis", v1alpha1.GroupVersion.String(), "namespaces", namespace, resource)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +152,11 @@ func TestFitUser_KubectlExplain(t *testing.T) {
 	})
 	for field, phrases := range map[string][]string{
 		"fituser":                  {"one user of the application", "spec", "status"},
-		"fu.spec":                  {"the desired state", "clerkUserID", "-required-", "enum: admin, trainer, client", "Removing the line revokes the role", "suspend"},
+		"fu.spec":                  {"the desired state", "clerkUserID", "email", "enum: admin, trainer, client", "Removing the line revokes the role", "suspend"},
+		"fu.spec.email":            {"holds this address as a verified one", "It cannot be changed"},
+		"fu.spec.roleExpiresAt":    {"from then on the FitUser counts as one without role"},
+		"rolerule":                 {"a role for users without a manifest", "must match all that the rule names", "spec", "-required-", "status"},
+		"rr.spec":                  {"the desired state", "emailDomains", "requestedAtSignUp", "role", "-required-", "priority"},
 		"fituser.spec.clerkUserID": {"the user's id in Clerk", "It cannot be changed"},
 		"fituser.status.clerk":     {"the state of the account in Clerk", "banned", "no row is ever deleted"},
 	} {

@@ -54,7 +54,9 @@ func readyError(obs observation, res result) *syncError {
 	case res.clerk == nil, obs.deletedInClerk && res.row != nil: // why the row is not deleted matters more than UserNotFound
 		return res.row
 	case res.row != nil && res.clerk.suppressed != "" && res.row.suppressed != "":
-		return suspended(res.clerk.suppressed + ", and " + res.row.suppressed)
+		both := *res.clerk
+		both.message, both.suppressed = bothSuppressed(res.clerk, res.row), ""
+		return &both
 	default:
 		return res.clerk
 	}
@@ -81,7 +83,10 @@ func conditionOf(e *syncError, synced string) metav1.Condition {
 		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonSynced, Message: synced}
 	}
 	c := metav1.Condition{Status: metav1.ConditionFalse, Reason: e.reason, Message: e.message}
-	if e.unknown {
+	switch {
+	case e.synced:
+		c.Status = metav1.ConditionTrue
+	case e.unknown:
 		c.Status = metav1.ConditionUnknown
 	}
 	return c
@@ -94,7 +99,10 @@ func duplicateStatus(obs observation, u *v1alpha1.FitUser) v1alpha1.FitUserStatu
 	}
 	s := *u.Status.DeepCopy()
 	s.ObservedGeneration = u.Generation
-	s.Profile, s.Role, s.RoleSource = nil, "", ""
+	s.Profile, s.Role, s.RoleSource, s.RoleRule, s.MarkerOwner, s.RoleExpiredAt = nil, "", "", "", "", nil
+	if obs.account != nil {
+		s.ClerkUserID = string(obs.id)
+	}
 	s.LastHandledReconcile = reconcileRequest(u)
 	own := observation{now: obs.now}
 	own.fitUsers.Active = u

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
@@ -43,6 +44,8 @@ const (
 	maxBackoff = 5 * time.Minute
 	// maxRequests is how many requested reconciles may wait to be put into the queue.
 	maxRequests = 1024
+	// lastAdminRetry is how often a change that would leave too few holders of the protected role is tried again.
+	lastAdminRetry = time.Minute
 )
 
 // Defaults of [Config].
@@ -61,6 +64,11 @@ type Config struct {
 	Namespace string
 	Clerk     clerk.Client
 	Store     store.Store
+	RoleConfig
+	// MinProtected is how many users keep the protected role.
+	MinProtected int
+	// Observe makes the reconciler report what it would write to Clerk and to the table, and write nothing there.
+	Observe bool
 	// Instance stops everything while the secret key belongs to another Clerk instance.
 	Instance *instance.Guard
 	Budget   *budget.Budget
@@ -68,6 +76,7 @@ type Config struct {
 	Metrics  *Metrics
 	Profile  ProfileMode
 	Clock    clock.PassiveClock
+	Log      logr.Logger
 	// Tracer starts a span for each reconcile; nil records nothing.
 	Tracer trace.Tracer
 	// LagTolerance is how long an answer of Clerk's that contradicts its own event is read again before it is believed.
@@ -86,6 +95,8 @@ type Reconciler struct {
 	// rowsAwaitingStatus are users whose row is written and whose status does not have createdAt yet. If the process lost
 	// it, the row of a user who is deleted in Clerk between the two writes would stay; the window is one status write.
 	rowsAwaitingStatus sync.Map
+	// protectedRole has room for one: the user who is losing the protected role at the moment.
+	protectedRole chan struct{}
 }
 
 // New returns a Reconciler.
@@ -95,16 +106,18 @@ func New(config Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config: config, requests: make(chan event.TypedGenericEvent[Request], maxRequests), swept: newSweptSet(),
+		protectedRole: make(chan struct{}, 1),
 	}
 }
 
 // CacheOptions returns how the controller caches FitUsers: those of one namespace, and of each only what is read here. The
 // namespace is selected as a field, which lists and watches just that namespace too; DefaultNamespaces would look up the
-// REST mapping for each read, and that took a fifth of a sweep.
-func CacheOptions(namespace string) cache.Options {
+// REST mapping for each read, and that took a fifth of a sweep. roles are those that many FitUsers have in their status.
+func CacheOptions(namespace string, roles ...string) cache.Options {
+	texts := append([]string{messageReady, messageClerk, messageRow}, roles...)
 	return cache.Options{
 		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", namespace),
-		DefaultTransform:     fitusers.Transform(fitusers.KeepAll, namespace, messageReady, messageClerk, messageRow),
+		DefaultTransform:     fitusers.Transform(fitusers.KeepAll, namespace, texts...),
 	}
 }
 
@@ -125,6 +138,21 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
+	}
+	err = builder.TypedControllerManagedBy[string](mgr).
+		Named("address").
+		WithOptions(controller.TypedOptions[string]{
+			MaxConcurrentReconciles: workers,
+			ReconciliationTimeout:   reconcileTimeout,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[string](MinBackoff, maxBackoff),
+		}).
+		WatchesRawSource(source.TypedKind(mgr.GetCache(), &v1alpha1.FitUser{}, r.AddressHandler())).
+		Complete(addressReconciler{r})
+	if err != nil {
+		return fmt.Errorf("setting up the controller of addresses: %w", err)
+	}
+	if err := mgr.Add(expirer{r}); err != nil {
+		return fmt.Errorf("setting up the expiry of roles: %w", err)
 	}
 	return nil
 }
@@ -184,23 +212,29 @@ func (r *Reconciler) EventHandler() handler.TypedEventHandler[*v1alpha1.FitUser,
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*v1alpha1.FitUser], q queue) {
 			r.Metrics.objects.added(e.Object)
 			if e.IsInInitialList && needsInitialReconcile(e.Object, r.Clock.Now()) || !e.IsInInitialList && !createdByReconciler(e.Object) {
-				q.Add(user.ID(e.Object.Spec.ClerkUserID))
+				addUser(q, e.Object)
 			}
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*v1alpha1.FitUser], q queue) {
 			r.Metrics.objects.changed(e.ObjectOld, e.ObjectNew)
 			if relevantChange(e.ObjectOld, e.ObjectNew) {
-				q.Add(user.ID(e.ObjectNew.Spec.ClerkUserID))
+				addUser(q, e.ObjectNew)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*v1alpha1.FitUser], q queue) {
 			r.Metrics.objects.removed(e.Object)
-			id := user.ID(e.Object.Spec.ClerkUserID)
-			if e.Object.Spec.Role != "" {
-				r.Metrics.pendingRevocations.set(id, true) // until the next reconcile knows better
+			if e.Object.Spec.Role != "" && e.Object.UserID() != "" {
+				r.Metrics.pendingRevocations.set(user.ID(e.Object.UserID()), true) // until the next reconcile knows better
 			}
-			q.Add(id)
+			addUser(q, e.Object)
 		},
+	}
+}
+
+// addUser requests a reconcile of the user of u. A manifest whose address nobody holds has none.
+func addUser(q queue, u *v1alpha1.FitUser) {
+	if id := u.UserID(); id != "" {
+		q.Add(user.ID(id))
 	}
 }
 
@@ -227,9 +261,12 @@ func needsInitialReconcile(u *v1alpha1.FitUser, now time.Time) bool {
 
 // relevantChange reports whether a change of a FitUser requires a reconcile.
 func relevantChange(before, after *v1alpha1.FitUser) bool {
+	for _, name := range fitusers.Annotations() {
+		if before.Annotations[name] != after.Annotations[name] {
+			return true
+		}
+	}
 	return before.Generation != after.Generation ||
-		before.Annotations[v1alpha1.AnnotationHint] != after.Annotations[v1alpha1.AnnotationHint] ||
-		before.Annotations[v1alpha1.AnnotationReconcile] != after.Annotations[v1alpha1.AnnotationReconcile] ||
 		before.Labels[v1alpha1.LabelManagedBy] != after.Labels[v1alpha1.LabelManagedBy] ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 }

@@ -38,7 +38,7 @@ func (r *Reconciler) reconcileDeletedRow(ctx context.Context, obs observation) (
 	switch {
 	case !r.everObserved(obs):
 		return false, nil
-	case !spec.Suspend && spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+	case !r.suppresses(obs.fitUsers.Active) && spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
 		return true, nil
 	}
 	if _, err := r.Store.Get(ctx, obs.id); errors.Is(err, store.ErrNotFound) {
@@ -46,8 +46,8 @@ func (r *Reconciler) reconcileDeletedRow(ctx context.Context, obs observation) (
 	} else if err != nil {
 		return false, storeError(err)
 	}
-	if spec.Suspend {
-		return false, suspended("delete the row")
+	if active := obs.fitUsers.Active; r.suppresses(active) {
+		return false, r.suppressed(active, "delete the row")
 	}
 	return false, r.deleteRow(ctx, obs)
 }

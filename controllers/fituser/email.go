@@ -10,6 +10,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
@@ -57,7 +58,8 @@ func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, er
 	if _, err := user.ParseID(string(holder)); err != nil {
 		return store.Move{}, emailConflict(holder, "which belongs to no Clerk user")
 	}
-	found, err := r.readFitUsers(ctx, holder)
+	objects, err := fitusers.Read(ctx, r.Client, r.Client, r.Namespace, holder)
+	found := fitusers.Select(holder, objects, nil)
 	if err != nil {
 		return store.Move{}, &syncError{
 			reason: v1alpha1.ReasonEmailConflict, message: "the FitUsers of the address's holder cannot be read", cause: err,

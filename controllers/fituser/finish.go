@@ -76,23 +76,48 @@ func (r *Reconciler) updateStatuses(ctx context.Context, obs observation, res re
 		if slices.Contains(redundant, u) {
 			continue
 		}
-		if err := r.patchStatus(ctx, obs, u, duplicateStatus(obs, u)); err != nil {
+		status := duplicateStatus(obs, u)
+		if releases(obs, res, u) {
+			status = releasedStatus(obs, u)
+		}
+		if err := r.patchStatus(ctx, obs, u, status); err != nil {
+			return err
+		}
+	}
+	// Last: until another FitUser records that the user was seen in Clerk, these are the only ones that do.
+	for _, u := range obs.fitUsers.Released {
+		if err := r.patchStatus(ctx, obs, u, releasedStatus(obs, u)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// releases reports whether a manifest is no longer bound to the user: the user is deleted in Clerk, and the row does not need
+// the manifest, which is not the active one or whose row is reconciled. A manifest whose address another user holds is in
+// [fitusers.Set.Released].
+func releases(obs observation, res result, u *v1alpha1.FitUser) bool {
+	return obs.deletedInClerk && u.Spec.Email != "" && (res.row == nil || u != obs.fitUsers.Active)
+}
+
 func (r *Reconciler) updateActiveStatus(ctx context.Context, obs observation, res result) error {
+	if releases(obs, res, obs.fitUsers.Active) {
+		return r.patchStatus(ctx, obs, obs.fitUsers.Active, releasedStatus(obs, obs.fitUsers.Active))
+	}
 	status := desiredStatus(obs, res, r.Profile)
-	change := roleChangeOf(obs, res, status)
+	change := r.roleChangeOf(ctx, obs, res, status)
+	status.RoleHistory = change.addTo(obs.roleHistory(), obs.now)
+	expired := status.RoleExpiredAt != nil && !status.RoleExpiredAt.Equal(obs.fitUsers.Active.Status.RoleExpiredAt)
 	if err := r.patchStatus(ctx, obs, obs.fitUsers.Active, status); err != nil {
 		return err
 	}
 	if obs.account != nil {
 		r.rowsAwaitingStatus.Delete(obs.id)
 	}
-	r.announceRoleChange(ctx, obs, change)
+	r.announceRoleChange(obs, change)
+	if expired {
+		r.announceExpiry(obs)
+	}
 	return nil
 }
 

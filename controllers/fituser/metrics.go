@@ -40,8 +40,8 @@ type Metrics struct {
 	pendingRevocations              *userGauge
 }
 
-// NewMetrics makes the metrics and registers them.
-func NewMetrics(registerer prometheus.Registerer) *Metrics {
+// NewMetrics makes the metrics and registers them. roles are the values of their role labels.
+func NewMetrics(registerer prometheus.Registerer, roles user.Roles) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -59,13 +59,14 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			"Differences that a sweep found and the reconciler repaired, by place and field.", "place", "field"),
 		webhooksMissed: counter("fituser_webhooks_missed_total",
 			"Changes in Clerk that a sweep found and no webhook had reported, by event type.", "type"),
-		objects: newObjectGauges(),
+		objects: newObjectGauges(roles),
 		pendingRevocations: newUserGauge("fituser_roles_pending_revocation",
 			"Users who still have a role in Clerk that a manifest granted and none desires any more."),
 	}
 	m.initialize()
 	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.found, m.repaired, m.webhooksMissed,
-		m.objects.byState, m.objects.unknownRoles, m.objects.deferred, m.pendingRevocations.gauge)
+		m.objects.byState, m.objects.unknownRoles, m.objects.foreignMarkers, m.objects.protectedRole,
+		m.objects.deferred, m.pendingRevocations.gauge)
 	return m
 }
 

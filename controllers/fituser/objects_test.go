@@ -37,12 +37,12 @@ func TestObjectState(t *testing.T) {
 		object *v1alpha1.FitUser
 		want   objectState
 	}{
-		"in sync":          {objectWith("admin", metav1.ConditionTrue, v1alpha1.ReasonSynced), objectState{"admin", "true", "Synced", false}},
+		"in sync":          {objectWith("admin", metav1.ConditionTrue, v1alpha1.ReasonSynced), objectState{role: "admin", ready: "true", reason: "Synced"}},
 		"failing":          {objectWith("client", metav1.ConditionFalse, v1alpha1.ReasonEmailConflict), objectState{role: "client", ready: "false", reason: "EmailConflict"}},
 		"without a status": {objectWith("", "", ""), objectState{role: "none", ready: "unknown", reason: "none"}},
 		"unknown values":   {objectWith("owner", metav1.ConditionUnknown, "user_2secret"), objectState{role: "none", ready: "unknown", reason: "other"}},
 	} {
-		if diff := cmp.Diff(test.want, objectStateOf(test.object), cmp.AllowUnexported(objectState{})); diff != "" {
+		if diff := cmp.Diff(test.want, newObjectGauges(user.DefaultRoles()).stateOf(test.object), cmp.AllowUnexported(objectState{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -63,7 +63,7 @@ func TestObjectState_KnowsEveryReason(t *testing.T) {
 		}
 		reasons++
 		value, _ := strconv.Unquote(declared.Values[0].(*ast.BasicLit).Value)
-		if got := objectStateOf(objectWith("", metav1.ConditionFalse, value)).reason; got != value {
+		if got := newObjectGauges(user.DefaultRoles()).stateOf(objectWith("", metav1.ConditionFalse, value)).reason; got != value {
 			t.Errorf("%s is counted as %s", value, got)
 		}
 		return true
@@ -77,7 +77,7 @@ func TestObjectState_KnowsEveryReason(t *testing.T) {
 func TestObjectGauges_FollowTheWatch(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	r := New(Config{Metrics: NewMetrics(registry), Clock: clocktesting.NewFakeClock(metav1.Now().Time)})
+	r := New(Config{Metrics: NewMetrics(registry, user.DefaultRoles()), Clock: clocktesting.NewFakeClock(metav1.Now().Time)})
 	watch, requests := r.EventHandler(), workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[user.ID]())
 	t.Cleanup(requests.ShutDown)
 	ctx := context.Background()
@@ -124,7 +124,7 @@ func wantObjects(t *testing.T, registry *prometheus.Registry, want map[objectSta
 func TestObjectGauges_UnknownRolesAndDeferredUsers(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	m := NewMetrics(registry)
+	m := NewMetrics(registry, user.DefaultRoles())
 	unknown := objectWith("client", metav1.ConditionTrue, v1alpha1.ReasonSynced)
 	unknown.Status.Clerk = &v1alpha1.AccountState{Role: "owner"}
 	known := objectWith("trainer", metav1.ConditionTrue, v1alpha1.ReasonSynced)

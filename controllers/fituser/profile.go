@@ -31,6 +31,8 @@ const (
 	maxRole  = 63
 
 	maxReconcileRequest = 253
+	maxManager          = 128
+	maxRevision         = 253
 )
 
 // Profile returns the profile that a status shows of u; nil when it shows none.

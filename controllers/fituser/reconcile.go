@@ -138,7 +138,7 @@ type result struct {
 // firstError returns the first error of a kind, Clerk's before the row's.
 func (res result) firstError(is func(*syncError) bool) *syncError {
 	for _, e := range []*syncError{res.clerk, res.row} {
-		if e != nil && is(e) {
+		if e != nil && !e.synced && is(e) {
 			return e
 		}
 	}
@@ -165,10 +165,25 @@ func (res result) requeue() (Requeue, error) {
 	return next, nil
 }
 
-// suspended is why nothing is written for a user while spec.suspend is true.
-func suspended(suppressed string) *syncError {
-	return &syncError{
-		reason: v1alpha1.ReasonSuspended, stalled: true, suppressed: suppressed,
-		message: fmt.Sprintf("spec.suspend is true. Without it the operator would %s", suppressed),
+// suppresses reports whether nothing may be written for a user.
+func (r *Reconciler) suppresses(active *v1alpha1.FitUser) bool {
+	return r.Observe || active.Spec.Suspend
+}
+
+// suppressed is why a write is not made, and what it would be.
+func (r *Reconciler) suppressed(active *v1alpha1.FitUser, write string) *syncError {
+	e := &syncError{
+		reason: v1alpha1.ReasonObserveMode, stalled: true, suppressed: write,
+		message: fmt.Sprintf("the operator runs with --observe. Without it the operator would %s", write),
 	}
+	if active.Spec.Suspend {
+		e.reason = v1alpha1.ReasonSuspended
+		e.message = fmt.Sprintf("spec.suspend is true. Without it the operator would %s", write)
+	}
+	return e
+}
+
+// bothSuppressed joins the writes that are suppressed on both sides.
+func bothSuppressed(clerkSide, rowSide *syncError) string {
+	return clerkSide.message + ", and " + rowSide.suppressed
 }

@@ -33,8 +33,8 @@ func (r *Reconciler) reconcileRow(ctx context.Context, obs observation, role rol
 	if exists && len(changes) == 0 {
 		return previousRole, missing
 	}
-	if obs.fitUsers.Active.Spec.Suspend {
-		return previousRole, suspended(describeRowChange(exists, changes))
+	if active := obs.fitUsers.Active; r.suppresses(active) {
+		return previousRole, r.suppressed(active, describeRowChange(exists, changes))
 	}
 	if err := r.writeRow(ctx, obs, desired, ChangedFields(exists, changes)); err != nil {
 		return previousRole, err

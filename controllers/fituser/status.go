@@ -17,10 +17,13 @@ func desiredStatus(obs observation, res result, mode ProfileMode) v1alpha1.FitUs
 	s.ObservedGeneration = obs.fitUsers.Active.Generation
 	switch {
 	case obs.deletedInClerk:
-		s.Profile, s.Role, s.RoleSource = nil, "", ""
+		if obs.fitUsers.Active.Spec.Email == "" { // a manifest that names an address stays bound until it is released
+			s.ClerkUserID = ""
+		}
+		s.Profile, s.Role, s.RoleSource, s.RoleRule, s.MarkerOwner = nil, "", "", "", ""
 		s.Clerk = retainedAccount(obs, res)
 	case res.role.account != nil:
-		setObserved(&s, res, mode)
+		setObserved(&s, obs, res, mode)
 	}
 	setConditions(&s, obs, res)
 	if !res.retrying() {
@@ -35,12 +38,25 @@ func reconcileRequest(u *v1alpha1.FitUser) string {
 }
 
 // setObserved sets what Clerk contains. The role in force is what Clerk and the row both hold, so it waits for the row.
-func setObserved(s *v1alpha1.FitUserStatus, res result, mode ProfileMode) {
+func setObserved(s *v1alpha1.FitUserStatus, obs observation, res result, mode ProfileMode) {
 	account := res.role.account
+	s.ClerkUserID = string(account.ID)
+	if !obs.changedHands(obs.fitUsers.Active) {
+		s.PreviousClerkUserID = ""
+	}
 	s.Profile = mode.Profile(account)
 	if res.row == nil || res.row.reason == v1alpha1.ReasonEmailMissing {
-		s.Role, s.RoleSource = v1alpha1.Role(res.role.inForce.Role), v1alpha1.RoleSource(res.role.inForce.Source)
+		inForce := res.role.inForce
+		s.Role, s.RoleSource, s.RoleRule = v1alpha1.Role(inForce.Role), v1alpha1.RoleSource(inForce.Source), ""
+		if inForce.Source == user.FromRule {
+			s.RoleRule = obs.ruleInForce(account)
+		}
 	}
+	s.RoleExpiredAt = nil
+	if obs.expired(obs.fitUsers.Active) {
+		s.RoleExpiredAt = obs.fitUsers.Active.Spec.RoleExpiresAt
+	}
+	s.MarkerOwner = obs.foreignOwner(account)
 	s.Clerk = &v1alpha1.AccountState{
 		CreatedAt:     &metav1.Time{Time: account.CreatedAt.Truncate(1e9)},
 		Banned:        account.Banned,
@@ -51,6 +67,25 @@ func setObserved(s *v1alpha1.FitUserStatus, res result, mode ProfileMode) {
 	if account.Role != string(s.Role) {
 		s.Clerk.Role = truncate(account.Role, maxRole)
 	}
+}
+
+// ruleInForce is the RoleRule that granted the user's role.
+func (o observation) ruleInForce(account *user.User) string {
+	if account.HasMarker && account.Marker.Rule != "" {
+		return account.Marker.Rule
+	}
+	return o.rolePlan.Marker.Rule // a comparison, which has written nothing
+}
+
+// unnamedOwner stands for the owner of a marker that names none.
+const unnamedOwner = "unknown"
+
+// foreignOwner is the owner of a marker of another installation; empty when there is none.
+func (o observation) foreignOwner(account *user.User) string {
+	if !o.policy.Foreign(o.factsOf(account)) {
+		return ""
+	}
+	return truncate(cmp.Or(account.Marker.Owner, unnamedOwner), maxRole)
 }
 
 // retainedAccount is what the status keeps of an account that is deleted in Clerk: while its row exists, that the
@@ -82,22 +117,49 @@ type SweptRow struct {
 	Equals func(user.Row) bool
 }
 
-// InSync reports whether Clerk, the FitUsers and the row of a user agree, by the functions that decide in a reconcile.
-// The set has an active FitUser.
-func InSync(found fitusers.Set, account *user.User, row SweptRow, mode ProfileMode) bool {
-	obs := observation{id: account.ID, fitUsers: found}.withAccount(account)
-	if obs.rolePlan.Change != user.NoRoleChange || len(found.Duplicates) > 0 {
+// Comparison is what a sweep learns about one user.
+type Comparison struct {
+	// InSync is true when Clerk, the FitUsers and the row agree.
+	InSync bool
+	// Deferred is true when the user loses a role, and a FitUser reports that the deletion budget defers it.
+	Deferred bool
+	// Rule is the RoleRule that decides the role; empty when none does.
+	Rule string
+}
+
+// Compare compares Clerk, the FitUsers and the row of a user by the functions that decide in a reconcile.
+func (r *Reconciler) Compare(policy user.Policy, found []*v1alpha1.FitUser, account *user.User, row SweptRow) Comparison {
+	obs := observation{id: account.ID, now: r.Clock.Now(), policy: policy, found: found}.withAccount(account)
+	c := Comparison{Rule: obs.rolePlan.Marker.Rule}
+	if obs.fitUsers.Active == nil {
+		return c
+	}
+	c.Deferred = ReadyReason(obs.fitUsers.Active) == v1alpha1.ReasonDeletionDeferred && chargesBudget(obs)
+	c.InSync = r.inSync(obs, row)
+	return c
+}
+
+func (r *Reconciler) inSync(obs observation, row SweptRow) bool {
+	plan := obs.rolePlan
+	if plan.Change != user.NoRoleChange || len(obs.fitUsers.Duplicates)+len(obs.fitUsers.Released) > 0 {
 		return false
 	}
-	res := result{role: roleResult{account: account, inForce: obs.rolePlan}}
-	desired := user.DesiredRow(*account, obs.rolePlan.Role)
+	clerkSide, err := asSyncError(obs.addressChangedHands())
+	if plan.OwnedElsewhere {
+		clerkSide = ownedElsewhere(obs)
+	}
+	if err != nil {
+		return false
+	}
+	res := result{clerk: clerkSide, role: roleResult{account: obs.account, inForce: plan}}
+	desired := user.DesiredRow(*obs.account, plan.Role)
 	switch {
 	case desired.Email == "" && !row.Exists:
 		res.row = emailMissing()
 	case !row.Exists, !row.Equals(desired):
 		return false
 	}
-	return statusEqual(found.Active, desiredStatus(obs, res, mode))
+	return statusEqual(obs.fitUsers.Active, desiredStatus(obs, res, r.Profile))
 }
 
 // AccountDiffers reports whether Clerk's account differs from the status of u. It ignores fields that the operator sets

@@ -26,6 +26,8 @@ type syncError struct {
 	message string
 	// stalled is true when only a person can resolve it.
 	stalled bool
+	// synced is true when the side is as it should be, for a reason that people want to read.
+	synced bool
 	// unknown is true when the side's state is not known, as opposed to known to be wrong.
 	unknown bool
 	// suppressed is the write that spec.suspend keeps back.

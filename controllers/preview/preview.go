@@ -1,7 +1,9 @@
 package preview
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -36,6 +38,13 @@ type Change struct {
 	Role user.Role `json:"role,omitempty"`
 }
 
+// RoleChange is how a user's role in force would change.
+type RoleChange struct {
+	From, To user.Role
+	// Former is the marker of the role before, Marker the one after; zero without a marker.
+	Former, Marker user.Marker
+}
+
 // User is what the next reconcile of a user would do.
 type User struct {
 	User    user.ID  `json:"user"`
@@ -47,6 +56,10 @@ type User struct {
 	Waits string `json:"waits,omitempty"`
 	// RequeueAfter is when it would reconcile again by itself; 0 when it would not.
 	RequeueAfter time.Duration `json:"-"`
+	// Role is how the role in force would change; nil when it would not.
+	Role *RoleChange `json:"-"`
+	// FitUser is the name of the active FitUser, if its status would change.
+	FitUser string `json:"-"`
 	// Err is why the preview is incomplete.
 	Err error `json:"-"`
 }
@@ -54,27 +67,42 @@ type User struct {
 // Preview runs a reconciler that records its writes.
 type Preview struct {
 	reconciler *fituser.Reconciler
+	overlay    *overlay
+	// workers is how many users are previewed side by side: they share requests to Clerk.
+	workers int
 
 	mu    sync.Mutex
 	users map[user.ID]*User
-	// created are the FitUsers that would exist.
-	created []*v1alpha1.FitUser
+	// accounts are the users in Clerk, as they were read and would be written.
+	accounts map[user.ID]user.User
+	// vacated are addresses whose user does not hold them any more.
+	vacated []string
 }
+
+// manyWorkers is how many users are previewed side by side where their order does not count.
+const manyWorkers = 32
+
+// ownerPlaceholder stands for the owner id that the operator generates at its first start.
+const ownerPlaceholder = "generated-at-the-first-start"
 
 // New returns a preview of the reconciler that config and limits describe. config.Store must be opened with the
 // store.Options DryRun; config.Instance and config.Budget are made here.
 func New(config fituser.Config, guard instance.Config, limits budget.Config) *Preview {
-	p := &Preview{users: map[user.ID]*User{}}
-	operatorState := &state.Store{
-		Client: recordingClient{client.NewDryRunClient(guard.State.Client), p}, Namespace: guard.State.Namespace,
-	}
-	config.Client = recordingClient{client.NewDryRunClient(config.Client), p}
-	config.Live = recordingReader{config.Live, p}
+	p := &Preview{users: map[user.ID]*User{}, accounts: map[user.ID]user.User{}, overlay: newOverlay(), workers: manyWorkers}
+	operatorState := &state.Store{Client: p.recordingClient(guard.State.Client), Namespace: guard.State.Namespace}
+	config.Client = p.recordingClient(config.Client)
+	config.Live = overlaid{config.Live, p.overlay}
 	config.Clerk = recordingClerk{config.Clerk, p}
 	config.Store = recordingStore{config.Store, p}
 	config.Recorder = &events.FakeRecorder{} // drops the events
-	config.Metrics = fituser.NewMetrics(prometheus.NewRegistry())
+	config.Metrics = fituser.NewMetrics(prometheus.NewRegistry(), config.Roles)
 	config.RevocationGrace = 0 // a manifest that is missing now counts as deleted
+	owner := config.Owner
+	config.Owner = func(ctx context.Context) (string, error) {
+		id, err := owner(ctx)
+		return cmp.Or(id, ownerPlaceholder), err
+	}
+	config.Rules = once(config.Rules)
 	guard.State, guard.Clerk = operatorState, config.Clerk
 	limits.State, limits.Recorder = operatorState, config.Recorder
 	config.Instance, config.Budget = instance.New(guard), budget.New(limits)
@@ -82,40 +110,114 @@ func New(config fituser.Config, guard instance.Config, limits budget.Config) *Pr
 	return p
 }
 
-// PreviewUser returns what the next reconcile of a user would do.
+// once returns read, which is called until it succeeds: a preview is about one moment.
+func once[T any](read func(context.Context) (T, error)) func(context.Context) (T, error) {
+	var mu sync.Mutex
+	var value T
+	var known bool
+	return func(ctx context.Context) (T, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if known {
+			return value, nil
+		}
+		var err error
+		value, err = read(ctx)
+		known = err == nil
+		return value, err
+	}
+}
+
+// Objects are the FitUsers and RoleRules that manifests would leave.
+type Objects struct {
+	// FitUsers would be created or changed, Deleted are the names of those that would be deleted.
+	FitUsers []*v1alpha1.FitUser
+	Deleted  []string
+	// RoleRules are all that there would be.
+	RoleRules []v1alpha1.RoleRule
+	// Rules reads them as the operator does.
+	Rules func(client.Reader) func(context.Context) (user.Rules, error)
+}
+
+// Apply makes the preview one of the time after manifests are applied. Users are previewed one after the other from then on,
+// so that a limit leaves out the same users each time.
+func (p *Preview) Apply(objects Objects) {
+	for _, u := range objects.FitUsers {
+		p.overlay.put(u)
+	}
+	for _, name := range objects.Deleted {
+		p.overlay.drop(name)
+	}
+	p.overlay.rules, p.overlay.replacesRules = objects.RoleRules, true
+	p.reconciler.Rules = once(objects.Rules(p.reconciler.Client))
+	p.workers = 1
+}
+
+// FitUsers returns the FitUsers as they would be. They are shared and must not be modified.
+func (p *Preview) FitUsers(ctx context.Context) ([]v1alpha1.FitUser, error) {
+	var all v1alpha1.FitUserList
+	err := p.reconciler.Client.List(ctx, &all, client.InNamespace(p.reconciler.Namespace),
+		client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
+		return nil, fmt.Errorf("listing FitUsers: %w", err)
+	}
+	return all.Items, nil
+}
+
+// Account returns a user in Clerk, if the preview has read them.
+func (p *Preview) Account(id user.ID) (user.User, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u, known := p.accounts[id]
+	return u, known
+}
+
+// PreviewUser returns what the next reconcile of a user would do, together with what earlier ones in this preview would.
 func (p *Preview) PreviewUser(ctx context.Context, id user.ID) User {
 	p.mu.Lock()
-	p.users[id] = &User{User: id, Changes: []Change{}}
+	u := p.users[id]
+	if u == nil {
+		u = &User{User: id, Changes: []Change{}}
+		p.users[id] = u
+	}
 	p.mu.Unlock()
 	requeue, err := p.reconciler.ReconcileUser(ctx, id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	u := p.users[id]
-	u.Err, u.RequeueAfter = err, requeue.After
+	u.Err, u.RequeueAfter, u.Waits = err, requeue.After, ""
 	if len(u.Changes) == 0 {
 		u.Waits = requeue.Waiting
 	}
 	return *u
 }
 
-// workers is how many users are previewed side by side: they share requests to Clerk.
-const workers = 32
-
 // Sweep returns what a sweep would find, and what the reconciles after it would do, in the order of user ids. Users in
-// sync are left out.
-func (p *Preview) Sweep(ctx context.Context, config sweep.Config) (sweep.Report, []User, error) {
+// sync are left out. The users ids are reconciled although the sweep may not name them.
+func (p *Preview) Sweep(ctx context.Context, config sweep.Config, ids ...user.ID) (sweep.Report, []User, error) {
 	config.Reconciler, config.Metrics = p.reconciler, sweep.NewMetrics(prometheus.NewRegistry())
-	done := make(chan struct{})
-	var pool sync.WaitGroup
-	for range workers {
-		pool.Go(func() { p.previewUntil(ctx, done) })
-	}
-	report, err := sweep.New(config).RunOnce(ctx)
-	close(done)
-	pool.Wait()
-	if err != nil {
+	config.Cache = overlaid{config.Cache, p.overlay}
+	var report sweep.Report
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		report, err = sweep.New(config).RunOnce(ctx)
+		done <- err
+	}()
+	if err := p.previewRequested(ctx, done, nil); err != nil {
 		return report, nil, err
 	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id user.ID) bool { return id == "" || p.previewed(id) })
+	if err := p.previewRequested(ctx, nil, ids); err != nil {
+		return report, nil, err
+	}
+	if err := p.settle(ctx); err != nil {
+		return report, nil, err
+	}
+	return report, p.found(), ctx.Err()
+}
+
+// found returns the previews of users who would change, or whose preview is not known yet.
+func (p *Preview) found() []User {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var found []User
@@ -126,43 +228,165 @@ func (p *Preview) Sweep(ctx context.Context, config sweep.Config) (sweep.Report,
 			found = append(found, *u)
 		}
 	}
-	return report, found, ctx.Err()
+	return found
 }
 
-// previewUntil previews the users that the reconciler is requested for, until the sweep is done and no request is left.
-func (p *Preview) previewUntil(ctx context.Context, done <-chan struct{}) {
+// previewRequested previews queue and the users that the reconciler is requested for, until the sweep is done and no request
+// is left. It receives requests all the time: a reconcile may request another one, and would wait for room.
+func (p *Preview) previewRequested(ctx context.Context, swept <-chan error, queue []user.ID) (sweepErr error) {
+	running, finished := 0, make(chan struct{})
 	for {
-		select {
-		case req := <-p.reconciler.Requests():
-			p.PreviewUser(ctx, req.Object.ID)
-			continue
-		case <-ctx.Done():
-			return
-		case <-done:
+		for ; running < p.workers && len(queue) > 0; running++ {
+			id := queue[0]
+			queue = queue[1:]
+			go func() {
+				p.PreviewUser(ctx, id)
+				finished <- struct{}{}
+			}()
+		}
+		if swept == nil && running == 0 && len(p.reconciler.Requests()) == 0 {
+			return sweepErr
 		}
 		select {
 		case req := <-p.reconciler.Requests():
-			p.PreviewUser(ctx, req.Object.ID)
-		default:
-			return
+			queue = append(queue, req.Object.ID)
+		case <-finished:
+			running--
+		case sweepErr = <-swept:
+			swept = nil
 		}
 	}
 }
 
-// record adds a change to the preview of a user.
+// settle previews what follows from the first previews: an address that one user lost may have another holder now, and the
+// protected role can be revoked once others hold it.
+func (p *Preview) settle(ctx context.Context) error {
+	if err := p.followAddresses(ctx); err != nil {
+		return err
+	}
+	for {
+		kept, err := p.lastAdmins(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.previewRequested(ctx, nil, kept); err != nil {
+			return err
+		}
+		if after, err := p.lastAdmins(ctx); err != nil || len(after) >= len(kept) {
+			return err
+		}
+	}
+}
+
+func (p *Preview) followAddresses(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		vacated := p.vacated
+		p.vacated = nil
+		p.mu.Unlock()
+		if len(vacated) == 0 {
+			return ctx.Err()
+		}
+		for _, address := range vacated {
+			if _, err := p.reconciler.ReconcileAddress(ctx, address); err != nil {
+				return err
+			}
+			if err := p.previewRequested(ctx, nil, nil); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// lastAdmins returns the users who would keep the protected role because too few others hold it.
+func (p *Preview) lastAdmins(ctx context.Context) ([]user.ID, error) {
+	all, err := p.FitUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []user.ID
+	for i := range all {
+		id := user.ID(all[i].UserID())
+		if fituser.ReadyReason(&all[i]) == v1alpha1.ReasonLastAdmin && id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+func (p *Preview) previewed(id user.ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.users[id] != nil
+}
+
+// release remembers that nobody is known to hold an address.
+func (p *Preview) release(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.vacated = append(p.vacated, user.NormalizeEmail(address))
+}
+
+// remember keeps users as Clerk has them, or would.
+func (p *Preview) remember(users ...user.User) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range users {
+		p.accounts[u.ID] = u
+	}
+}
+
+// record adds a change to the preview of a user, unless an earlier reconcile would have made it.
 func (p *Preview) record(id user.ID, change Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if u := p.users[id]; u != nil {
-		u.Changes = append(u.Changes, change)
+	u := p.users[id]
+	if u == nil {
+		return
+	}
+	for i := range u.Changes {
+		c := &u.Changes[i]
+		if c.User == change.User && c.Place == change.Place && c.Action == change.Action && c.Name == change.Name {
+			c.Role = change.Role
+			c.Fields = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(c.Fields), change.Fields...))))
+			return
+		}
+	}
+	u.Changes = append(u.Changes, change)
+}
+
+// recordRole adds a change of the role in force.
+func (p *Preview) recordRole(before, after user.User) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.users[before.ID]
+	if u == nil {
+		return
+	}
+	change := RoleChange{From: p.inForce(before), Former: before.Marker, To: p.inForce(after), Marker: after.Marker}
+	if u.Role != nil {
+		change.From, change.Former = u.Role.From, u.Role.Former
+	}
+	u.Role = nil
+	if change.From != change.To {
+		u.Role = &change
 	}
 }
 
+// inForce returns the role that Clerk holds: the default role where it is not a known one.
+func (p *Preview) inForce(u user.User) user.Role {
+	if role, known := p.reconciler.Roles.Parse(u.Role); known {
+		return role
+	}
+	return p.reconciler.Roles.Default()
+}
+
 // recordReady sets the Ready condition that the active FitUser would have.
-func (p *Preview) recordReady(id user.ID, ready *metav1.Condition) {
+func (p *Preview) recordReady(id user.ID, name string, ready *metav1.Condition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if u := p.users[id]; u != nil && ready != nil && ready.Reason != v1alpha1.ReasonDuplicateUser {
-		u.Reason, u.Message = ready.Reason, ready.Message
+		u.Reason, u.Message, u.FitUser = ready.Reason, ready.Message, name
 	}
 }

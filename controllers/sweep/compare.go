@@ -17,31 +17,56 @@ import (
 func (r *run) compare(ctx context.Context, account *user.User, requested time.Time) error {
 	row, hasRow := r.rows[account.ID]
 	delete(r.rows, account.ID)
-	found, err := r.cachedFitUsers(ctx, account.ID)
+	objects, err := r.cachedFitUsers(ctx, account)
 	if err != nil {
 		return err
 	}
-	if found.Active == nil {
+	equals := func(desired user.Row) bool { return r.fingerprint.Fingerprint(desired) == row }
+	compared := r.Reconciler.Compare(r.policy, objects, account, fituser.SweptRow{Exists: hasRow, Equals: equals})
+	if compared.Rule != "" {
+		r.report.RuleUsers[compared.Rule]++
+	}
+	found := fitusers.Select(account.ID, objects, account)
+	switch {
+	case compared.InSync:
+		return nil
+	case found.Active == nil:
 		r.report.New++
 		if !hasRow { // with a row, only the FitUser was deleted
 			r.countMissed(found, account, requested, v1alpha1.UserCreated)
 		}
-		return r.Reconciler.EnqueueSwept(ctx, account.ID)
+	default:
+		r.report.Differing++
+		if fituser.AccountDiffers(found.Active, account) {
+			r.countMissed(found, account, requested, v1alpha1.UserUpdated)
+		}
 	}
-	equals := func(desired user.Row) bool { return r.fingerprint.Fingerprint(desired) == row }
-	if fituser.InSync(found, account, fituser.SweptRow{Exists: hasRow, Equals: equals}, r.Reconciler.Profile) {
+	if compared.Deferred && !r.spend() { // it reports that already, and nothing has changed
 		return nil
-	}
-	r.report.Differing++
-	if fituser.AccountDiffers(found.Active, account) {
-		r.countMissed(found, account, requested, v1alpha1.UserUpdated)
 	}
 	return r.Reconciler.EnqueueSwept(ctx, account.ID)
 }
 
-func (r *run) cachedFitUsers(ctx context.Context, id user.ID) (fitusers.Set, error) {
-	found, err := fitusers.Cached(ctx, r.Cache, r.Reconciler.Namespace, id)
-	return fitusers.Select(found), err
+// spend reports whether the deletion budget has room for one more user, according to what it had when the sweep began.
+func (r *run) spend() bool {
+	r.remaining--
+	return r.remaining >= 0
+}
+
+// cachedFitUsers returns the FitUsers that name the user, by id or by an address that the user holds.
+func (r *run) cachedFitUsers(ctx context.Context, account *user.User) ([]*v1alpha1.FitUser, error) {
+	found, err := fitusers.Cached(ctx, r.Cache, r.Reconciler.Namespace, account.ID)
+	if len(r.byEmail) == 0 {
+		return found, err
+	}
+	for _, address := range account.VerifiedEmails {
+		for _, u := range r.byEmail[address] {
+			if u.UserID() == "" { // the others are among those that name the id
+				found = append(found, u)
+			}
+		}
+	}
+	return found, err
 }
 
 // findMissing names the users whose FitUser records that they were in Clerk and that a complete listing lacks. Absence
@@ -50,25 +75,21 @@ func (r *run) findMissing(ctx context.Context) error {
 	if !r.report.Complete {
 		return nil
 	}
-	remaining, err := r.Reconciler.Budget.Remaining(ctx)
-	if err != nil {
-		return err
-	}
 	var all v1alpha1.FitUserList
 	if err := r.Cache.List(ctx, &all, client.InNamespace(r.Reconciler.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing FitUsers: %w", err)
 	}
 	for i := range all.Items {
 		u := &all.Items[i]
-		if r.isListed(u.Spec.ClerkUserID) || !fitusers.EverObserved(u) || fituser.ReadyReason(u) == v1alpha1.ReasonUserNotFound {
+		if u.UserID() == "" || r.isListed(u.UserID()) || !fitusers.EverObserved(u) || fituser.ReadyReason(u) == v1alpha1.ReasonUserNotFound {
 			continue
 		}
 		r.report.Missing++
-		if r.report.Missing > remaining {
+		if !r.spend() {
 			r.report.Deferred++
 			continue
 		}
-		if err := r.Reconciler.EnqueueSwept(ctx, user.ID(u.Spec.ClerkUserID)); err != nil {
+		if err := r.Reconciler.EnqueueSwept(ctx, user.ID(u.UserID())); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,8 @@ type Schedule struct {
 	Sweeper *Sweeper
 	Period  time.Duration
 	Log     logr.Logger
+	// Requested starts a sweep before its time; nil for never.
+	Requested <-chan struct{}
 }
 
 var _ manager.LeaderElectionRunnable = (*Schedule)(nil)
@@ -91,6 +93,8 @@ func (s *Schedule) wait(ctx context.Context, delay time.Duration) bool {
 			return false
 		case <-over.C:
 			return true
+		case <-s.Requested:
+			return true
 		case <-poll.C:
 			if s.poll(ctx) {
 				return true
@@ -140,7 +144,7 @@ func (s *Sweeper) RequeueDeferred(ctx context.Context) (sweep bool, err error) {
 		if fituser.ReadyReason(&all.Items[i]) != v1alpha1.ReasonDeletionDeferred {
 			continue
 		}
-		if err := s.Reconciler.EnqueueLow(ctx, user.ID(all.Items[i].Spec.ClerkUserID)); err != nil {
+		if err := s.Reconciler.EnqueueLow(ctx, user.ID(all.Items[i].UserID())); err != nil {
 			return false, err
 		}
 	}

@@ -11,7 +11,9 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -24,6 +26,8 @@ type Config struct {
 	Pages   *rate.Limiter
 	Clock   clock.PassiveClock
 	Metrics *Metrics
+	// RuleUsers receives, after each complete sweep, how many users have the role of each RoleRule; nil drops it.
+	RuleUsers func(map[string]int)
 	// RetryDelay is the first delay before a failed request is retried; later ones double. Zero means a second.
 	RetryDelay time.Duration
 }
@@ -59,12 +63,20 @@ type Report struct {
 	MissedWebhooks int `json:"missedWebhooks"`
 	// OrphanedRows are rows without a Clerk user and without a FitUser.
 	OrphanedRows int `json:"orphanedRows"`
+	// RuleUsers are how many users have the role of each RoleRule.
+	RuleUsers map[string]int `json:"ruleUsers,omitempty"`
 }
 
 // run is one sweep.
 type run struct {
 	*Sweeper
 	report Report
+	// policy decides roles for the whole sweep: a rule that changes meanwhile requests another one.
+	policy user.Policy
+	// byEmail are the manifests that name an address.
+	byEmail map[string][]*v1alpha1.FitUser
+	// remaining is how many users the deletion budget still has room for.
+	remaining int
 	// rows are the fingerprints of the rows whose user is not listed yet.
 	rows        map[user.ID]uint64
 	fingerprint user.Fingerprinter
@@ -83,15 +95,30 @@ func (s *Sweeper) RunOnce(ctx context.Context) (Report, error) {
 	}
 	r := &run{
 		Sweeper: s, rows: map[user.ID]uint64{}, fingerprint: user.NewFingerprinter(),
-		listed: map[uint64]struct{}{}, seed: maphash.MakeSeed(),
+		listed: map[uint64]struct{}{}, seed: maphash.MakeSeed(), report: Report{RuleUsers: map[string]int{}},
 	}
 	began := s.Clock.Now()
-	for _, step := range []func(context.Context) error{r.loadImportTime, r.readTable, r.scanClerk, r.findMissing, r.countOrphanedRows} {
+	for _, step := range []func(context.Context) error{r.prepare, r.loadImportTime, r.readTable, r.scanClerk, r.findMissing, r.countOrphanedRows} {
 		if err := step(ctx); err != nil {
 			return r.report, fmt.Errorf("sweeping: %w", err)
 		}
 	}
+	if r.report.Complete && r.RuleUsers != nil {
+		r.RuleUsers(r.report.RuleUsers)
+	}
 	return r.report, r.saveImportTime(ctx, began)
+}
+
+// prepare reads what is the same for all users.
+func (r *run) prepare(ctx context.Context) (err error) {
+	if r.policy, err = r.Reconciler.Policy(ctx); err != nil {
+		return err
+	}
+	if r.byEmail, err = fitusers.CachedByEmail(ctx, r.Cache, r.Reconciler.Namespace); err != nil {
+		return err
+	}
+	r.remaining, err = r.Reconciler.Budget.Remaining(ctx)
+	return err
 }
 
 func (r *run) readTable(ctx context.Context) error {

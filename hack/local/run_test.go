@@ -65,15 +65,15 @@ func TestScript_CommandsWork(t *testing.T) {
 	recorded := pasteAll(t, shell, s.blocks(), []expectation{
 		{},
 		{want: []string{
-			`ada@example.com +admin +True`, `ben@example.com +client +True`, `chloe@example.com +client +True`,
+			`ada@example.com +admin +Clerk +True`, `ben@example.com +client +Default +True`, `chloe@example.com +client +Default +True`,
 			`ada@example.com +Ada +Okafor +admin +\+15550100`, `chloe@example.com +Chloé +Martin +client`,
 		}},
-		{want: []string{`dora@example.com +client +True`, `dora@example.com +Dora +Weiss +client`}},
+		{want: []string{`dora@example.com +client +Default +True`, `dora@example.com +Dora +Weiss +client`}},
 		{want: []string{`coach-dora condition met`}},
-		{want: []string{`"private_metadata":{"fituser":{"role":"trainer"}}`, `"public_metadata":{"role":"trainer"}`, `Weiss +trainer`}},
+		{want: []string{`"private_metadata":{"fituser":{"owner":"[0-9a-f-]+","role":"trainer"}}`, `"public_metadata":{"role":"trainer"}`, `Weiss +trainer`}},
 		{want: []string{`FITUSERS +4: 4 ready`, `FITUSER +coach-dora \(user-managed\), Ready True`, `All users are in sync: nothing would be written`}},
 		{want: []string{`"private_metadata":{}`, `"public_metadata":{}`, `Weiss +client`}},
-		{want: []string{`"deleted":true`, `ben@example.com +client +True`, `ben@example.com +Ben`}, not: `dora@example.com`},
+		{want: []string{`"deleted":true`, `ben@example.com +client +Default +True`, `ben@example.com +Ben`}, not: `dora@example.com`},
 	})
 	recorded.save(t)
 
@@ -114,7 +114,7 @@ func TestRun_RealClerk(t *testing.T) {
 	}
 	pasteAll(t, openTerminal(t), blocks, []expectation{
 		{},
-		{want: []string{`user000..@example.com +client +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `First00001`},
+		{want: []string{`user000..@example.com +client +Default +True`, `eve@example.com +Eve +Ito +client`, `the newest 100 of 101 rows`}, not: `First00001`},
 		{want: []string{`eve@example.com +Eve +Ito +trainer`}},
 		{want: []string{`FITUSERS +101: 101 ready`, `FITUSER +my-coach \(user-managed\), Ready True`, `All users are in sync: nothing would be written`}},
 		{want: []string{`eve@example.com +Eve +Ito +client`}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestBatch_SendsSingleCallerAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_jane")
 		c.calls.Wait()
 		c.wantUsers(t, latency, "user_jane")
@@ -21,7 +22,7 @@ func TestBatch_SendsSingleCallerAtOnce(t *testing.T) {
 }
 
 func TestBatch_SharesOneRequest(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_first")
 		c.call(t.Context(), testIDs(100)...)
 		c.calls.Wait()
@@ -32,7 +33,7 @@ func TestBatch_SharesOneRequest(t *testing.T) {
 }
 
 func TestBatch_SplitsAtMaximumSize(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_first")
 		ids := testIDs(202)
 		for _, id := range ids {
@@ -47,11 +48,12 @@ func TestBatch_SplitsAtMaximumSize(t *testing.T) {
 }
 
 func TestBatch_CallersForOneUserShareResult(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_first")
 		c.call(t.Context(), "user_jane", "user_jane", "user_jane")
 		c.calls.Wait()
-		if got := c.outcomes("user_jane"); len(got) != 3 || got[0] != got[1] || got[1] != got[2] || got[0].err != nil {
+		got := c.outcomes("user_jane")
+		if len(got) != 3 || got[0].err != nil || !reflect.DeepEqual(got[0], got[1]) || !reflect.DeepEqual(got[1], got[2]) {
 			t.Errorf("got %+v, want three equal users", got)
 		}
 		f.wantRequests(t, 2)
@@ -59,7 +61,7 @@ func TestBatch_CallersForOneUserShareResult(t *testing.T) {
 }
 
 func TestBatch_DoesNotJoinSentRequest(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_jane")
 		f.set(func() { f.version = 7 }) // while the request is in flight
 		c.call(t.Context(), "user_jane")
@@ -72,7 +74,7 @@ func TestBatch_DoesNotJoinSentRequest(t *testing.T) {
 }
 
 func TestBatch_RequestsOmittedUsersSeparately(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		f.unlisted["user_001"], f.missing["user_002"] = true, true
 		c.call(t.Context(), "user_first")
 		c.call(t.Context(), testIDs(3)...)
@@ -94,7 +96,7 @@ func TestBatch_RequestsOmittedUsersSeparately(t *testing.T) {
 }
 
 func TestBatch_SingleRequestsDoNotDelayOthers(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, b *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, b *userBatch, c *callers) {
 		b.budget = newBudget(1000)
 		hanging := testIDs(maxInFlight - 1)
 		for _, id := range hanging {
@@ -118,7 +120,7 @@ func TestBatch_SingleRequestsDoNotDelayOthers(t *testing.T) {
 }
 
 func TestBatch_BoundsRequestsInFlight(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, b *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, b *userBatch, c *callers) {
 		b.budget = newBudget(10_000)
 		ids := testIDs(300)
 		for _, id := range ids {
@@ -140,7 +142,7 @@ func TestBatch_BoundsRequestsInFlight(t *testing.T) {
 }
 
 func TestBatch_FailedRequestFailsOnlyItsCallers(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		f.listErr = unavailable("half a page")
 		c.call(t.Context(), "user_first")
 		c.call(t.Context(), testIDs(3)...)
@@ -155,7 +157,7 @@ func TestBatch_FailedRequestFailsOnlyItsCallers(t *testing.T) {
 }
 
 func TestBatch_CancelledCallersReturnAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, _ *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, _ *userBatch, c *callers) {
 		c.call(t.Context(), "user_first")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/4)
 		defer cancel()
@@ -173,7 +175,7 @@ func TestBatch_CancelledCallersReturnAtOnce(t *testing.T) {
 }
 
 func TestBatch_SkipsCancelledCallers(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, b *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, b *userBatch, c *callers) {
 		for _, id := range testIDs(50) {
 			f.missing[id] = true
 		}
@@ -194,7 +196,7 @@ func TestBatch_SkipsCancelledCallers(t *testing.T) {
 }
 
 func TestBatch_PauseFailsCallersAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, b *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, b *userBatch, c *callers) {
 		c.call(t.Context(), "user_first")
 		c.call(t.Context(), testIDs(3)...)
 		time.Sleep(time.Second / 2)
@@ -212,7 +214,7 @@ func TestBatch_PauseFailsCallersAtOnce(t *testing.T) {
 }
 
 func TestBatch_PauseDoesNotWaitForRequestsInFlight(t *testing.T) {
-	inBubble(t, func(t *testing.T, f *fakeClerk, b *batch, c *callers) {
+	inBubble(t, func(t *testing.T, f *fakeClerk, b *userBatch, c *callers) {
 		b.budget = newBudget(1000)
 		hanging := testIDs(maxInFlight)
 		for _, id := range hanging {

@@ -35,7 +35,7 @@ func TestWriteRole_BeforeWriteRunsAfterBudgetWait(t *testing.T) {
 			}),
 		})
 		write := func() error {
-			_, err := c.WriteRole(t.Context(), "user_jane", user.GrantRole, user.Admin)
+			_, err := c.WriteRole(t.Context(), "user_jane", user.GrantRole, own("admin"))
 			return err
 		}
 		if err := write(); errors.Is(err, errForbidden) {

@@ -25,18 +25,27 @@ import (
 // Client is the part of Clerk's API that the operator uses. All errors are, or wrap, an [Error]; [KindOf] classifies
 // them. All calls are safe for concurrent use and can be repeated.
 type Client interface {
-	// Get reads a user. Concurrent callers share requests. [NotFound] proves that the user is deleted in Clerk: Clerk
-	// answered a request for this very id. Other errors prove nothing about the user.
-	Get(ctx context.Context, id user.ID) (user.User, error)
-	// WriteRole changes a role and its marker in one request and returns the resulting user. It leaves all other metadata
-	// unchanged. Clerk allows ten such writes per user in ten seconds; further ones are [Throttled] and not sent.
-	WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error)
+	Reader
+	// WriteRole changes a role and its marker in one request and returns the resulting user. A grant writes the role of the
+	// marker, which must name its owner; the other changes ignore the marker. All other metadata stays unchanged. Clerk
+	// allows ten such writes per user in ten seconds; further ones are [Throttled] and not sent.
+	WriteRole(ctx context.Context, id user.ID, change user.RoleChange, marker user.Marker) (user.User, error)
 	// List reads the page of users that follows after, oldest first. An empty id starts with the oldest user.
 	List(ctx context.Context, after user.ID) (Page, error)
 	// Count returns the number of users.
 	Count(ctx context.Context) (int, error)
 	// Instance returns the id of the Clerk instance that the secret key belongs to.
 	Instance(ctx context.Context) (string, error)
+}
+
+// Reader reads users. Concurrent callers share requests and results: a caller does not change a user's VerifiedEmails.
+type Reader interface {
+	// Get reads a user. [NotFound] proves that the user is deleted in Clerk: Clerk answered a request for this very id.
+	// Other errors prove nothing about the user.
+	Get(ctx context.Context, id user.ID) (user.User, error)
+	// FindByEmail returns all users who list the address in Clerk, verified or not, oldest first. [user.User.Holds] reports
+	// who holds it. The result is complete: when more users list it than fit on a page, the error is [Unavailable].
+	FindByEmail(ctx context.Context, address string) ([]user.User, error)
 }
 
 // Config configures a client.
@@ -72,14 +81,8 @@ func CheckURL(raw string) error {
 	return nil
 }
 
-// Directory is a [Client] that also finds users by e-mail address.
-type Directory interface {
-	Client
-	Finder
-}
-
 // New returns a client. It sends no request.
-func New(config Config) Directory {
+func New(config Config) Client {
 	if config.Timeout == 0 {
 		config.Timeout = defaultTimeout
 	}
@@ -95,19 +98,21 @@ func New(config Config) Directory {
 			Key:        &unused,
 		}),
 	}
-	c.batch = newBatch(budget, c.readUser, c.readUsers)
+	c.byID = newBatch(budget, reads[user.ID, user.User]{one: c.readUser, many: c.readUsers})
+	c.byEmail = newBatch(budget, reads[string, []user.User]{one: c.readHolders, many: c.readAllHolders})
 	return c
 }
 
 type client struct {
 	backend sdk.Backend
 	budget  *budget
-	batch   *batch
+	byID    *batch[user.ID, user.User]
+	byEmail *batch[string, []user.User] // by the address in the form of user.NormalizeEmail
 	writes  *writeWindow
 	timeout time.Duration
 }
 
-var _ Directory = (*client)(nil)
+var _ Client = (*client)(nil)
 
 // read acquires budget and sends one GET.
 func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]byte, error) {

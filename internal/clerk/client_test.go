@@ -25,7 +25,7 @@ func TestClient_RejectsInvalidIDsLocally(t *testing.T) {
 		if !errors.Is(err, user.ErrInvalidID) {
 			t.Errorf("Get(%q): %v, want ErrInvalidID", id, err)
 		}
-		_, err = client.WriteRole(t.Context(), id, user.GrantRole, user.Admin)
+		_, err = client.WriteRole(t.Context(), id, user.GrantRole, own("admin"))
 		wantKind(t, err, clerk.Rejected)
 		if !errors.Is(err, user.ErrInvalidID) {
 			t.Errorf("WriteRole(%q): %v, want ErrInvalidID", id, err)
@@ -76,7 +76,7 @@ func TestClient_TooManyRequestsPausesAllCalls(t *testing.T) {
 			client := s.client()
 			_, first := client.Get(t.Context(), s.jane)
 			_, read := client.Get(t.Context(), s.jane)
-			_, written := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+			_, written := client.WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 			_, instance := client.Instance(t.Context())
 			for _, err := range []error{first, read, written, instance} {
 				wantKind(t, err, clerk.Throttled)

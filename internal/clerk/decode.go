@@ -1,6 +1,7 @@
 package clerk
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -9,26 +10,41 @@ import (
 
 // wireUser is the used part of Clerk's User (Backend API 2025-04-10). The SDK's own type lacks deprovisioned.
 type wireUser struct {
-	ID             string         `json:"id"`
-	Object         string         `json:"object"`
-	FirstName      string         `json:"first_name"` // null becomes ""
-	LastName       string         `json:"last_name"`
-	PrimaryEmailID string         `json:"primary_email_address_id"`
-	Emails         []emailAddress `json:"email_addresses"`
-	PrimaryPhoneID string         `json:"primary_phone_number_id"`
-	Phones         []phoneNumber  `json:"phone_numbers"`
-	Public         metadata       `json:"public_metadata"`
-	Private        metadata       `json:"private_metadata"`
-	Banned         bool           `json:"banned"`
-	Locked         bool           `json:"locked"`
-	Deprovisioned  bool           `json:"deprovisioned"`
-	CreatedAt      int64          `json:"created_at"` // Unix milliseconds
-	UpdatedAt      int64          `json:"updated_at"`
+	ID             string          `json:"id"`
+	Object         string          `json:"object"`
+	FirstName      string          `json:"first_name"` // null becomes ""
+	LastName       string          `json:"last_name"`
+	PrimaryEmailID string          `json:"primary_email_address_id"`
+	Emails         []emailAddress  `json:"email_addresses"`
+	PrimaryPhoneID string          `json:"primary_phone_number_id"`
+	Phones         []phoneNumber   `json:"phone_numbers"`
+	Public         roleMetadata    `json:"public_metadata"`
+	Private        privateMetadata `json:"private_metadata"`
+	Unsafe         roleMetadata    `json:"unsafe_metadata"`
+	Banned         bool            `json:"banned"`
+	Locked         bool            `json:"locked"`
+	Deprovisioned  bool            `json:"deprovisioned"`
+	CreatedAt      int64           `json:"created_at"` // Unix milliseconds
+	UpdatedAt      int64           `json:"updated_at"`
 }
 
 type emailAddress struct {
 	ID    string `json:"id"`
 	Email string `json:"email_address"`
+	// Verification is null if verification was never attempted.
+	Verification struct {
+		Verified verifiedStatus `json:"status"`
+	} `json:"verification"`
+}
+
+// verifiedStatus is true for the status "verified" and false for all others. It exists because a sweep decodes 10⁶ users:
+// a string would be allocated for each address.
+type verifiedStatus bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *verifiedStatus) UnmarshalJSON(data []byte) error {
+	*v = string(data) == `"verified"`
+	return nil
 }
 
 type phoneNumber struct {
@@ -36,30 +52,66 @@ type phoneNumber struct {
 	Phone string `json:"phone_number"`
 }
 
-// metadata keeps the exact keys. With a struct, encoding/json would also accept "ROLE" for "role", which is a different
-// key to every other program.
-type metadata map[string]json.RawMessage
+// roleMetadata is the key role of public_metadata or unsafe_metadata. A value that is not a string is its JSON text.
+type roleMetadata string
 
-// UnmarshalJSON implements json.Unmarshaler. Metadata other than an object, which Clerk does not allow, counts as empty.
-func (m *metadata) UnmarshalJSON(data []byte) error {
-	var keys map[string]json.RawMessage
-	if json.Unmarshal(data, &keys) == nil {
-		*m = keys
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *roleMetadata) UnmarshalJSON(data []byte) error {
+	*m = ""
+	raw := valueOf(data, "role")
+	if raw == nil {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		text = string(raw)
+	}
+	*m = roleMetadata(text)
+	return nil
+}
+
+// privateMetadata is the key fituser of private_metadata: the marker.
+type privateMetadata struct {
+	hasMarker bool
+	marker    user.Marker
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A marker in another format is a marker without role and owner, which belongs
+// to nobody.
+func (m *privateMetadata) UnmarshalJSON(data []byte) error {
+	*m = privateMetadata{}
+	raw := valueOf(data, "fituser")
+	if raw == nil {
+		return nil
+	}
+	m.hasMarker = true
+	var keys map[string]any        // not a struct, for the reason given at valueOf
+	_ = json.Unmarshal(raw, &keys) // fails for a marker in another format, which has no keys
+	text := func(key string) string {
+		value, _ := keys[key].(string)
+		return value
+	}
+	m.marker = user.Marker{Role: text("role"), Owner: text("owner"), Rule: text("rule")}
+	if until, err := time.Parse(time.RFC3339, text("until")); err == nil && isTime(until.UnixMilli()) {
+		m.marker.Until = until.UTC()
 	}
 	return nil
 }
 
-// text returns the string under key. Other values are returned as their JSON text, which never is a known role.
-func (m metadata) text(key string) string {
-	raw, ok := m[key]
-	if !ok || string(raw) == "null" {
-		return ""
+// valueOf returns the value of a key in metadata; nil where the key is absent or null. It compares keys exactly. With a
+// struct, encoding/json would also accept "ROLE" for "role", which is a different key to every other program. Metadata
+// other than an object, which Clerk does not allow, has no keys.
+func valueOf(metadata []byte, key string) json.RawMessage {
+	// Most users' metadata lacks the key, and decoding all of an application's metadata is costly. A backslash can spell
+	// any letter.
+	if !bytes.Contains(metadata, []byte(key)) && !bytes.ContainsRune(metadata, '\\') {
+		return nil
 	}
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		return string(raw)
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(metadata, &keys) != nil || string(keys[key]) == "null" {
+		return nil
 	}
-	return text
+	return keys[key]
 }
 
 // decodeUserAs decodes a user and verifies its id.
@@ -74,26 +126,30 @@ func decodeUserAs(body []byte, id user.ID) (user.User, error) {
 	return u, nil
 }
 
-// decodeUser decodes a user. An empty body, null, {} and a deleted object are errors: a blank response must never look
-// like a user whose fields were all cleared.
+// decodeUser decodes a user.
 func decodeUser(body []byte) (user.User, error) {
 	var w wireUser
+	return w.decode(body)
+}
+
+// decode decodes a user. An empty body, null, {} and a deleted object are errors: a blank response must never look like a
+// user whose fields were all cleared.
+func (w *wireUser) decode(body []byte) (user.User, error) {
 	// The JSON error is dropped because it could quote the response.
-	if err := json.Unmarshal(body, &w); err != nil || !w.isUser() {
+	if err := json.Unmarshal(body, w); err != nil || !w.isUser() {
 		return user.User{}, unavailable("response is not a user")
 	}
 	id, err := user.ParseID(w.ID)
 	if err != nil {
 		return user.User{}, unavailable("response is a user without a Clerk id")
 	}
-	u := user.User{
+	return user.User{
 		ID: id, Email: w.primaryEmail(), FirstName: w.FirstName, LastName: w.LastName, Phone: w.primaryPhone(),
-		Role:   w.Public.text("role"),
+		Role: string(w.Public), HasMarker: w.Private.hasMarker, Marker: w.Private.marker,
+		RequestedRole: string(w.Unsafe), VerifiedEmails: w.verifiedEmails(),
 		Banned: w.Banned, Locked: w.Locked, Deprovisioned: w.Deprovisioned,
 		CreatedAt: time.UnixMilli(w.CreatedAt), UpdatedAt: time.UnixMilli(w.UpdatedAt),
-	}
-	u.MarkerRole, u.HasMarker = w.marker()
-	return u, nil
+	}, nil
 }
 
 // decodeList splits a list of users into its entries. The caller decodes each entry separately, so that an invalid entry
@@ -152,16 +208,22 @@ func (w *wireUser) primaryPhone() string {
 	return ""
 }
 
-// marker reads private_metadata.fituser. A marker in another format is a marker without a role: the operator removes it
-// and keeps the user's role.
-func (w *wireUser) marker() (role string, present bool) {
-	raw, ok := w.Private["fituser"]
-	if !ok || string(raw) == "null" {
-		return "", false
+// verifiedEmails returns all verified addresses, normalized; nil when there are none.
+func (w *wireUser) verifiedEmails() []string {
+	verified := 0
+	for _, e := range w.Emails {
+		if e.Verification.Verified {
+			verified++
+		}
 	}
-	var marker map[string]any // not a struct, for the reason given at metadata
-	if json.Unmarshal(raw, &marker) == nil {
-		role, _ = marker["role"].(string)
+	if verified == 0 {
+		return nil
 	}
-	return role, true
+	addresses := make([]string, 0, verified)
+	for _, e := range w.Emails {
+		if e.Verification.Verified {
+			addresses = append(addresses, user.NormalizeEmail(e.Email))
+		}
+	}
+	return addresses
 }

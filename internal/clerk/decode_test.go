@@ -108,7 +108,7 @@ func TestDecodeUser_Role(t *testing.T) {
 			if err != nil || u.Role != test.want {
 				t.Errorf("role %q, %v; want %q", u.Role, err, test.want)
 			}
-			if _, known := user.ParseRole(u.Role); known && !strings.HasPrefix(test.public, `{"role":"`) {
+			if user.IsRoleName(u.Role) && !strings.HasPrefix(test.public, `{"role":"`) {
 				t.Errorf("%s was decoded as the role %s", test.public, u.Role)
 			}
 		})
@@ -119,39 +119,127 @@ func TestDecodeUser_RoleOnlyFromPublicMetadata(t *testing.T) {
 	t.Parallel()
 	u, err := decodeUser([]byte(wire(
 		`"unsafe_metadata":{"role":"admin","fituser":{"role":"admin"}},"private_metadata":{"role":"admin"},"role":"admin",`)))
-	if err != nil || u.Role != "" || u.HasMarker {
-		t.Errorf("role %q, marker %v, %v; want neither", u.Role, u.HasMarker, err)
+	if err != nil || u.Role != "" || u.HasMarker || u.RequestedRole != "admin" {
+		t.Errorf("role %q, marker %v, requested %q, %v; want only the requested role", u.Role, u.HasMarker, u.RequestedRole, err)
+	}
+}
+
+func TestDecodeUser_RequestedRole(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ unsafe, want string }{
+		"role":              {`{"role":"trainer","plan":"gold"}`, "trainer"},
+		"escaped key":       {`{"r\u006fle":"trainer"}`, "trainer"},
+		"escaped value":     {`{"role":"tr\u0061iner"}`, "trainer"},
+		"no role":           {`{"plan":"gold"}`, ""},
+		"only in a value":   {`{"plan":"role"}`, ""},
+		"upper-case key":    {`{"Role":"trainer"}`, ""},
+		"null":              {`{"role":null}`, ""},
+		"number":            {`{"role":7}`, "7"},
+		"list":              {`{"role":["trainer"]}`, `["trainer"]`},
+		"metadata is null":  {`null`, ""},
+		"metadata is text":  {`"role"`, ""},
+		"metadata is empty": {`{}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, err := decodeUser([]byte(wire(`"unsafe_metadata":` + test.unsafe + `,`)))
+			if err != nil || u.RequestedRole != test.want || u.Role != "" || u.HasMarker {
+				t.Errorf("got %+v, %v; want the requested role %q", u, err, test.want)
+			}
+		})
+	}
+}
+
+func TestDecodeUser_VerifiedEmails(t *testing.T) {
+	t.Parallel()
+	address := func(email, verification string) string {
+		return `{"id":"idn_` + email + `","email_address":"` + email + `","verification":` + verification + `}`
+	}
+	status := func(status string) string { return `{"status":` + status + `,"strategy":"email_code","attempts":1}` }
+	for name, test := range map[string]struct {
+		addresses []string
+		want      []string
+	}{
+		"none":            {nil, nil},
+		"verified":        {[]string{address("jane@example.com", status(`"verified"`))}, []string{"jane@example.com"}},
+		"capitals":        {[]string{address("Jane@EXAMPLE.com", status(`"verified"`))}, []string{"jane@example.com"}},
+		"by an admin":     {[]string{address("a@b.c", `{"status":"verified","strategy":"admin"}`)}, []string{"a@b.c"}},
+		"test address":    {[]string{address("a+clerk_test@b.c", status(`"verified"`))}, []string{"a+clerk_test@b.c"}},
+		"unverified":      {[]string{address("a@b.c", status(`"unverified"`))}, nil},
+		"expired":         {[]string{address("a@b.c", status(`"expired"`))}, nil},
+		"failed":          {[]string{address("a@b.c", status(`"failed"`))}, nil},
+		"transferable":    {[]string{address("a@b.c", status(`"transferable"`))}, nil},
+		"other case":      {[]string{address("a@b.c", status(`"Verified"`))}, nil},
+		"status true":     {[]string{address("a@b.c", status(`true`))}, nil},
+		"status null":     {[]string{address("a@b.c", status(`null`))}, nil},
+		"never attempted": {[]string{address("a@b.c", `null`)}, nil},
+		"empty":           {[]string{address("a@b.c", `{}`)}, nil},
+		"no verification": {[]string{`{"id":"idn_1","email_address":"a@b.c"}`}, nil},
+		"null address":    {[]string{`null`}, nil},
+		"several addresses": {[]string{
+			address("a@b.c", status(`"verified"`)), address("b@b.c", `null`), address("c@b.c", status(`"verified"`)),
+		}, []string{"a@b.c", "c@b.c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, err := decodeUser([]byte(wire(`"email_addresses":[` + strings.Join(test.addresses, ",") + `],`)))
+			if diff := cmp.Diff(test.want, u.VerifiedEmails); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
 
 func TestDecodeUser_Marker(t *testing.T) {
 	t.Parallel()
+	none, until := user.Marker{}, time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		private string
 		present bool
-		role    string
+		want    user.Marker
 	}{
-		"marker":             {`{"fituser":{"role":"admin"}}`, true, "admin"},
-		"extra key":          {`{"fituser":{"role":"admin","since":1}}`, true, "admin"},
-		"unknown role":       {`{"fituser":{"role":"owner"}}`, true, "owner"},
-		"no role":            {`{"fituser":{}}`, true, ""},
-		"role null":          {`{"fituser":{"role":null}}`, true, ""},
-		"role number":        {`{"fituser":{"role":1}}`, true, ""},
-		"role list":          {`{"fituser":{"role":["admin"]}}`, true, ""},
-		"upper-case role":    {`{"fituser":{"ROLE":"admin"}}`, true, ""},
-		"string":             {`{"fituser":"admin"}`, true, ""},
-		"list":               {`{"fituser":[{"role":"admin"}]}`, true, ""},
-		"false":              {`{"fituser":false}`, true, ""},
-		"null":               {`{"fituser":null}`, false, ""},
-		"absent":             {`{"stripe":"cus_1"}`, false, ""},
-		"upper-case key":     {`{"FITUSER":{"role":"admin"}}`, false, ""},
-		"metadata is a list": {`[{"fituser":{"role":"admin"}}]`, false, ""},
+		"of a manifest": {
+			`{"fituser":{"role":"admin","owner":"prod-eu"}}`, true, user.Marker{Role: "admin", Owner: "prod-eu"},
+		},
+		"of a rule": {
+			`{"fituser":{"role":"admin","owner":"prod-eu","rule":"staff"}}`, true,
+			user.Marker{Role: "admin", Owner: "prod-eu", Rule: "staff"},
+		},
+		"with an end": {
+			`{"fituser":{"role":"admin","owner":"prod-eu","until":"2027-01-31T18:00:00Z"}}`, true,
+			user.Marker{Role: "admin", Owner: "prod-eu", Until: until},
+		},
+		"end in another zone":    {`{"fituser":{"until":"2027-01-31T23:30:00+05:30"}}`, true, user.Marker{Until: until}},
+		"end as a date":          {`{"fituser":{"until":"2027-01-31"}}`, true, none},
+		"end as a number":        {`{"fituser":{"until":1801418400}}`, true, none},
+		"end as any text":        {`{"fituser":{"until":"tomorrow"}}`, true, none},
+		"end in the year 10000":  {`{"fituser":{"until":"9999-12-31T23:59:59-12:00"}}`, true, none},
+		"end null":               {`{"fituser":{"role":"admin","until":null,"rule":null}}`, true, user.Marker{Role: "admin"}},
+		"without owner":          {`{"fituser":{"role":"admin"}}`, true, user.Marker{Role: "admin"}},
+		"escaped key":            {`{"fit\u0075ser":{"r\u006fle":"admin"}}`, true, user.Marker{Role: "admin"}},
+		"extra key":              {`{"fituser":{"role":"admin","since":1}}`, true, user.Marker{Role: "admin"}},
+		"unknown role":           {`{"fituser":{"role":"owner"}}`, true, user.Marker{Role: "owner"}},
+		"no role":                {`{"fituser":{"owner":"prod-eu"}}`, true, user.Marker{Owner: "prod-eu"}},
+		"empty":                  {`{"fituser":{}}`, true, none},
+		"role null":              {`{"fituser":{"role":null}}`, true, none},
+		"role number":            {`{"fituser":{"role":1,"owner":2,"rule":[]}}`, true, none},
+		"role list":              {`{"fituser":{"role":["admin"]}}`, true, none},
+		"upper-case keys":        {`{"fituser":{"ROLE":"admin","Owner":"a","rUle":"b","UNTIL":"2027-01-31T00:00:00Z"}}`, true, none},
+		"upper-case after lower": {`{"fituser":{"owner":"a","OWNER":"b"}}`, true, user.Marker{Owner: "a"}},
+		"string":                 {`{"fituser":"admin"}`, true, none},
+		"list":                   {`{"fituser":[{"role":"admin"}]}`, true, none},
+		"false":                  {`{"fituser":false}`, true, none},
+		"null":                   {`{"fituser":null}`, false, none},
+		"absent":                 {`{"stripe":"cus_1"}`, false, none},
+		"upper-case key":         {`{"FITUSER":{"role":"admin"}}`, false, none},
+		"only in a value":        {`{"app":"fituser","nested":{"fituser":{"role":"admin"}}}`, false, none},
+		"metadata is a list":     {`[{"fituser":{"role":"admin"}}]`, false, none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u, err := decodeUser([]byte(wire(`"private_metadata":` + test.private + `,`)))
-			if err != nil || u.HasMarker != test.present || u.MarkerRole != test.role {
-				t.Errorf("marker %v %q, %v; want %v %q", u.HasMarker, u.MarkerRole, err, test.present, test.role)
+			if err != nil || u.HasMarker != test.present || u.Marker != test.want { // == as in user.Policy, which compares so
+				t.Errorf("marker %v %+v, %v; want %v %+v", u.HasMarker, u.Marker, err, test.present, test.want)
 			}
 		})
 	}
@@ -189,11 +277,12 @@ func TestDecodeUser_RejectsInvalidUsers(t *testing.T) {
 		"name as a number":          wire(`"first_name":7,`),
 		"addresses as an object":    wire(`"email_addresses":{},`),
 		"address as a string":       wire(`"email_addresses":["a@example.com"],`),
+		"verification as a string":  wire(`"email_addresses":[{"email_address":"a@b.c","verification":"verified"}],`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := decodeUser([]byte(body))
-			if got != (user.User{}) || KindOf(err) != Unavailable {
+			if !isNoUser(got) || KindOf(err) != Unavailable {
 				t.Errorf("got %+v, %v; want a zero user and kind %q", got, err, Unavailable)
 			}
 		})

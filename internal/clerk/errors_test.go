@@ -77,6 +77,6 @@ func TestClient_ErrorsDoNotQuoteResponse(t *testing.T) {
 		`","code":"`+personalText+`","meta":{"param_name":"`+personalText+`"}}],"clerk_trace_id":"`+personalText+`"}`))
 	_, err := s.client().Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.Unavailable)
-	_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+	_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 	wantKind(t, err, clerk.Unavailable)
 }

@@ -3,6 +3,7 @@ package clerk
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -86,9 +87,15 @@ func (f *fakeClerk) readUsers(_ context.Context, ids []user.ID) (users map[user.
 	return users, err
 }
 
+// userBatch is the batch of [Client].Get.
+type userBatch = batch[user.ID, user.User]
+
+// isNoUser reports whether u is the zero value, as beside an error.
+func isNoUser(u user.User) bool { return reflect.ValueOf(u).IsZero() }
+
 // callers runs calls of a batch and records their outcomes.
 type callers struct {
-	batch    *batch
+	batch    *userBatch
 	mu       sync.Mutex
 	finished map[user.ID][]outcome
 	calls    sync.WaitGroup
@@ -124,12 +131,12 @@ func (c *callers) outcomes(id user.ID) []outcome {
 
 // inBubble runs a test of a batch whose budget is one request per second, with a burst of one. It verifies that nothing
 // is left in the batch.
-func inBubble(t *testing.T, test func(t *testing.T, f *fakeClerk, b *batch, c *callers)) {
+func inBubble(t *testing.T, test func(t *testing.T, f *fakeClerk, b *userBatch, c *callers)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeClerk()
-		b := newBatch(newBudget(1), f.readUser, f.readUsers)
+		b := newBatch(newBudget(1), reads[user.ID, user.User]{one: f.readUser, many: f.readUsers})
 		c := &callers{batch: b, finished: map[user.ID][]outcome{}}
 		test(t, f, b, c)
 		c.calls.Wait()
@@ -165,7 +172,7 @@ func (c *callers) wantKind(t *testing.T, kind Kind, took time.Duration, ids ...u
 	t.Helper()
 	for _, id := range ids {
 		got := c.outcomes(id)
-		if len(got) != 1 || KindOf(got[0].err) != kind || got[0].user != (user.User{}) || got[0].took != took {
+		if len(got) != 1 || KindOf(got[0].err) != kind || !isNoUser(got[0].user) || got[0].took != took {
 			t.Errorf("%s: got %+v, want an error of kind %q after %s", id, got, kind, took)
 		}
 	}

@@ -63,6 +63,9 @@ func FuzzDecodeUser(f *testing.F) {
 		"", "null", "{}", "[]", `"x"`, wire(""), wire("")[:40], "[" + wire("") + "]",
 		wire(`"first_name":"Jane","primary_email_address_id":"i","email_addresses":[{"id":"i","email_address":"a@b.c"}],`),
 		wire(`"public_metadata":{"role":"admin"},"private_metadata":{"fituser":{"role":"admin"}},`),
+		wire(`"private_metadata":{"fituser":{"role":"admin","owner":"a","rule":"b","until":"2027-01-31T18:00:00+01:00"}},`),
+		wire(`"unsafe_metadata":{"r\u006fle":"admin"},"email_addresses":[{"email_address":"A@b.c",
+			"verification":{"status":"verified"}},{"email_address":"","verification":null}],`),
 		wire(`"public_metadata":{"ROLE":"admin"},"private_metadata":{"fituser":[]},"banned":true,`),
 		`{"object":"user","id":"user_jane","deleted":true}`,
 		strings.Replace(wire(""), "user_jane", "user_jane/../x", 1),
@@ -72,7 +75,7 @@ func FuzzDecodeUser(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := decodeUser(body)
 		if err != nil {
-			if got != (user.User{}) || KindOf(err) != Unavailable {
+			if !isNoUser(got) || KindOf(err) != Unavailable {
 				t.Fatalf("got %+v with the error %v", got, err)
 			}
 			return
@@ -86,8 +89,16 @@ func FuzzDecodeUser(f *testing.F) {
 		if got.CreatedAt.UnixMilli() <= 0 || got.UpdatedAt.UnixMilli() <= 0 || got.CreatedAt.UTC().Year() > 9999 {
 			t.Errorf("user created %s, updated %s", got.CreatedAt, got.UpdatedAt)
 		}
-		if !got.HasMarker && got.MarkerRole != "" {
-			t.Errorf("marker role %q without a marker", got.MarkerRole)
+		if !got.HasMarker && got.Marker != (user.Marker{}) {
+			t.Errorf("%+v without a marker", got.Marker)
+		}
+		if until := got.Marker.Until; until.Location() != time.UTC || !until.IsZero() && !isTime(until.UnixMilli()) {
+			t.Errorf("the marker ends at %s", until)
+		}
+		for _, address := range got.VerifiedEmails {
+			if address != user.NormalizeEmail(address) || !strings.Contains(string(body), `"verified"`) {
+				t.Errorf("verified address %q", address)
+			}
 		}
 	})
 }

@@ -20,7 +20,12 @@ func TestGet_ReadsUser(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
-	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{"role": "trainer"}})
+	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{
+		"role": "trainer", "owner": "prod-eu", "rule": "coaches", "until": "2027-01-31T18:00:00Z",
+	}})
+	s.SetUnsafeMetadata("user_jane", clerktest.Metadata{"role": "admin"})
+	s.AddEmail("user_jane", "jane.unverified@example.com", false)
+	s.AddEmail("user_jane", "Jane@Example.org", true)
 	s.Ban("user_jane")
 	s.Lock("user_jane")
 	s.Deprovision("user_jane")
@@ -32,7 +37,11 @@ func TestGet_ReadsUser(t *testing.T) {
 	stored, _ := s.User("user_jane")
 	want := user.User{
 		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
-		Role: "trainer", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		Role: "trainer", HasMarker: true, Marker: user.Marker{
+			Role: "trainer", Owner: "prod-eu", Rule: "coaches", Until: time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
+		},
+		RequestedRole: "admin", VerifiedEmails: []string{"jane.canary@example.com", "jane@example.org"},
+		Banned: true, Locked: true, Deprovisioned: true,
 		CreatedAt: time.UnixMilli(stored.CreatedAt), UpdatedAt: time.UnixMilli(stored.UpdatedAt),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -66,7 +75,7 @@ func TestClient_NotFoundForDeletedUser(t *testing.T) {
 	s.Delete("user_jane")
 	_, err := client.Get(t.Context(), s.jane)
 	wantKind(t, err, clerk.NotFound)
-	_, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+	_, err = client.WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 	wantKind(t, err, clerk.NotFound)
 }
 

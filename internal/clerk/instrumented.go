@@ -31,11 +31,23 @@ func (c instrumented) Get(ctx context.Context, id user.ID) (user.User, error) {
 	return u, err
 }
 
-// WriteRole implements [Client].
-func (c instrumented) WriteRole(ctx context.Context, id user.ID, change user.RoleChange, role user.Role) (user.User, error) {
-	ctx, span := c.tracer.Start(ctx, "Clerk: write role", trace.WithAttributes(attribute.String("fituser.change", change.String())))
+// FindByEmail implements [Client]. The span does not contain the address.
+func (c instrumented) FindByEmail(ctx context.Context, address string) ([]user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: find users by e-mail")
 	defer span.End()
-	u, err := c.Client.WriteRole(ctx, id, change, role)
+	users, err := c.Client.FindByEmail(ctx, address)
+	setSpanError(span, err)
+	return users, err
+}
+
+// WriteRole implements [Client].
+func (c instrumented) WriteRole(
+	ctx context.Context, id user.ID, change user.RoleChange, marker user.Marker,
+) (user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: write role", trace.WithAttributes(
+		attribute.String("fituser.change", change.String())))
+	defer span.End()
+	u, err := c.Client.WriteRole(ctx, id, change, marker)
 	setSpanError(span, err)
 	return u, err
 }

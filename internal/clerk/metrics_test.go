@@ -30,7 +30,7 @@ func TestMetrics_CountRequestsByEndpointAndCode(t *testing.T) {
 	get("user_nobody")
 	get("user_instance")
 	get("no id")
-	_, _ = client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+	_, _ = client.WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 	_, _ = client.Instance(t.Context())
 	for _, respond := range []clerktest.Response{
 		clerktest.Static(520, "", ""), clerktest.OKNull(), clerktest.Throttled(300),

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // canaries are texts that errors must not contain.
 var canaries = []string{"jane.canary@example.com", "Janecanary", "Doecanary", "15550177", "sk_test_canary"}
 
+// own returns a marker of this installation.
+func own(role string) user.Marker { return user.Marker{Role: role, Owner: "prod-eu"} }
+
 // standIn is a listening stand-in for Clerk with one user, Jane.
 type standIn struct {
 	*clerktest.Server

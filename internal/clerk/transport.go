@@ -10,8 +10,9 @@ import (
 const (
 	defaultTimeout = 10 * time.Second
 	// maxBody bounds a response. A page of 500 users with 24 KB of metadata each is about 16 MB.
-	maxBody        = 32 << 20
-	maxConnections = 16
+	maxBody = 32 << 20
+	// maxConnections suffices for both batches with all their slots in use, and for the other calls.
+	maxConnections = 24
 )
 
 // transport sends requests with the current key and turns every response except a 200 with JSON into an [Error]. That

@@ -75,7 +75,7 @@ func TestClient_DoesNotFollowRedirects(t *testing.T) {
 			})
 			_, err := s.client().Get(t.Context(), s.jane)
 			wantKind(t, err, clerk.Unavailable)
-			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+			_, err = s.client().WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 			wantKind(t, err, clerk.Unavailable)
 			if requests.Load() != 0 {
 				t.Error("the request was sent to another host, with the key")
@@ -111,7 +111,7 @@ func TestClient_CancelledContextIsCause(t *testing.T) {
 	s := start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.client().WriteRole(ctx, s.jane, user.GrantRole, user.Admin)
+	_, err := s.client().WriteRole(ctx, s.jane, user.GrantRole, own("admin"))
 	wantKind(t, err, clerk.Unavailable)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled as the cause", err)

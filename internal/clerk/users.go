@@ -21,7 +21,7 @@ func (c *client) Get(ctx context.Context, id user.ID) (user.User, error) {
 	if _, err := user.ParseID(string(id)); err != nil {
 		return user.User{}, &Error{Kind: Rejected, cause: err}
 	}
-	u, err := c.batch.get(ctx, id)
+	u, err := c.byID.get(ctx, id)
 	if err != nil {
 		return user.User{}, fmt.Errorf("reading user %s: %w", id, err)
 	}
@@ -85,9 +85,9 @@ func (q *idQuery) ToQuery() url.Values {
 
 // WriteRole implements [Client].
 func (c *client) WriteRole(
-	ctx context.Context, id user.ID, change user.RoleChange, role user.Role,
+	ctx context.Context, id user.ID, change user.RoleChange, marker user.Marker,
 ) (user.User, error) {
-	u, err := c.writeRole(ctx, id, change, role)
+	u, err := c.writeRole(ctx, id, change, marker)
 	if err != nil {
 		return user.User{}, fmt.Errorf("writing the role of %s (%s): %w", id, change, err)
 	}
@@ -95,12 +95,12 @@ func (c *client) WriteRole(
 }
 
 func (c *client) writeRole(
-	ctx context.Context, id user.ID, change user.RoleChange, role user.Role,
+	ctx context.Context, id user.ID, change user.RoleChange, marker user.Marker,
 ) (user.User, error) {
 	if _, err := user.ParseID(string(id)); err != nil {
 		return user.User{}, &Error{Kind: Rejected, cause: err}
 	}
-	patch, err := rolePatch(change, role)
+	patch, err := rolePatch(change, marker)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -120,17 +120,11 @@ func (c *client) writeRole(
 
 // rolePatch returns the body of PATCH /users/{id}/metadata. Clerk merges it deeply: null removes a key, and absent keys
 // keep their values.
-func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataParams, error) {
+func rolePatch(change user.RoleChange, marker user.Marker) (*sdkuser.UpdateMetadataParams, error) {
 	raw := func(text string) *json.RawMessage { return new(json.RawMessage(text)) }
 	switch change {
 	case user.GrantRole:
-		if _, known := user.ParseRole(string(role)); !known {
-			return nil, &Error{Kind: Rejected, detail: "role cannot be granted"}
-		}
-		return &sdkuser.UpdateMetadataParams{
-			PublicMetadata:  raw(fmt.Sprintf(`{"role":%q}`, role)),
-			PrivateMetadata: raw(fmt.Sprintf(`{"fituser":{"role":%q}}`, role)),
-		}, nil
+		return grantPatch(marker)
 	case user.RevokeRole:
 		return &sdkuser.UpdateMetadataParams{
 			PublicMetadata: raw(`{"role":null}`), PrivateMetadata: raw(`{"fituser":null}`),
@@ -140,6 +134,29 @@ func rolePatch(change user.RoleChange, role user.Role) (*sdkuser.UpdateMetadataP
 	default:
 		return nil, &Error{Kind: Rejected, detail: "nothing to write"}
 	}
+}
+
+// grantPatch names every key of the marker, because the merge would keep those of an older one. It refuses a marker
+// without an owner: nobody could revoke the role.
+func grantPatch(m user.Marker) (*sdkuser.UpdateMetadataParams, error) {
+	if !user.IsRoleName(m.Role) || m.Owner == "" {
+		return nil, &Error{Kind: Rejected, detail: "role cannot be granted"}
+	}
+	marker := map[string]*string{"role": &m.Role, "owner": &m.Owner, "rule": nil, "until": nil}
+	if m.Rule != "" {
+		marker["rule"] = &m.Rule
+	}
+	if !m.Until.IsZero() {
+		marker["until"] = new(m.Until.UTC().Format(time.RFC3339))
+	}
+	public, errPublic := json.Marshal(map[string]string{"role": m.Role})
+	private, errPrivate := json.Marshal(map[string]any{"fituser": marker})
+	if err := errors.Join(errPublic, errPrivate); err != nil {
+		return nil, &Error{Kind: Rejected, detail: "role cannot be granted"}
+	}
+	return &sdkuser.UpdateMetadataParams{
+		PublicMetadata: new(json.RawMessage(public)), PrivateMetadata: new(json.RawMessage(private)),
+	}, nil
 }
 
 // Instance implements [Client].

@@ -46,8 +46,9 @@ func TestReadUsers_ReturnsExistingUsers(t *testing.T) {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
 	for id, u := range got {
-		if single, err := c.readUser(t.Context(), id); err != nil || single != u {
-			t.Errorf("%s: %+v in the list, %+v by id, %v", id, u, single, err)
+		single, err := c.readUser(t.Context(), id)
+		if diff := cmp.Diff(u, single); err != nil || diff != "" {
+			t.Errorf("%s: %v; in the list and by id (-want +got):\n%s", id, err, diff)
 		}
 	}
 }
@@ -166,14 +167,14 @@ func TestGet_HundredCallersShareOneRequest(t *testing.T) {
 	}
 	for i, id := range first { // one request each: the next call starts after the previous request was sent
 		call(id)
-		for len(c.batch.batchSlots) <= i || queueLength(c.batch) > 0 {
+		for len(c.byID.batchSlots) <= i || queueLength(c.byID) > 0 {
 			runtime.Gosched()
 		}
 	}
 	for _, id := range rest {
 		call(id)
 	}
-	for queueLength(c.batch) < len(rest) {
+	for queueLength(c.byID) < len(rest) {
 		runtime.Gosched()
 	}
 	close(released)
@@ -189,8 +190,8 @@ func TestGet_HundredCallersShareOneRequest(t *testing.T) {
 	}
 }
 
-// queueLength returns the number of queued users.
-func queueLength(b *batch) int {
+// queueLength returns the number of queued keys.
+func queueLength[K comparable, V any](b *batch[K, V]) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.queue)

@@ -3,6 +3,7 @@ package clerk_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,40 +53,61 @@ func withGrant(m metadata, role any, marker any) metadata {
 
 func TestWriteRole_ChangesOnlyRoleAndMarker(t *testing.T) {
 	t.Parallel()
-	marker := func(role string) map[string]any { return map[string]any{"role": role} }
+	marker := func(role string) map[string]any { return map[string]any{"role": role, "owner": "prod-eu"} }
+	whole := func() map[string]any {
+		return map[string]any{"role": "trainer", "owner": "former", "rule": "coaches", "until": "2027-01-31T18:00:00Z"}
+	}
+	end := time.Date(2027, 1, 31, 19, 0, 0, 999, time.FixedZone("CET", 3600))
 	for name, test := range map[string]struct {
 		before metadata
 		change user.RoleChange
-		role   user.Role
+		marker user.Marker
 		after  metadata
 	}{
 		"grant": {
-			applicationMetadata(), user.GrantRole, user.Admin,
+			applicationMetadata(), user.GrantRole, own("admin"),
 			withGrant(applicationMetadata(), "admin", marker("admin")),
 		},
 		"grant without metadata": {
-			metadata{}, user.GrantRole, user.Client,
+			metadata{}, user.GrantRole, own("client"),
 			withGrant(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "client", marker("client")),
 		},
+		"grant of a configured role": {
+			applicationMetadata(), user.GrantRole, own("Head-coach_2"),
+			withGrant(applicationMetadata(), "Head-coach_2", marker("Head-coach_2")),
+		},
+		"grant by a rule with an end": {
+			applicationMetadata(), user.GrantRole, user.Marker{Role: "trainer", Owner: "former", Rule: "coaches", Until: end},
+			withGrant(applicationMetadata(), "trainer", whole()),
+		},
 		"grant replaces another role": {
-			withGrant(applicationMetadata(), "admin", marker("admin")), user.GrantRole, user.Trainer,
+			withGrant(applicationMetadata(), "admin", marker("admin")), user.GrantRole, own("trainer"),
 			withGrant(applicationMetadata(), "trainer", marker("trainer")),
 		},
+		"grant replaces the whole marker": {
+			withGrant(applicationMetadata(), "trainer", whole()), user.GrantRole, own("trainer"),
+			withGrant(applicationMetadata(), "trainer", marker("trainer")),
+		},
+		"grant with an owner of any text": {
+			metadata{}, user.GrantRole, user.Marker{Role: "admin", Owner: `a"},"x":{"`, Rule: "\u2028<&>"},
+			withGrant(metadata{clerktest.Metadata{}, clerktest.Metadata{}, nil}, "admin",
+				map[string]any{"role": "admin", "owner": `a"},"x":{"`, "rule": "\u2028<&>"}),
+		},
 		"grant replaces invalid values": {
-			withGrant(applicationMetadata(), marker("admin"), "invalid"), user.GrantRole, user.Trainer,
+			withGrant(applicationMetadata(), marker("admin"), "invalid"), user.GrantRole, own("trainer"),
 			withGrant(applicationMetadata(), "trainer", marker("trainer")),
 		},
 		"revoke": {
-			withGrant(applicationMetadata(), "admin", marker("admin")), user.RevokeRole, "",
+			withGrant(applicationMetadata(), "trainer", whole()), user.RevokeRole, user.Marker{},
 			applicationMetadata(),
 		},
-		"revoke twice": {applicationMetadata(), user.RevokeRole, "", applicationMetadata()},
+		"revoke twice": {applicationMetadata(), user.RevokeRole, user.Marker{}, applicationMetadata()},
 		"remove marker": {
-			withGrant(applicationMetadata(), "admin", marker("trainer")), user.RemoveMarker, "",
+			withGrant(applicationMetadata(), "admin", marker("trainer")), user.RemoveMarker, user.Marker{},
 			withRole(applicationMetadata(), "admin"),
 		},
 		"remove invalid marker": {
-			withGrant(applicationMetadata(), "admin", "invalid"), user.RemoveMarker, "",
+			withGrant(applicationMetadata(), "admin", "invalid"), user.RemoveMarker, user.Marker{},
 			withRole(applicationMetadata(), "admin"),
 		},
 	} {
@@ -94,7 +116,7 @@ func TestWriteRole_ChangesOnlyRoleAndMarker(t *testing.T) {
 			s := start(t)
 			s.setMetadata(test.before)
 			client := s.client()
-			got, err := client.WriteRole(t.Context(), s.jane, test.change, test.role)
+			got, err := client.WriteRole(t.Context(), s.jane, test.change, test.marker)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,11 +154,13 @@ func TestWriteRole_RejectsInvalidChange(t *testing.T) {
 	client := s.client()
 	for _, test := range []struct {
 		change user.RoleChange
-		role   user.Role
+		marker user.Marker
 	}{
-		{user.NoRoleChange, user.Admin}, {user.GrantRole, ""}, {user.GrantRole, "owner"}, {user.GrantRole, `admin","x":"`},
+		{user.NoRoleChange, own("admin")}, {user.GrantRole, own("")}, {user.GrantRole, own(`admin","x":"`)},
+		{user.GrantRole, own("head coach")}, {user.GrantRole, own("null")}, {user.GrantRole, own(strings.Repeat("x", 64))},
+		{user.GrantRole, user.Marker{Role: "admin"}}, // nobody could revoke it
 	} {
-		_, err := client.WriteRole(t.Context(), s.jane, test.change, test.role)
+		_, err := client.WriteRole(t.Context(), s.jane, test.change, test.marker)
 		wantKind(t, err, clerk.Rejected)
 	}
 	if got := s.Requests(); len(got) != 0 {
@@ -160,10 +184,10 @@ func TestWriteRole_LostResponseIsVisibleToNextRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Inject(clerktest.Fault{Match: clerktest.On("PATCH", "/users/*/metadata"), Respond: lost})
-			_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin)
+			_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, own("admin"))
 			wantKind(t, err, clerk.Unavailable)
 			got, err := client.Get(t.Context(), s.jane)
-			if err != nil || got.Role != "admin" || got.MarkerRole != "admin" {
+			if err != nil || got.Role != "admin" || got.Marker != own("admin") {
 				t.Errorf("Get = %+v, %v; want the role that was written", got, err)
 			}
 			if writes := s.Writes(); len(writes) != 1 {
@@ -179,12 +203,12 @@ func TestWriteRole_EleventhWriteInTenSecondsIsNotSent(t *testing.T) {
 	s.SetLimits(clerktest.Limits{UserWrites: 10})
 	client := s.client()
 	for i := range 10 {
-		if _, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Admin); err != nil {
+		if _, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, own("admin")); err != nil {
 			t.Fatalf("write %d: %v", i+1, err)
 		}
 	}
 	s.ResetJournal()
-	_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, user.Trainer)
+	_, err := client.WriteRole(t.Context(), s.jane, user.GrantRole, own("trainer"))
 	wantKind(t, err, clerk.Throttled)
 	if wait := clerk.RetryAfter(err); wait <= 0 || wait > 10*time.Second {
 		t.Errorf("retry after %s, want more than 0 s and at most 10 s", wait)
@@ -194,7 +218,7 @@ func TestWriteRole_EleventhWriteInTenSecondsIsNotSent(t *testing.T) {
 	}
 
 	other := user.ID(s.SignUp(clerktest.Person{Email: "doe@example.com"}))
-	if _, err := client.WriteRole(t.Context(), other, user.GrantRole, user.Admin); err != nil {
+	if _, err := client.WriteRole(t.Context(), other, user.GrantRole, own("admin")); err != nil {
 		t.Errorf("writing to another user: %v", err)
 	}
 	if _, err := client.Get(t.Context(), s.jane); err != nil {
@@ -210,7 +234,7 @@ func TestWriteRole_ConcurrentUsers(t *testing.T) {
 	ids := s.Import(20)
 	for _, id := range ids {
 		go func() {
-			_, err := client.WriteRole(t.Context(), user.ID(id), user.GrantRole, user.Trainer)
+			_, err := client.WriteRole(t.Context(), user.ID(id), user.GrantRole, own("trainer"))
 			if err != nil {
 				err = fmt.Errorf("%s: %w", id, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // Set holds the FitUsers of one user.
@@ -13,18 +14,28 @@ type Set struct {
 	Active *v1alpha1.FitUser
 	// Duplicates are the others, in the order in which they would become active.
 	Duplicates []*v1alpha1.FitUser
+	// Released name an address that the user held and does not hold any more. Their spec no longer counts.
+	Released []*v1alpha1.FitUser
 	// Terminating are being deleted. Their spec no longer counts.
 	Terminating []*v1alpha1.FitUser
 }
 
-// Select sorts the FitUsers of one user into active, duplicate and terminating ones.
-func Select(objects []*v1alpha1.FitUser) Set {
+// Select sorts the FitUsers of one user. account is the user in Clerk, and decides which manifests name an address that
+// the user holds; while it is nil, because Clerk was not read or has no such user, the last observation counts.
+//
+// A manifest that is still bound to another user is left out: only that user's reconcile releases it.
+func Select(id user.ID, objects []*v1alpha1.FitUser, account *user.User) Set {
 	var s Set
 	for _, u := range objects {
-		if IsTerminating(u) {
+		bound := u.UserID() == string(id)
+		switch {
+		case !bound && (u.UserID() != "" || IsTerminating(u)):
+		case IsTerminating(u):
 			s.Terminating = append(s.Terminating, u)
-		} else {
+		case names(u, bound, account):
 			s.Duplicates = append(s.Duplicates, u)
+		case bound:
+			s.Released = append(s.Released, u)
 		}
 	}
 	slices.SortFunc(s.Duplicates, CompareActive)
@@ -34,13 +45,25 @@ func Select(objects []*v1alpha1.FitUser) Set {
 	return s
 }
 
+// names reports whether u names the user of the account, by id or by an address that the user holds.
+func names(u *v1alpha1.FitUser, bound bool, account *user.User) bool {
+	switch {
+	case u.Spec.Email == "":
+		return true
+	case account == nil:
+		return bound
+	default:
+		return account.Holds(u.Spec.Email)
+	}
+}
+
 // All returns every FitUser of the set, the active one first and the terminating ones last.
 func (s Set) All() []*v1alpha1.FitUser {
 	var all []*v1alpha1.FitUser
 	if s.Active != nil {
 		all = append(all, s.Active)
 	}
-	return slices.Concat(all, s.Duplicates, s.Terminating)
+	return slices.Concat(all, s.Duplicates, s.Released, s.Terminating)
 }
 
 // Hint returns the merged hint of all FitUsers; the zero Hint when none has one.
@@ -66,10 +89,12 @@ func EverObserved(u *v1alpha1.FitUser) bool {
 func IsTerminating(u *v1alpha1.FitUser) bool { return !u.DeletionTimestamp.IsZero() }
 
 // CompareActive orders the FitUsers of one user: the first is the active one. User-managed FitUsers come before
-// operator-managed ones, then older ones, then the smaller UID.
+// operator-managed ones, then those that name the id before those that name an address, then older ones, then the smaller
+// UID.
 func CompareActive(a, b *v1alpha1.FitUser) int {
 	return cmp.Or(
 		falseFirst(a.ManagedByOperator(), b.ManagedByOperator()),
+		falseFirst(a.Spec.ClerkUserID == "", b.Spec.ClerkUserID == ""),
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.UID, b.UID),
 	)

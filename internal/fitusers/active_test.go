@@ -39,7 +39,7 @@ func TestSelect_Order(t *testing.T) {
 	for range 20 {
 		shuffled := slices.Clone(ordered)
 		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		set := fitusers.Select(shuffled)
+		set := fitusers.Select("user_2ada", shuffled, nil)
 		if diff := cmp.Diff(ordered, set.All()); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
 		}

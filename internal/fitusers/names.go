@@ -35,4 +35,6 @@ func NameFor(clerkUserID string, attempt int) string {
 const MaxNameAttempts = 5
 
 // HasDerivedName reports whether u has the name that [NameFor] returns first. Nearly all FitUsers have it.
-func HasDerivedName(u *v1alpha1.FitUser) bool { return u.Name == NameFor(u.Spec.ClerkUserID, 0) }
+func HasDerivedName(u *v1alpha1.FitUser) bool {
+	return u.Spec.ClerkUserID != "" && u.Name == NameFor(u.Spec.ClerkUserID, 0)
+}

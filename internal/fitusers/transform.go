@@ -21,7 +21,7 @@ const (
 )
 
 // Transform returns the transform of a cache of FitUsers in namespace. texts are further texts that many FitUsers have
-// in common: equal texts share one copy.
+// in common, such as the roles: equal texts share one copy.
 func Transform(keep Keep, namespace string, texts ...string) toolscache.TransformFunc {
 	t := transform{
 		keep: keep, texts: internSet(append(texts, namespace)),
@@ -46,7 +46,7 @@ func (t transform) apply(object any) (any, error) {
 	if t.keep == KeepHint {
 		return t.hintOnly(u), nil
 	}
-	annotations := trimAnnotations(u.Annotations, v1alpha1.AnnotationHint, v1alpha1.AnnotationReconcile)
+	annotations := trimAnnotations(u.Annotations, Annotations()...)
 	u.ObjectMeta = t.metadata(u)
 	u.Annotations = annotations
 	u.Kind, u.APIVersion = t.intern(u.Kind), t.intern(u.APIVersion)
@@ -54,6 +54,9 @@ func (t transform) apply(object any) (any, error) {
 	u.Spec.DeletionPolicy = v1alpha1.DeletionPolicy(t.intern(string(u.Spec.DeletionPolicy)))
 	u.Status.Role = v1alpha1.Role(t.intern(string(u.Status.Role)))
 	u.Status.RoleSource = v1alpha1.RoleSource(t.intern(string(u.Status.RoleSource)))
+	if u.Status.ClerkUserID == u.Spec.ClerkUserID {
+		u.Status.ClerkUserID = u.Spec.ClerkUserID // one copy
+	}
 	u.Status.Conditions = trimConditions(u.Status.Conditions)
 	for i := range u.Status.Conditions {
 		c := &u.Status.Conditions[i]
@@ -72,6 +75,9 @@ func (t transform) hintOnly(u *v1alpha1.FitUser) *v1alpha1.FitUser {
 	}
 	kept.Annotations = trimAnnotations(u.Annotations, v1alpha1.AnnotationHint)
 	kept.Spec.ClerkUserID = u.Spec.ClerkUserID
+	if u.Spec.ClerkUserID == "" { // found by the user that it was last reconciled with
+		kept.Status.ClerkUserID = u.Status.ClerkUserID
+	}
 	return kept
 }
 
@@ -99,9 +105,6 @@ func internSet(texts []string) map[string]string {
 	texts = append(texts, "FitUser", v1alpha1.GroupVersion.String())
 	texts = append(texts, v1alpha1.Reasons()...)
 	texts = append(texts, v1alpha1.ConditionTypes()...)
-	for _, role := range user.Roles() {
-		texts = append(texts, string(role))
-	}
 	for _, source := range user.RoleSources() {
 		texts = append(texts, string(source))
 	}
@@ -114,6 +117,14 @@ func internSet(texts []string) map[string]string {
 		set[text] = text
 	}
 	return set
+}
+
+// Annotations are the annotations of a FitUser that the controller reads.
+func Annotations() []string {
+	return []string{
+		v1alpha1.AnnotationHint, v1alpha1.AnnotationReconcile, v1alpha1.AnnotationTakeOwnership, v1alpha1.AnnotationRebind,
+		v1alpha1.AnnotationAllowLastAdmin,
+	}
 }
 
 // trimConditions copies the conditions without the spare capacity that decoding leaves.

@@ -1,16 +1,16 @@
 // Package inspect answers questions at a terminal: what is the state of Clerk, the FitUsers and the table
-// ([Inspector.Status]), why is one user in that state ([Inspector.Why]), and what would a sweep change
-// ([Inspector.Plan]). It only reads. What the operator would write is decided by [preview.Preview], not here.
+// ([Inspector.Status]), why is one user in that state ([Inspector.Why]), what would a sweep change ([Inspector.Plan]), how
+// did a user's role change ([Inspector.History]), and who holds a role ([Inspector.AccessReview]). [Inspector.Export] turns
+// the roles in Clerk into manifests. It only reads. What the operator would write is decided by [preview.Preview], not here.
 //
-// Read inspect.go first, then status.go, why.go and plan.go, one question each. The files *_text.go and text.go print
-// the answers. The JSON keys of the answers are a contract with other programs: docs/questions.md lists them.
+// Read inspect.go first, then one file per question: status.go, why.go, plan.go, history.go, review.go and export.go. The
+// files *_text.go and text.go print the answers. The JSON keys of the answers are a contract with other programs:
+// docs/questions.md lists them.
 package inspect
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +26,6 @@ import (
 	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
-	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // Inspector reads the cluster, Clerk and the table with the operator's settings.
@@ -35,7 +34,7 @@ type Inspector struct {
 	Cluster   client.Client
 	Namespace string
 	// Clerk and Table are nil when their settings are missing. Unavailable then has one line per missing setting.
-	Clerk clerk.Directory
+	Clerk clerk.Client
 	// Table was opened with [store.Options.DryRun].
 	Table       *store.DB
 	Unavailable error
@@ -43,6 +42,11 @@ type Inspector struct {
 	// SecretKey returns the key whose instance is checked. InstanceID is CLERK_INSTANCE_ID.
 	SecretKey  func() string
 	InstanceID string
+
+	// Roles is what roles are decided by; MinProtected is --min-protected, Observe --observe.
+	Roles        fituser.RoleConfig
+	MinProtected int
+	Observe      bool
 
 	Profile      fituser.ProfileMode
 	MaxDeletions budget.MaxDeletions
@@ -77,6 +81,7 @@ func (i *Inspector) newPreview(reader client.Client, users func() int) *preview.
 		fituser.Config{
 			Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: i.Clerk, Store: i.Table, Profile: i.Profile,
 			Clock: i.Clock, LagTolerance: fituser.DefaultLagTolerance,
+			RoleConfig: i.Roles, MinProtected: i.MinProtected, Observe: i.Observe,
 		},
 		instance.Config{State: i.state(), Clerk: i.Clerk, Key: i.SecretKey, Expected: i.InstanceID, Clock: i.Clock},
 		budget.Config{Max: i.MaxDeletions, Period: i.SyncPeriod, Users: users, Clock: i.Clock},
@@ -105,38 +110,6 @@ func (i *Inspector) eachFitUser(ctx context.Context, visit func(*v1alpha1.FitUse
 			return nil
 		}
 	}
-}
-
-// find returns the user with a Clerk id, a FitUser's name, or an e-mail address. An address is looked up in the FitUsers
-// and, where --status-profile hides it there, in Clerk.
-func (i *Inspector) find(ctx context.Context, name string) (user.ID, error) {
-	if id, err := user.ParseID(name); err == nil {
-		return id, nil
-	}
-	var found []user.ID
-	if err := i.eachFitUser(ctx, func(u *v1alpha1.FitUser) {
-		if u.Name == name || u.Status.Profile != nil && strings.EqualFold(u.Status.Profile.Email, name) {
-			found = append(found, user.ID(u.Spec.ClerkUserID))
-		}
-	}); err != nil {
-		return "", err
-	}
-	if len(found) == 0 && strings.Contains(name, "@") {
-		var err error
-		if found, err = i.Clerk.ByEmail(ctx, name); err != nil {
-			return "", err
-		}
-	}
-	slices.Sort(found)
-	found = slices.Compact(found)
-	switch {
-	case len(found) == 0:
-		return "", errors.New("no user found: name one by Clerk id (user_…), by FitUser name, or by an e-mail address " +
-			"that Clerk has")
-	case len(found) > 1:
-		return "", fmt.Errorf("several users match, name one by Clerk id: %v", found)
-	}
-	return found[0], nil
 }
 
 // unlimited returns a limiter for requests that Clerk's own limiter bounds.

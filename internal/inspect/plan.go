@@ -26,6 +26,8 @@ type Plan struct {
 	Writes map[string]int `json:"writes"`
 	// Undecided maps users whose preview is not known yet to the reason.
 	Undecided map[string]string `json:"undecided"`
+
+	observe bool
 }
 
 // Plan runs a sweep that writes nothing. It reads FitUsers from cache, which has the index of [fitusers.AddIndex].
@@ -33,12 +35,14 @@ func (i *Inspector) Plan(ctx context.Context, cache client.Reader, cached client
 	if err := i.checkAvailable(); err != nil {
 		return Plan{}, err
 	}
-	would := i.newPreview(cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
+	would := i.planPreview(i.planBackends(), cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
 	report, previews, err := would.Sweep(ctx, sweep.Config{Cache: cache, Pages: unlimited(), Clock: i.Clock})
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Report: report, Previews: []preview.User{}, Writes: map[string]int{}, Undecided: map[string]string{}}
+	plan := Plan{
+		Report: report, Previews: []preview.User{}, Writes: map[string]int{}, Undecided: map[string]string{}, observe: i.Observe,
+	}
 	for _, u := range previews {
 		plan.add(u)
 	}
@@ -103,6 +107,9 @@ func (p Plan) summarize(t *table) {
 	}
 	if unwritten := p.unwritten(); unwritten > 0 {
 		t.line("Nothing would be written for %d of these users: manager status shows the reasons.", unwritten)
+	}
+	if p.observe {
+		t.line("The operator runs with --observe: it would write nothing of this to Clerk or to the table.")
 	}
 	switch {
 	case len(p.Writes) > 0:

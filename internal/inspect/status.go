@@ -24,8 +24,10 @@ import (
 type Status struct {
 	Namespace string `json:"namespace"`
 	// Instance is the Clerk instance of this namespace; empty before the first key was checked.
-	Instance string  `json:"instance,omitempty"`
-	Leader   *Leader `json:"leader,omitempty"`
+	Instance string `json:"instance,omitempty"`
+	// OwnerID is this installation's owner id; empty before the first start.
+	OwnerID string  `json:"ownerID,omitempty"`
+	Leader  *Leader `json:"leader,omitempty"`
 
 	// FitUsers is the total. Ready ones are in sync with Clerk and their row.
 	FitUsers    int `json:"fitUsers"`
@@ -33,9 +35,8 @@ type Status struct {
 	UserManaged int `json:"userManaged"`
 	Suspended   int `json:"suspended"`
 	Terminating int `json:"terminating"`
-	// Roles counts FitUsers by role, Granted only the roles that a manifest sets.
-	Roles   map[string]int `json:"roles"`
-	Granted map[string]int `json:"granted"`
+	RoleStatus
+
 	// NotReady groups the FitUsers that are not ready by reason, the largest group first.
 	NotReady []NotReadyGroup `json:"notReady"`
 
@@ -85,21 +86,19 @@ type Deletions struct {
 	Override bool `json:"override,omitempty"`
 }
 
-// maxDeferredUsers is how many deferred users are named.
-const maxDeferredUsers = 10
-
 // noStatusReason groups the FitUsers without a Ready condition. The API has no reason for them.
 const noStatusReason = "NotReconciled"
 
 // Status reads everything once. A failure of Clerk or of the table is part of the result, not an error.
 func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	s := Status{
-		Namespace: i.Namespace, Roles: map[string]int{}, Granted: map[string]int{}, NotReady: []NotReadyGroup{},
+		Namespace: i.Namespace, RoleStatus: newRoleStatus(i.Roles.Roles.Protected(), i.MinProtected), NotReady: []NotReadyGroup{},
 		Deletions: Deletions{Users: []string{}},
 	}
-	groups := map[string]*NotReadyGroup{}
+	groups, now := map[string]*NotReadyGroup{}, i.Clock.Now()
 	err := i.eachFitUser(ctx, func(u *v1alpha1.FitUser) {
 		s.count(u)
+		s.countRole(u, now)
 		s.countNotReady(u, groups)
 	})
 	if err != nil {
@@ -111,7 +110,8 @@ func (i *Inspector) Status(ctx context.Context) (Status, error) {
 	slices.SortFunc(s.NotReady, func(a, b NotReadyGroup) int {
 		return cmp.Or(b.Users-a.Users, strings.Compare(a.Reason, b.Reason))
 	})
-	if err := errors.Join(i.readState(ctx, &s), i.readLease(ctx, &s)); err != nil {
+	s.sortExpiring()
+	if err := errors.Join(i.readRoleRules(ctx, &s), i.readState(ctx, &s), i.readLease(ctx, &s)); err != nil {
 		return Status{}, err
 	}
 	s.Clerk = i.backend(i.Clerk != nil, "CLERK_", func() (int, error) { return i.Clerk.Count(ctx) })
@@ -129,10 +129,6 @@ func (s *Status) count(u *v1alpha1.FitUser) {
 	}
 	if fitusers.IsTerminating(u) {
 		s.Terminating++
-	}
-	s.Roles[cmp.Or(string(u.Status.Role), "none")]++
-	if u.Status.RoleSource == v1alpha1.RoleSource(user.FromManifest) {
-		s.Granted[string(u.Status.Role)]++
 	}
 }
 
@@ -173,8 +169,8 @@ func readyCondition(u *v1alpha1.FitUser) metav1.Condition {
 
 func (d *Deletions) add(u *v1alpha1.FitUser) {
 	d.Deferred++
-	if len(d.Users) < maxDeferredUsers {
-		d.Users = append(d.Users, u.Spec.ClerkUserID)
+	if len(d.Users) < maxNamed {
+		d.Users = append(d.Users, u.UserID())
 	}
 }
 
@@ -186,6 +182,9 @@ func (i *Inspector) readState(ctx context.Context, s *Status) error {
 		return err
 	}
 	s.Instance = persisted.InstanceID
+	if s.OwnerID, err = i.Roles.Owner(ctx); err != nil {
+		return err
+	}
 	s.Deletions.PeriodStart, s.Deletions.Granted = persisted.Deletions.PeriodStart, persisted.Deletions.Granted
 	s.Deletions.Override = persisted.OverrideRequested
 	s.Deletions.Deferred = max(s.Deletions.Deferred, persisted.Deletions.Deferred)

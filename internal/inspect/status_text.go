@@ -17,6 +17,7 @@ func (s Status) Text(w io.Writer, now time.Time) error {
 	t := newTable(w)
 	t.row("NAMESPACE", s.Namespace)
 	t.row("CLERK INSTANCE", cmp.Or(s.Instance, "not recorded yet: no secret key was checked so far"))
+	t.row("OWNER ID", cmp.Or(s.OwnerID, "not generated yet: no controller has started so far"))
 	leader := "no Lease: a single process without --leader-elect needs none"
 	if s.Leader != nil {
 		leader = fmt.Sprintf("%s, renewed %s ago", s.Leader.Holder, age(now, s.Leader.Renewed))
@@ -26,9 +27,9 @@ func (s Status) Text(w io.Writer, now time.Time) error {
 	t.row("TABLE", s.Table.text("rows"))
 	t.row("FITUSERS", fmt.Sprintf("%d: %d ready; %d user-managed, %d suspended, %d terminating",
 		s.FitUsers, s.Ready, s.UserManaged, s.Suspended, s.Terminating))
-	t.row("ROLES", list(s.Roles))
-	t.row("GRANTED ROLES", list(s.Granted))
+	s.RoleStatus.write(t)
 	t.row("DELETIONS", s.Deletions.text())
+	s.RoleStatus.writeLists(t, now)
 	t.line("")
 	if len(s.NotReady) == 0 {
 		t.line("All FitUsers are ready.")
@@ -75,11 +76,7 @@ func (d Deletions) names() string {
 	if len(d.Users) == 0 {
 		return ""
 	}
-	names := ": " + strings.Join(d.Users, ", ")
-	if more := d.Deferred - len(d.Users); more > 0 {
-		names += fmt.Sprintf(" and %d more", more)
-	}
-	return names
+	return ": " + named(d.Users, d.Deferred)
 }
 
 func list(counts map[string]int) string {

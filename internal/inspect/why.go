@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/controllers/preview"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/fitusers"
@@ -18,11 +19,15 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Why shows one user in Clerk, the FitUser and the row side by side, and what the operator would do about differences.
+// Why shows one user in Clerk, the FitUser and the row side by side, what decides the role, and what the operator would do
+// about differences.
 type Why struct {
+	// User is empty for a manifest whose address nobody holds.
 	User     user.ID   `json:"user"`
 	FitUsers []FitUser `json:"fitUsers"`
-	Fields   []Field   `json:"fields"`
+	// Role is what decides the role. Fields has the role's values.
+	Role   Decision `json:"role"`
+	Fields []Field  `json:"fields"`
 	// Clerk and Table are why the user could not be read there, such as a missing row; empty when it was read.
 	Clerk string `json:"clerk,omitempty"`
 	Table string `json:"table,omitempty"`
@@ -82,31 +87,80 @@ func (i *Inspector) Why(ctx context.Context, name string) (Why, error) {
 	if err := i.checkAvailable(); err != nil {
 		return Why{}, err
 	}
-	id, err := i.find(ctx, name)
-	if err != nil {
+	found, err := i.find(ctx, name)
+	switch {
+	case err != nil:
 		return Why{}, err
+	case found.id == "":
+		return i.whyUnbound(found), nil
+	default:
+		return i.whyUser(ctx, found.id)
 	}
-	objects, err := fitusers.Live(ctx, i.Cluster, i.Namespace, id)
-	if err != nil {
-		return Why{}, err
-	}
+}
+
+func (i *Inspector) whyUser(ctx context.Context, id user.ID) (Why, error) {
 	w := Why{User: id, FitUsers: []FitUser{}}
-	set := fitusers.Select(objects)
-	w.describe(set)
 	account, row := i.readClerk(ctx, id, &w), i.readTable(ctx, id, &w)
-	w.compare(i.Profile, set.Active, account, row)
-	w.Preview = i.newPreview(i.Cluster, func() int { return i.countFitUsers(ctx) }).PreviewUser(ctx, id)
-	w.When = w.when(set.Active, i.SyncPeriod)
+	facts, err := i.readRoleFacts(ctx, id, account)
+	if err != nil {
+		return Why{}, err
+	}
+	w.describe(facts.FitUsers.All()...)
+	for n := range w.FitUsers {
+		w.FitUsers[n].Active = n == 0 && facts.FitUsers.Active != nil
+	}
+	w.Role = explainRole(facts)
+	w.compare(i.Profile, facts, row)
+	w.Preview = i.newPreview(fitusers.Unindexed(i.Cluster), func() int { return i.countFitUsers(ctx) }).PreviewUser(ctx, id)
+	w.When = w.when(facts.FitUsers.Active, i.SyncPeriod)
 	if w.Event != nil && len(w.Preview.Changes) == 0 && w.Preview.Err == nil && w.Preview.RequeueAfter == 0 {
 		w.Event.Handled = true // no status records an event that required no change
 	}
 	return w, nil
 }
 
-// describe adds the FitUsers, the active one first, and the last event.
-func (w *Why) describe(set fitusers.Set) {
-	for _, u := range set.All() {
-		described := FitUser{Name: u.Name, ManagedBy: ManagedByUser, Active: u == set.Active, Terminating: fitusers.IsTerminating(u)}
+// readRoleFacts reads what decides the user's role. account is nil when Clerk has no such user.
+func (i *Inspector) readRoleFacts(ctx context.Context, id user.ID, account *user.User) (roleFacts, error) {
+	f := roleFacts{id: id, account: account}
+	var err error
+	if f.found, err = i.fitUsersOf(ctx, id, account); err != nil {
+		return f, err
+	}
+	if f.policy, err = i.Roles.Policy(ctx); err != nil {
+		return f, err
+	}
+	if f.unusable, err = i.unusableRules(ctx, f.policy.Rules); err != nil {
+		return f, err
+	}
+	f.Explanation = fituser.Explain(f.policy, id, f.found, account, i.Clock.Now())
+	return f, nil
+}
+
+// fitUsersOf returns the FitUsers that may be the user's: those that name the id or were reconciled with it, and those that
+// name an address of the account, verified or not.
+func (i *Inspector) fitUsersOf(ctx context.Context, id user.ID, account *user.User) ([]*v1alpha1.FitUser, error) {
+	reader := fitusers.Unindexed(i.Cluster)
+	found, err := fitusers.Read(ctx, reader, reader, i.Namespace, id)
+	if err != nil || account == nil {
+		return found, err
+	}
+	addresses := slices.Clone(account.VerifiedEmails)
+	if account.Email != "" {
+		addresses = append(addresses, account.Email)
+	}
+	byEmail, err := fitusers.ReadByEmail(ctx, reader, reader, i.Namespace, addresses...)
+	for _, u := range byEmail {
+		if u.UserID() != string(id) { // the others are found by the user
+			found = append(found, u)
+		}
+	}
+	return found, err
+}
+
+// describe adds FitUsers, and the last event.
+func (w *Why) describe(all ...*v1alpha1.FitUser) {
+	for _, u := range all {
+		described := FitUser{Name: u.Name, ManagedBy: ManagedByUser, Terminating: fitusers.IsTerminating(u)}
 		if u.ManagedByOperator() {
 			described.ManagedBy = ManagedByOperator
 		}

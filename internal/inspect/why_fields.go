@@ -10,8 +10,9 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// compare fills the fields. Any of active, account and row may be nil.
-func (w *Why) compare(mode fituser.ProfileMode, active *v1alpha1.FitUser, account *user.User, row *user.Row) {
+// compare fills the fields. row may be nil.
+func (w *Why) compare(mode fituser.ProfileMode, facts roleFacts, row *user.Row) {
+	active, account := facts.FitUsers.Active, facts.account
 	var inClerk, inRow, inStatus user.Row
 	if account != nil {
 		inClerk = profileRow(mode.Profile(account))
@@ -43,7 +44,7 @@ func (w *Why) compare(mode fituser.ProfileMode, active *v1alpha1.FitUser, accoun
 		}
 		w.Fields = append(w.Fields, field)
 	}
-	w.Fields = append(w.Fields, roleField(active, account, row))
+	w.Fields = append(w.Fields, roleField(facts, row))
 }
 
 // profileRow returns the columns that a profile shows. A column that profiles do not contain is empty: its values are
@@ -56,30 +57,26 @@ func profileRow(p *v1alpha1.Profile) user.Row {
 }
 
 // roleField returns the role: in Clerk with its marker, in the status together with spec.role, and in the row.
-func roleField(active *v1alpha1.FitUser, account *user.User, row *user.Row) Field {
+func roleField(facts roleFacts, row *user.Row) Field {
 	f := Field{Name: "role", Owner: "default"}
-	var desired user.Role
+	active, account, plan := facts.FitUsers.Active, facts.account, facts.Decided
 	if active != nil {
-		desired, f.FitUser = user.Role(active.Spec.Role), roleOf(active)
-	}
-	if desired != "" {
-		f.Owner = "manifest"
+		f.FitUser = roleOf(active)
 	}
 	if row != nil {
 		f.Row = string(row.Role)
 	}
 	if account == nil {
+		if active != nil && active.Spec.Role != "" {
+			f.Owner = "manifest"
+		}
 		return f
 	}
-	f.Clerk = account.Role
-	if account.HasMarker {
-		f.Clerk = strings.TrimSpace(account.Role + " (granted as " + account.MarkerRole + ")")
-	}
-	plan := account.RoleFacts(desired).Plan()
 	f.Owner = map[user.RoleSource]string{
-		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromDefault: "default",
+		user.FromManifest: "manifest", user.FromClerk: "Clerk", user.FromRule: "rule", user.FromDefault: "default",
 	}[plan.Source]
-	if plan.Change != user.NoRoleChange {
+	f.Clerk = inClerk(account, facts.ForeignOwner)
+	if plan.Change != user.NoRoleChange || plan.OwnedElsewhere {
 		f.Differs = append(f.Differs, fituser.PlaceClerk)
 	}
 	if active != nil && string(active.Status.Role) != string(plan.Role) {
@@ -89,6 +86,18 @@ func roleField(active *v1alpha1.FitUser, account *user.User, row *user.Row) Fiel
 		f.Differs = append(f.Differs, fituser.PlaceTable)
 	}
 	return f
+}
+
+// inClerk returns the role in Clerk with its marker.
+func inClerk(account *user.User, foreignOwner string) string {
+	if !account.HasMarker {
+		return account.Role
+	}
+	by := ""
+	if foreignOwner != "" {
+		by = " by " + installation(foreignOwner)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s (granted as %s%s)", account.Role, account.Marker.Role, by))
 }
 
 // roleOf returns the role in the status of u, and spec.role where that differs.

@@ -1,12 +1,14 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // Text prints the explanation.
@@ -14,7 +16,11 @@ func (w Why) Text(out io.Writer, now time.Time) error {
 	t := newTable(out)
 	w.writeUser(t, now)
 	t.line("")
-	t.row("FIELD", "OWNER", "CLERK", "FITUSER", "ROW", "DIFFERS")
+	w.Role.write(t)
+	t.line("")
+	if len(w.Fields) > 0 {
+		t.row("FIELD", "OWNER", "CLERK", "FITUSER", "ROW", "DIFFERS")
+	}
 	for _, f := range w.Fields {
 		t.row(f.Name, f.Owner, f.Clerk, f.FitUser, f.Row, strings.Join(f.Differs, ", "))
 	}
@@ -23,19 +29,22 @@ func (w Why) Text(out io.Writer, now time.Time) error {
 			t.line("%s", problem)
 		}
 	}
-	t.line("")
+	if len(w.Fields) > 0 {
+		t.line("")
+	}
 	w.writePreview(t)
 	return t.flush()
 }
 
 func (w Why) writeUser(t *table, now time.Time) {
-	t.row("USER", string(w.User))
+	t.row("USER", cmp.Or(string(w.User), "nobody holds the address"))
 	for _, u := range w.FitUsers {
 		t.row("FITUSER", u.text(now))
 	}
 	if len(w.FitUsers) == 0 {
 		t.row("FITUSER", "none")
 	}
+	t.row("ROLE", w.Role.text())
 	if w.Event != nil {
 		state := "not handled yet"
 		if w.Event.Handled {
@@ -82,4 +91,36 @@ func (u FitUser) text(now time.Time) string {
 		state = "terminating; " + state
 	}
 	return fmt.Sprintf("%s (%s-managed), %s", u.Name, u.ManagedBy, state)
+}
+
+// text describes the decision in one line.
+func (d Decision) text() string {
+	if d.Role == "" {
+		return "none"
+	}
+	by := map[user.RoleSource]string{
+		user.FromManifest: "by the manifest", user.FromClerk: "as Clerk has it", user.FromRule: "by the RoleRule",
+		user.FromDefault: "by default",
+	}[d.Source]
+	text := strings.TrimSpace(fmt.Sprintf("%s, %s %s", d.Role, by, d.Name))
+	if !d.ExpiresAt.IsZero() {
+		text += ", until " + d.ExpiresAt.Format(time.RFC3339)
+	}
+	return text
+}
+
+// write prints the candidates.
+func (d Decision) write(t *table) {
+	t.row("ROLE FROM", "NAME", "ROLE", "EXPIRES", "WHY")
+	for _, c := range d.Candidates {
+		t.row(string(c.Source), cmp.Or(c.Name, "-"), cmp.Or(c.Role, "-"), timeText(c.ExpiresAt), c.Why)
+	}
+}
+
+// timeText returns a time as text; a hyphen for none.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -50,10 +50,10 @@ func TestCandidates_ActiveFirstTerminatingOnlyForDeletion(t *testing.T) {
 	active.UID, terminating.UID = "1", "2"
 	terminating.DeletionTimestamp = &now
 	found := []*v1alpha1.FitUser{terminating, active}
-	if diff := cmp.Diff([]*v1alpha1.FitUser{active, terminating}, candidates(found, v1alpha1.UserDeleted)); diff != "" {
+	if diff := cmp.Diff([]*v1alpha1.FitUser{active, terminating}, candidates(ada, found, v1alpha1.UserDeleted)); diff != "" {
 		t.Errorf("for user.deleted (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]*v1alpha1.FitUser{active}, candidates(found, v1alpha1.UserUpdated)); diff != "" {
+	if diff := cmp.Diff([]*v1alpha1.FitUser{active}, candidates(ada, found, v1alpha1.UserUpdated)); diff != "" {
 		t.Errorf("for user.updated (-want +got):\n%s", diff)
 	}
 }

@@ -52,7 +52,7 @@ func (w *hintWriter) attempt(ctx context.Context, find lookup, id user.ID, pendi
 		return fmt.Errorf("looking up the FitUsers of %s: %w", id, err)
 	}
 	eventType := pending[0].Type
-	for _, u := range candidates(found, eventType) {
+	for _, u := range candidates(id, found, eventType) {
 		if err := w.patch(ctx, u, pending); !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -77,8 +77,8 @@ func (w *hintWriter) readLive(ctx context.Context, id user.ID) ([]*v1alpha1.FitU
 //
 // A terminating FitUser may disappear before the reconciler reads its hint, so it does not count. For user.deleted it
 // does: its status is the only record that the user was seen in Clerk.
-func candidates(found []*v1alpha1.FitUser, eventType v1alpha1.EventType) []*v1alpha1.FitUser {
-	set := fitusers.Select(found)
+func candidates(id user.ID, found []*v1alpha1.FitUser, eventType v1alpha1.EventType) []*v1alpha1.FitUser {
+	set := fitusers.Select(id, found, nil)
 	if eventType != v1alpha1.UserDeleted {
 		set.Terminating = nil
 	}

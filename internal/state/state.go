@@ -29,6 +29,9 @@ const (
 const (
 	// InstanceKey is the id of the Clerk instance whose users the namespace holds. Only a person changes it.
 	InstanceKey = "clerkInstanceID"
+	// OwnerKey is this installation's owner id, which its markers in Clerk name. With another one its own grants are
+	// another installation's.
+	OwnerKey = "ownerID"
 	// ImportKey is when the first complete sweep began.
 	ImportKey = "importBegan"
 	// PeriodKey is when the period of the deletion budget began that was last persisted.
@@ -45,6 +48,7 @@ const (
 // State is the content of the ConfigMap.
 type State struct {
 	InstanceID  string
+	OwnerID     string
 	ImportBegan time.Time // zero before the first complete sweep has ended
 	Deletions   Deletions
 	// OverrideRequested is [AnnotationAllowDeletions], SweepRequested is [AnnotationSweep].
@@ -112,7 +116,7 @@ func decode(object *corev1.ConfigMap) State {
 	}
 	_, sweep := object.Annotations[AnnotationSweep]
 	return State{
-		InstanceID: object.Data[InstanceKey], ImportBegan: moment(ImportKey),
+		InstanceID: object.Data[InstanceKey], OwnerID: object.Data[OwnerKey], ImportBegan: moment(ImportKey),
 		Deletions: Deletions{
 			PeriodStart: moment(PeriodKey), OverriddenPeriod: moment(OverriddenKey),
 			Granted: number(GrantedKey), Deferred: number(DeferredKey),
@@ -139,6 +143,7 @@ func (s *State) encode() {
 		s.Object.Data[key] = value
 	}
 	set(InstanceKey, s.InstanceID)
+	set(OwnerKey, s.OwnerID)
 	set(ImportKey, format(s.ImportBegan))
 	set(PeriodKey, format(s.Deletions.PeriodStart))
 	set(OverriddenKey, format(s.Deletions.OverriddenPeriod))

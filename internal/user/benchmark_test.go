@@ -22,3 +22,20 @@ func BenchmarkDiff(b *testing.B) {
 		_ = row.Diff(same)
 	}
 }
+
+// A sweep calls Plan and Match for every user.
+func BenchmarkPlan(b *testing.B) {
+	p, facts := policy(), desiring(user.Admin, granted(user.Marker{Role: "admin", Owner: own}))
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = p.Plan(facts)
+	}
+}
+
+func BenchmarkRulesMatch(b *testing.B) {
+	rules, u := user.NewRules(user.DefaultRoles(), []user.Rule{staff()}), holding("jane@example.com", "jane@example.org")
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = rules.Match(u)
+	}
+}

@@ -3,5 +3,5 @@
 // Clerk's wire format or on SQL.
 //
 // Read row.go first: it defines the two records and the table of columns that the rest of the code derives from. Then
-// read role.go: [RoleFacts.Plan] decides every role.
+// read policy.go: [Policy.Plan] decides every role.
 package user

@@ -1,46 +1,112 @@
 package user
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 )
 
 // Role is a user's role in the application.
 type Role string
 
-// The roles that the application knows. Client is the default role.
+// The roles of the default configuration.
 const (
 	Admin   Role = "admin"
 	Trainer Role = "trainer"
 	Client  Role = "client"
 )
 
-// Roles returns the roles that the application knows.
-func Roles() []Role { return []Role{Admin, Trainer, Client} }
+// Roles are the roles that the application knows (--roles), the most privileged first. Its zero value knows none.
+type Roles struct {
+	names                []Role
+	byDefault, protected Role
+}
 
-// ParseRole returns s as a role; ok is false when the application does not know it.
-func ParseRole(s string) (role Role, ok bool) {
-	if !slices.Contains(Roles(), Role(s)) {
+// DefaultRoles returns the roles of the default configuration: admin, which is protected, trainer, and client, which is the
+// default role.
+func DefaultRoles() Roles {
+	return Roles{names: []Role{Admin, Trainer, Client}, byDefault: Client, protected: Admin}
+}
+
+var roleName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
+
+// IsRoleName reports whether text has the form of a role's name. It is no name where YAML or JSON read another value:
+// [User.Role] holds the JSON text of such a value.
+func IsRoleName(text string) bool {
+	return roleName.MatchString(text) && text != "true" && text != "false" && text != "null"
+}
+
+// NewRoles returns the roles with these names, the most privileged first. protected may be empty: no role is protected then.
+func NewRoles(names []string, byDefault, protected string) (Roles, error) {
+	r := Roles{byDefault: Role(byDefault), protected: Role(protected)}
+	for _, name := range names {
+		switch {
+		case !IsRoleName(name):
+			return Roles{}, fmt.Errorf("role %q: want a letter, then letters, digits, hyphens and underscores, 63 at most, "+
+				"and not true, false or null", name)
+		case slices.Contains(r.names, Role(name)):
+			return Roles{}, fmt.Errorf("role %q is named twice", name)
+		}
+		r.names = append(r.names, Role(name))
+	}
+	switch {
+	case len(r.names) == 0:
+		return Roles{}, errors.New("no role is named")
+	case !slices.Contains(r.names, r.byDefault):
+		return Roles{}, fmt.Errorf("the default role %q is not one of %v", byDefault, r.names)
+	case protected != "" && !slices.Contains(r.names, r.protected):
+		return Roles{}, fmt.Errorf("the protected role %q is not one of %v", protected, r.names)
+	case protected != "" && protected == byDefault:
+		return Roles{}, fmt.Errorf("%q is the default role, which everybody has: it cannot be protected", protected)
+	}
+	return r, nil
+}
+
+// Names returns the roles, the most privileged first.
+func (r Roles) Names() []Role { return slices.Clone(r.names) }
+
+// Default returns the role of a user who has no other.
+func (r Roles) Default() Role { return r.byDefault }
+
+// Protected returns the role that some users must always hold; empty when there is none.
+func (r Roles) Protected() Role { return r.protected }
+
+// Parse returns text as a role; known is false when the application does not know it.
+func (r Roles) Parse(text string) (role Role, known bool) {
+	if !slices.Contains(r.names, Role(text)) {
 		return "", false
 	}
-	return Role(s), true
+	return Role(text), true
+}
+
+// Lower reports whether a is less privileged than b. A role that is not known is less privileged than all others.
+func (r Roles) Lower(a, b Role) bool { return r.rank(a) > r.rank(b) }
+
+func (r Roles) rank(role Role) int {
+	if i := slices.Index(r.names, role); i >= 0 {
+		return i
+	}
+	return len(r.names)
 }
 
 // RoleSource is the origin of the role in force.
 type RoleSource string
 
-// The sources of a role.
+// The sources of a role, in the order of their precedence.
 const (
 	// FromManifest means that a FitUser sets spec.role.
 	FromManifest RoleSource = "Manifest"
-	// FromClerk means that somebody other than the operator set public_metadata.role in Clerk.
+	// FromClerk means that somebody other than this operator set public_metadata.role in Clerk.
 	FromClerk RoleSource = "Clerk"
-	// FromDefault means that neither a FitUser nor Clerk sets a known role.
+	// FromRule means that a RoleRule matches the user.
+	FromRule RoleSource = "RoleRule"
+	// FromDefault means that none of the others sets a known role.
 	FromDefault RoleSource = "Default"
 )
 
 // RoleSources returns all sources.
-func RoleSources() []RoleSource { return []RoleSource{FromManifest, FromClerk, FromDefault} }
+func RoleSources() []RoleSource { return []RoleSource{FromManifest, FromClerk, FromRule, FromDefault} }
 
 // RoleChange is the write to Clerk's metadata that a role needs.
 type RoleChange int
@@ -63,57 +129,4 @@ func (c RoleChange) String() string {
 		return fmt.Sprintf("RoleChange(%d)", int(c))
 	}
 	return names[c]
-}
-
-// RoleFacts are all facts that decide a user's role.
-type RoleFacts struct {
-	// Desired is spec.role of the active FitUser; empty when it sets none.
-	Desired Role
-	// Current is public_metadata.role in Clerk, known or not; empty when absent.
-	Current string
-	// HasMarker is true when private_metadata.fituser exists: a manifest once granted MarkerRole.
-	HasMarker  bool
-	MarkerRole string
-}
-
-// RolePlan is the write to Clerk, and the role in force once it is made.
-type RolePlan struct {
-	Change RoleChange
-	Role   Role
-	Source RoleSource
-}
-
-// Plan decides the role (design: who owns what). A desired role is granted together with its marker. A marked role that
-// no FitUser desires is revoked if Clerk still holds exactly that role; otherwise only the marker is removed.
-func (f RoleFacts) Plan() RolePlan {
-	switch {
-	case f.Desired != "":
-		plan := RolePlan{Change: GrantRole, Role: f.Desired, Source: FromManifest}
-		if f.Current == string(f.Desired) && f.HasMarker && f.MarkerRole == f.Current {
-			plan.Change = NoRoleChange
-		}
-		return plan
-	case f.HasMarker && f.MarkerRole != "" && f.MarkerRole == f.Current:
-		return RolePlan{Change: RevokeRole, Role: Client, Source: FromDefault}
-	case f.HasMarker:
-		return f.withoutMarker(RemoveMarker)
-	default:
-		return f.withoutMarker(NoRoleChange)
-	}
-}
-
-// Observed returns the role in force now, before any write that [RoleFacts.Plan] asks for.
-func (f RoleFacts) Observed() RolePlan {
-	plan := f.withoutMarker(NoRoleChange)
-	if plan.Source == FromClerk && f.HasMarker && f.MarkerRole == f.Current {
-		plan.Source = FromManifest
-	}
-	return plan
-}
-
-func (f RoleFacts) withoutMarker(change RoleChange) RolePlan {
-	if current, known := ParseRole(f.Current); known {
-		return RolePlan{Change: change, Role: current, Source: FromClerk}
-	}
-	return RolePlan{Change: change, Role: Client, Source: FromDefault}
 }

@@ -18,9 +18,13 @@ type User struct {
 
 	// Role is public_metadata.role, known or not; empty when absent. A value that is not a string is its JSON text.
 	Role string
-	// HasMarker and MarkerRole describe the marker in private_metadata.fituser; see [RoleFacts].
-	HasMarker  bool
-	MarkerRole string
+	// HasMarker is true when private_metadata.fituser exists; Marker is its content.
+	HasMarker bool
+	Marker    Marker
+	// RequestedRole is unsafe_metadata.role: what the user asked for, and anybody can write.
+	RequestedRole string
+	// VerifiedEmails are all verified addresses in the form of [NormalizeEmail], the test addresses included.
+	VerifiedEmails []string
 
 	Banned, Locked, Deprovisioned bool
 

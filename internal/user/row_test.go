@@ -14,7 +14,8 @@ var signedUp = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func jane() user.User {
 	return user.User{
 		ID: "user_jane", Email: "jane@example.com", FirstName: "Jane", LastName: "Doe", Phone: "+15550100",
-		Role: "owner", HasMarker: true, MarkerRole: "trainer", Banned: true, Locked: true, Deprovisioned: true,
+		Role: "owner", HasMarker: true, Marker: user.Marker{Role: "trainer", Owner: "prod-eu"}, RequestedRole: "admin",
+		VerifiedEmails: []string{"jane@example.com", "jane@fitai.dev"}, Banned: true, Locked: true, Deprovisioned: true,
 		CreatedAt: signedUp, UpdatedAt: signedUp.Add(time.Hour),
 	}
 }
@@ -73,13 +74,5 @@ func TestDiff_SignInIsNotADifference(t *testing.T) {
 	after.UpdatedAt = after.UpdatedAt.Add(time.Hour)
 	if got := user.DesiredRow(after, user.Client).Diff(user.DesiredRow(before, user.Client)); got != nil {
 		t.Errorf("columns %v differ", got)
-	}
-}
-
-func TestRoleFacts_JoinClerkAndManifest(t *testing.T) {
-	t.Parallel()
-	want := user.RoleFacts{Desired: user.Admin, Current: "owner", HasMarker: true, MarkerRole: "trainer"}
-	if diff := cmp.Diff(want, jane().RoleFacts(user.Admin)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

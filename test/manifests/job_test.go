@@ -66,6 +66,7 @@ func runFullJob(t *testing.T, env controlPlane, namespace string) {
 
 	j.createAndDeleteUsers()
 	j.grantAndRevokeRoles()
+	j.applyRule()
 	j.deferDeletions()
 	j.wantMetrics(receiver, controller)
 }
@@ -215,7 +216,7 @@ func (j *job) grantAndRevokeRoles() {
 	if err := j.admin.Create(j.Context(), u); err != nil {
 		j.Fatal(err)
 	}
-	for _, role := range []v1alpha1.Role{"trainer", "admin", ""} {
+	for _, role := range []v1alpha1.Role{"client", "trainer", ""} {
 		patch := fmt.Sprintf(`{"spec":{"role":%q}}`, role)
 		if role == "" {
 			patch = `{"spec":{"role":null}}`
@@ -232,6 +233,25 @@ func (j *job) grantAndRevokeRoles() {
 		})
 		j.waitUntilSynced()
 	}
+}
+
+// applyRule creates a RoleRule, and waits for its status.
+func (j *job) applyRule() {
+	j.Helper()
+	rule := &v1alpha1.RoleRule{Spec: v1alpha1.RoleRuleSpec{Role: "trainer", EmailDomains: []string{"fitai.dev"}}}
+	rule.Namespace, rule.Name = j.namespace, "staff"
+	if err := j.admin.Create(j.Context(), rule); err != nil {
+		j.Fatal(err)
+	}
+	eventually.Succeeds(j.T, "the rule has a status", func() error {
+		if err := j.admin.Get(context.Background(), client.ObjectKeyFromObject(rule), rule); err != nil {
+			return err
+		}
+		if rule.Status.ObservedGeneration != rule.Generation || len(rule.Status.Conditions) == 0 {
+			return fmt.Errorf("it is %+v", rule.Status)
+		}
+		return nil
+	})
 }
 
 // deferDeletions deletes more users in Clerk than the deletion budget allows in a period.

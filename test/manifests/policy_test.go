@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,6 +77,11 @@ func TestPolicy_ReceiverWrites(t *testing.T) {
 			"delete all":      receiver.DeleteAllOf(t.Context(), &v1alpha1.FitUser{}, client.InNamespace(namespace)),
 			"other namespace": receiver.Create(t.Context(), bare("default", "user_2rest")),
 			"list cluster":    receiver.List(t.Context(), &v1alpha1.FitUserList{}),
+			"list rules":      receiver.List(t.Context(), &v1alpha1.RoleRuleList{}, client.InNamespace(namespace)),
+			"create a rule": receiver.Create(t.Context(), &v1alpha1.RoleRule{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "rule"},
+				Spec:       v1alpha1.RoleRuleSpec{Role: "trainer", RequestedAtSignUp: true},
+			}),
 		} {
 			if !apierrors.IsForbidden(err) {
 				t.Errorf("%s: want a refusal, got %v", what, err)
@@ -111,8 +117,12 @@ func merge(patch string) client.Patch { return client.RawPatch(types.MergePatchT
 
 func wantCreations(t *testing.T, receiver client.Client, namespace string) {
 	refused := map[string]func(*v1alpha1.FitUser){
-		"a role":              func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" },
-		"the lowest role":     func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
+		"a role":          func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" },
+		"the lowest role": func(u *v1alpha1.FitUser) { u.Spec.Role = "client" },
+		"an address":      func(u *v1alpha1.FitUser) { u.Spec.ClerkUserID, u.Spec.Email = "", "jane@fitai.dev" },
+		"an expiring role": func(u *v1alpha1.FitUser) {
+			u.Spec.Role, u.Spec.RoleExpiresAt = "client", &metav1.Time{Time: time.Now()}
+		},
 		"suspended":           func(u *v1alpha1.FitUser) { u.Spec.Suspend = true },
 		"retained":            func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain },
 		"a label":             func(u *v1alpha1.FitUser) { u.Labels["a"] = "b" },
@@ -163,6 +173,7 @@ func wantChanges(t *testing.T, admin, receiver client.Client, namespace string) 
 	for name, patch := range map[string]string{
 		"a role":                  `{"spec":{"role":"admin"}}`,
 		"no role":                 `{"spec":{"role":null}}`,
+		"an expiry":               `{"spec":{"roleExpiresAt":"2030-01-01T00:00:00Z"}}`,
 		"suspended":               `{"spec":{"suspend":true}}`,
 		"retained":                `{"spec":{"deletionPolicy":"Retain"}}`,
 		"a label":                 `{"metadata":{"labels":{"team":"none"}}}`,

@@ -2,8 +2,9 @@
 // validation, Pod Security, RBAC and admission. test/e2e runs the pods on a node.
 //
 // Read setup_test.go first (the control plane, and how manifests are rendered). Then kustomize_test.go (what is rendered),
-// admission_test.go (what the API server and Pod Security accept), policy_test.go (what the operator's accounts can write)
-// and granted_test.go with job_test.go (which permissions the operator uses).
+// admission_test.go (what the API server and Pod Security accept), policy_test.go (what the operator's accounts can write),
+// protected_role_test.go (who may grant the protected role), roles_test.go (a fourth role, observe mode) and granted_test.go
+// with job_test.go (which permissions the operator uses).
 package manifests_test
 
 import (
@@ -60,7 +61,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cluster returns the control plane of this package's tests, with the CRD.
+// cluster returns the control plane of this package's tests, with the CRDs.
 func cluster(t *testing.T) controlPlane {
 	t.Helper()
 	shared.Do(func() { shared.err = startControlPlane(assets(t)) })
@@ -197,6 +198,7 @@ func variants(t *testing.T) map[string]string {
 		"default":     filepath.Join(config, "default"),
 		"staging":     filepath.Join(config, "overlays", "staging"),
 		"production":  filepath.Join(config, "overlays", "production"),
+		"fourth role": filepath.Join(config, "overlays", "fourth-role"),
 		"with SQLite": overlay(t, "resources: [CONFIG/base]\ncomponents: [CONFIG/components/sqlite]\n"),
 	}
 	entries, err := os.ReadDir(filepath.Join(config, "components"))

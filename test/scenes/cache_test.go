@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/internal/fitusers"
 )
 
 // cache returns the client that a process gets as its cached one. It reads FitUsers from the scene's view if that is set,
@@ -21,13 +19,7 @@ func (s *scene) cache(c client.WithWatch) client.WithWatch {
 			if !ok {
 				return c.Get(ctx, key, o, opts...)
 			}
-			for _, u := range s.cached() {
-				if u.Name == key.Name {
-					u.DeepCopyInto(into)
-					return nil
-				}
-			}
-			return apierrors.NewNotFound(fitusers.Resource(), key.Name)
+			return getFrom(s.cached(), key, into)
 		},
 		List: func(ctx context.Context, c client.WithWatch, o client.ObjectList, opts ...client.ListOption) error {
 			if into, ok := o.(*v1alpha1.FitUserList); ok {
@@ -47,23 +39,16 @@ func (s *scene) cached() []*v1alpha1.FitUser {
 
 var errUnsupported = errors.New("the scene's cache supports no such option")
 
-// listCached lists as the cache does. Its index by user lacks the FitUsers with a derived name, see [fitusers.AddIndex].
+// listCached lists all FitUsers. They are shared, as lists from the operator's cache are, and must not be modified. The
+// indexes of the cache are [fitusers.Unindexed].
 func (s *scene) listCached(into *v1alpha1.FitUserList, opts []client.ListOption) error {
 	var options client.ListOptions
 	options.ApplyOptions(opts)
-	if options.LabelSelector != nil || options.Limit != 0 {
+	if options.LabelSelector != nil || options.FieldSelector != nil {
 		return errUnsupported
 	}
-	id, indexed := "", false
-	if options.FieldSelector != nil {
-		if id, indexed = options.FieldSelector.RequiresExactMatch(v1alpha1.FieldClerkUserID); !indexed {
-			return errUnsupported
-		}
-	}
 	for _, u := range s.cached() {
-		if !indexed || u.Spec.ClerkUserID == id && !fitusers.HasDerivedName(u) {
-			into.Items = append(into.Items, *u.DeepCopy())
-		}
+		into.Items = append(into.Items, *u)
 	}
 	return nil
 }

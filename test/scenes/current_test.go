@@ -8,10 +8,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -61,17 +63,27 @@ func (s *scene) objects() []*v1alpha1.FitUser {
 // objectsOf returns copies of a user's FitUsers.
 func (s *scene) objectsOf(id user.ID) []*v1alpha1.FitUser {
 	s.Helper()
-	return slices.DeleteFunc(s.objects(), func(u *v1alpha1.FitUser) bool { return u.Spec.ClerkUserID != string(id) })
+	return slices.DeleteFunc(s.objects(), func(u *v1alpha1.FitUser) bool { return u.UserID() != string(id) })
 }
 
-// mirrored returns a client whose writes of FitUsers update the mirror and whose reads of ConfigMaps use it.
+// mirrored returns a client whose writes of FitUsers update the mirror and whose reads use it.
 func (s *scene) mirrored(c client.WithWatch) client.WithWatch {
 	return interceptor.NewClient(c, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if into, ok := o.(*corev1.ConfigMap); ok {
+			switch into := o.(type) {
+			case *corev1.ConfigMap:
 				return s.operatorState(ctx, key, into)
+			case *v1alpha1.FitUser:
+				return getFrom(s.current(), key, into)
+			default:
+				return c.Get(ctx, key, o, opts...)
 			}
-			return c.Get(ctx, key, o, opts...)
+		},
+		List: func(ctx context.Context, c client.WithWatch, o client.ObjectList, opts ...client.ListOption) error {
+			if into, ok := o.(*v1alpha1.FitUserList); ok {
+				return selectFrom(s.current(), into, opts)
+			}
+			return c.List(ctx, o, opts...)
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			return s.mirrorWrite(o, func() error { return c.Create(ctx, o, opts...) })
@@ -83,6 +95,36 @@ func (s *scene) mirrored(c client.WithWatch) client.WithWatch {
 			return s.mirrorWrite(o, func() error { return c.SubResource(sub).Patch(ctx, o, p, opts...) })
 		},
 	})
+}
+
+// getFrom reads one of the FitUsers by name.
+func getFrom(all []*v1alpha1.FitUser, key client.ObjectKey, into *v1alpha1.FitUser) error {
+	for _, u := range all {
+		if u.Name == key.Name {
+			u.DeepCopyInto(into)
+			return nil
+		}
+	}
+	return apierrors.NewNotFound(fitusers.Resource(), key.Name)
+}
+
+// selectFrom lists the FitUsers that a field selector selects, as the API server does.
+func selectFrom(all []*v1alpha1.FitUser, into *v1alpha1.FitUserList, opts []client.ListOption) error {
+	var options client.ListOptions
+	options.ApplyOptions(opts)
+	if options.LabelSelector != nil {
+		return errUnsupported
+	}
+	for _, u := range all {
+		values := fields.Set{
+			v1alpha1.FieldClerkUserID: u.Spec.ClerkUserID, v1alpha1.FieldEmail: u.Spec.Email,
+			v1alpha1.FieldObservedClerkUserID: u.Status.ClerkUserID, v1alpha1.FieldObservedRole: string(u.Status.Role),
+		}
+		if options.FieldSelector == nil || options.FieldSelector.Matches(values) {
+			into.Items = append(into.Items, *u.DeepCopy())
+		}
+	}
+	return nil
 }
 
 // mirrorWrite makes a write and takes over its result, if it is the only write since the mirror was valid. An object that

@@ -9,8 +9,9 @@
 // end as without it. A state or random sequence is judged by a model, a second statement of the operator's rules. A preview
 // must equal what the operator then writes.
 //
-// Read harness_test.go and process_test.go first, then gate_test.go (where faults happen), people_test.go and
-// workloads_test.go (what happens to users), faults_test.go (a fault at every call), stale_test.go and invariant_test.go
-// (stale caches), model_test.go with states_test.go (every start) and order_test.go (random sequences). email_test.go,
-// preview_test.go and output_test.go stand alone.
+// Read harness_test.go, process_test.go and queue_test.go first, then gate_test.go (where faults happen), people_test.go and
+// the workloads (what happens to users), faults_test.go (a fault at every call), stale_test.go and invariant_test.go (stale
+// caches, and what each write must not do), the model in model_test.go and beside it, states_test.go (every start) and
+// order_test.go (random sequences). churn_test.go makes random changes to many users for budget_test.go, lastadmin_test.go and
+// owners_test.go. email_test.go, preview_test.go and output_test.go stand alone.
 package scenes

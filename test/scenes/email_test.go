@@ -86,11 +86,14 @@ func (h *harness) moveEmails(t *testing.T, move func(*scene) []user.ID, turn int
 		s.hint(id, kind)
 	}
 	s.deliverWatchEvents()
-	s.operator.queue = order
+	s.operator.queue = nil
+	for _, id := range order {
+		s.operator.enqueue(id)
+	}
 	for range 2 * len(order) { // a queue serves every user once before any user twice
 		s.operator.drainRequests()
-		if id, ok := s.dequeue(); ok {
-			s.reconcile(id)
+		if r, ok := s.dequeue(); ok {
+			s.handle(r)
 		}
 	}
 	s.wantNoForeignAddress(order)

@@ -54,8 +54,8 @@ type process struct{ dead atomic.Bool }
 
 // gate passes every read and write of a process to its backend. It counts the calls and injects the test's faults.
 type gate struct {
-	// onWrite, if set, is called before each write.
-	onWrite func(call)
+	// onWrite are called before each write.
+	onWrite []func(call)
 
 	mu            sync.Mutex
 	writes, reads int           // since the last inject
@@ -119,8 +119,10 @@ func (g *gate) pass(p *process, c call, do func() error) error {
 	case callFails:
 		return errFault
 	}
-	if c.writes && g.onWrite != nil {
-		g.onWrite(c)
+	if c.writes {
+		for _, check := range g.onWrite {
+			check(c)
+		}
 	}
 	err := do()
 	if c.writes && err == nil {

@@ -78,6 +78,7 @@ type tester interface {
 type scene struct {
 	tester
 	*harness
+	installation
 	gate      *gate
 	namespace string
 	clerk     *clerktest.Server
@@ -101,7 +102,7 @@ type scene struct {
 	maxReconciles int
 }
 
-func (h *harness) newScene(t tester) *scene {
+func (h *harness) newScene(t tester, configure ...func(*installation)) *scene {
 	t.Helper()
 	h.raw.Exec("DELETE FROM users")
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "scene-"}}
@@ -111,10 +112,15 @@ func (h *harness) newScene(t tester) *scene {
 	s := &scene{
 		tester: t, harness: h, gate: &gate{}, namespace: namespace.Name,
 		clock: clocktesting.NewFakeClock(h.base), output: &output{}, reconciles: map[user.ID]int{}, maxReconciles: 60,
+		installation: defaultInstallation(),
+	}
+	for _, change := range configure {
+		change(&s.installation)
 	}
 	s.clerk = clerktest.NewServer(clerktest.Config{Now: s.clock.Now})
 	s.mirror.fitUserWrites, s.mirror.configMapWrites = -1, -1 // nothing is read yet
 	s.direct = s.mirrored(h.api)
+	s.checkInvariants()
 	h.clerk.Store(s.clerk)
 	h.scenes++
 	s.ctx = context.Background()

@@ -7,12 +7,13 @@ import (
 	"net/http"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // checkInvariants checks, before each write that deletes something or changes a role, that the current state allows it.
 func (s *scene) checkInvariants() {
-	s.gate.onWrite = func(c call) {
+	s.gate.onWrite = append(s.gate.onWrite, func(c call) {
 		var wrong string
 		switch on := c.on.(type) {
 		case user.ID:
@@ -27,7 +28,7 @@ func (s *scene) checkInvariants() {
 		if wrong != "" {
 			s.Errorf("%s of %s: %s\n%s", c.verb, c.backend, wrong, s.output.tail())
 		}
-	}
+	})
 }
 
 // mayRemoveRow returns what forbids the deletion of a user's row, or nothing.
@@ -44,20 +45,10 @@ func (s *scene) mayRemoveRow(id user.ID) string {
 	return ""
 }
 
-// mayWriteRole returns what forbids this write of a user's metadata, or nothing.
+// mayWriteRole returns what forbids this write of a user's metadata, or nothing. The write must lead to what the manifests and
+// rules require at this moment, and another installation's marker must stay as it is.
 func (s *scene) mayWriteRole(request *http.Request) string {
-	var patch struct {
-		Public  map[string]*string                       `json:"public_metadata"`
-		Private map[string]*struct{ Role v1alpha1.Role } `json:"private_metadata"`
-	}
-	body, err := request.GetBody()
-	if err == nil {
-		var text []byte
-		text, err = io.ReadAll(body)
-		if err == nil {
-			err = json.Unmarshal(text, &patch)
-		}
-	}
+	patch, err := rolePatchOf(request)
 	if err != nil {
 		return err.Error()
 	}
@@ -65,24 +56,49 @@ func (s *scene) mayWriteRole(request *http.Request) string {
 	if m.account == nil {
 		return "" // Clerk rejects it
 	}
-	var desired v1alpha1.Role
-	if m.active != nil {
-		desired = m.active.Spec.Role
-	}
+	want, has, current := m.demand(), m.marker(), m.currentRole()
 	role, aboutRole := patch.Public["role"]
+	written, aboutMarker := patch.Private["fituser"]
 	switch {
 	case m.active != nil && m.active.Spec.Suspend:
 		return "the user is suspended"
-	case role != nil && *role != string(desired):
-		return fmt.Sprintf("%s is granted, %q is desired", *role, desired)
+	case !aboutMarker:
+		return "the marker is not written"
+	case has == want.marker && inForce(current) == want.role:
+		return fmt.Sprintf("role %q and marker %+v are as they should be (%s)", current, has, want.reason)
+	case m.isForeign() && has == want.marker:
+		return fmt.Sprintf("the marker %+v of another installation is overwritten", has)
+	case markerOf(clerktest.Metadata{"fituser": written}) != want.marker:
+		return fmt.Sprintf("marker %+v is written, want %+v", written, want.marker)
 	case role != nil:
+		if *role != want.marker.role {
+			return fmt.Sprintf("%s is granted, %+v is desired", *role, want)
+		}
 		return ""
-	case desired != "":
-		return fmt.Sprintf("a role is revoked, and %s is desired", desired)
-	case aboutRole && m.markerRole() != m.currentRole():
-		return fmt.Sprintf("role %q is revoked, and %q was granted", m.currentRole(), m.markerRole())
+	case want.marker.exists:
+		return fmt.Sprintf("a role is revoked, and %+v is desired", want)
+	case aboutRole && has.role != current:
+		return fmt.Sprintf("role %q is revoked, and %q was granted", current, has.role)
 	}
 	return ""
+}
+
+// rolePatch is a write of the role and the marker.
+type rolePatch struct {
+	Public  map[string]*string `json:"public_metadata"`
+	Private clerktest.Metadata `json:"private_metadata"`
+}
+
+func rolePatchOf(request *http.Request) (patch rolePatch, err error) {
+	body, err := request.GetBody()
+	if err != nil {
+		return patch, err
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return patch, err
+	}
+	return patch, json.Unmarshal(text, &patch)
 }
 
 // userInPath returns the id in /v1/users/{id}/metadata.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -18,7 +19,8 @@ func (p *sequence) inClerk() {
 		return
 	}
 	id, _ := p.anyUser()
-	what := p.pick("in Clerk", "renames", "moves address", "swaps addresses", "loses address", "is banned", "is deleted", "gets a role", "signs in")
+	what := p.pick("in Clerk", "renames", "moves address", "swaps addresses", "loses address",
+		"adds an address", "removes an address", "is banned", "is deleted", "gets a role", "is granted a role elsewhere", "signs in")
 	p.logStep("%s %s", id, what)
 	switch what {
 	case "renames":
@@ -29,14 +31,24 @@ func (p *sequence) inClerk() {
 		p.swapAddresses(id)
 	case "loses address":
 		p.clerk.SetPrimaryEmail(id, "")
+	case "adds an address":
+		p.addAddress(id)
+	case "removes an address":
+		p.removeAddress(id)
 	case "is banned":
 		p.clerk.Ban(id)
 	case "is deleted":
+		p.abandonBeforeDeletion(user.ID(id))
 		p.clerk.Delete(id)
 		p.sendEvent(id, v1alpha1.UserDeleted)
 		return
 	case "gets a role":
 		p.clerk.SetPublicMetadata(id, clerktest.Metadata{"role": p.pick("role in Clerk", "admin", "trainer", "client", "owner", ""), "theme": "dark"})
+	case "is granted a role elsewhere":
+		role := p.pick("role elsewhere", "admin", "trainer")
+		marker := map[string]any{"role": role, "owner": p.pick("owner", otherOwner, formerOwner, "")}
+		p.clerk.SetPublicMetadata(id, clerktest.Metadata{"role": role})
+		p.clerk.SetPrivateMetadata(id, clerktest.Metadata{"fituser": marker})
 	case "signs in":
 		p.clerk.SignIn(id)
 	}
@@ -76,40 +88,57 @@ func (p *sequence) moveAddress(id string) {
 	p.clerk.SetPrimaryEmail(id, to)
 }
 
+// addAddress adds a further address to a user, or verifies it if it is there.
+func (p *sequence) addAddress(id string) {
+	at := address(p.pick("address", append(names(), "new")...))
+	verified := p.pick("verified", "yes", "no") == "yes" && !slices.ContainsFunc(p.clerk.Users(), func(u clerktest.User) bool {
+		return u.ID != id && holdsVerified(&u, at)
+	})
+	u, _ := p.clerk.User(id)
+	switch {
+	case !slices.ContainsFunc(u.EmailAddresses, func(e clerktest.EmailAddress) bool { return e.EmailAddress == at }):
+		p.clerk.AddEmail(id, at, verified)
+	case verified:
+		p.clerk.VerifyEmail(id, at)
+	}
+}
+
+// removeAddress removes an address other than the primary one.
+func (p *sequence) removeAddress(id string) {
+	u, _ := p.clerk.User(id)
+	for _, e := range u.EmailAddresses {
+		if e.EmailAddress != u.PrimaryEmail() {
+			p.clerk.RemoveEmail(id, e.EmailAddress)
+			return
+		}
+	}
+}
+
+// abandonBeforeDeletion marks a user who is about to be deleted and whose row may stay. If a process ended after it wrote the
+// row and before a status recorded that, the row stays: see docs/reliability.md. It also stays when a manifest that names an
+// address retains it: the manifest then waits for the next holder of the address.
+func (p *sequence) abandonBeforeDeletion(id user.ID) {
+	account, _ := p.clerk.User(string(id))
+	observed := slices.ContainsFunc(p.objectsOf(id), fitusers.EverObserved)
+	retained := slices.ContainsFunc(p.current(), func(u *v1alpha1.FitUser) bool {
+		return u.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain && u.Spec.Email != "" &&
+			(u.UserID() == string(id) || holdsVerified(&account, u.Spec.Email))
+	})
+	p.abandoned[id] = p.abandoned[id] || retained || !observed && p.raw.Row(id) != nil
+}
+
 func (p *sequence) swapAddresses(id string) {
 	with, _ := p.anyUser()
 	a, _ := p.clerk.User(id)
 	b, _ := p.clerk.User(with)
-	if id == with || a.PrimaryEmail() == "" || b.PrimaryEmail() == "" {
+	lists := func(u clerktest.User, address string) bool {
+		return slices.ContainsFunc(u.EmailAddresses, func(e clerktest.EmailAddress) bool { return e.EmailAddress == address })
+	}
+	if id == with || a.PrimaryEmail() == "" || b.PrimaryEmail() == "" || lists(a, b.PrimaryEmail()) || lists(b, a.PrimaryEmail()) {
 		return
 	}
 	p.clerk.SwapEmails(id, with)
 	p.sendEvent(with, v1alpha1.UserUpdated)
-}
-
-// inGit creates, changes or deletes a manifest.
-func (p *sequence) inGit() {
-	name := p.pick("manifest", "first", "second")
-	existing := slices.DeleteFunc(p.objects(), func(u *v1alpha1.FitUser) bool { return u.Name != name })
-	spec := v1alpha1.FitUserSpec{
-		Role:           v1alpha1.Role(p.pick("role", "", "admin", "trainer")),
-		DeletionPolicy: v1alpha1.DeletionPolicy(p.pick("policy", "Delete", "Delete", "Retain")),
-		Suspend:        p.pick("suspend", "no", "no", "yes") == "yes",
-	}
-	switch {
-	case len(existing) == 0:
-		id := user.ID("user_" + p.pick("for", names()...))
-		p.logStep("manifest %s is made for %s: %+v", name, id, spec)
-		p.manifest(name, id, spec)
-	case p.pick("how", "change", "delete") == "delete":
-		p.logStep("manifest %s is deleted", name)
-		p.abandoned[user.ID(existing[0].Spec.ClerkUserID)] = true
-		p.remove(name)
-	default:
-		spec.ClerkUserID = existing[0].Spec.ClerkUserID
-		p.logStep("manifest %s becomes %+v", name, spec)
-		p.edit(existing[0], func(u *v1alpha1.FitUser) { u.Spec = spec })
-	}
 }
 
 // inTheTable edits a row by hand, or deletes a user's FitUsers.

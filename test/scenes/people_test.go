@@ -2,6 +2,7 @@ package scenes_test
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,7 +50,7 @@ func (s *scene) event(id user.ID, eventType v1alpha1.EventType) v1alpha1.Hint {
 func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	s.Helper()
 	h.ReceivedAt = s.clock.Now().UnixMilli()
-	theirs := fitusers.Select(s.objectsOf(id))
+	theirs := fitusers.Select(id, s.objectsOf(id), nil)
 	carrier := theirs.Active
 	if carrier == nil && h.Type == v1alpha1.UserDeleted {
 		if len(theirs.Terminating) == 0 {
@@ -76,10 +77,22 @@ func (s *scene) deliver(id user.ID, h v1alpha1.Hint) {
 	})
 }
 
-// manifest creates a FitUser as a person does.
+// manifest creates a FitUser for a user's id as a person does.
 func (s *scene) manifest(name string, id user.ID, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
 	s.Helper()
 	spec.ClerkUserID = string(id)
+	return s.create(name, spec)
+}
+
+// byEmail creates a FitUser for an address as a person does.
+func (s *scene) byEmail(name, address string, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
+	s.Helper()
+	spec.Email = address
+	return s.create(name, spec)
+}
+
+func (s *scene) create(name string, spec v1alpha1.FitUserSpec) *v1alpha1.FitUser {
+	s.Helper()
 	u := &v1alpha1.FitUser{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: spec}
 	if err := s.direct.Create(s.ctx, u); err != nil {
 		s.Fatalf("%v", err)
@@ -128,3 +141,6 @@ func (s *scene) named(name string) *v1alpha1.FitUser {
 	}
 	return u
 }
+
+// at returns a time as a manifest has it.
+func at(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }

@@ -3,6 +3,7 @@ package scenes_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/controllers/preview"
 	"github.com/fitai/fituser-operator/controllers/sweep"
-	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
+	"github.com/fitai/fituser-operator/internal/fitusers"
 	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
@@ -32,16 +33,19 @@ func (s *scene) preview() *preview.Preview {
 	api := clerk.New(clerk.Config{URL: s.clerkURL, Key: testKey, RequestsPerSecond: 100_000, Transport: s.transport})
 	return preview.New(
 		fituser.Config{
-			Client: s.cache(s.api), Live: s.api, Namespace: s.namespace, Clerk: api, Store: table, Profile: fituser.ProfileFull,
-			Clock: s.clock, LagTolerance: fituser.DefaultLagTolerance,
+			Client: fitusers.Unindexed(s.cache(s.api)), Live: s.api, Namespace: s.namespace, Clerk: api, Store: table,
+			Profile: fituser.ProfileFull, Clock: s.clock, LagTolerance: fituser.DefaultLagTolerance,
+			RoleConfig: s.roleConfig(), MinProtected: s.minProtected,
 		},
 		instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock},
-		budget.Config{Max: unlimited(s.harness.TB), Period: 10 * time.Minute, Users: func() int { return 0 }, Clock: s.clock},
+		s.budgetConfig(operatorState),
 	)
 }
 
 func (s *scene) previewSweep() sweep.Config {
-	return sweep.Config{Cache: s.cache(s.api), Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond}
+	return sweep.Config{
+		Cache: fitusers.Unindexed(s.cache(s.api)), Pages: rate.NewLimiter(rate.Inf, 1), Clock: s.clock, RetryDelay: time.Nanosecond,
+	}
 }
 
 // effects returns for each user the places that would change, without the statuses of FitUsers.
@@ -71,8 +75,10 @@ func (s *scene) things(all []startState) map[user.ID]map[string]any {
 	things := map[user.ID]map[string]any{}
 	for _, c := range all {
 		names := map[string]bool{}
-		for _, object := range s.objectsOf(c.id) {
-			names[object.Name] = true
+		for _, u := range s.current() {
+			if u.UserID() == string(c.id) || u.Spec.Email != "" && strings.HasSuffix(u.Name, c.name()) {
+				names[u.Name] = true
+			}
 		}
 		account, _ := s.clerk.User(string(c.id))
 		things[c.id] = map[string]any{fituser.PlaceFitUser: names, fituser.PlaceTable: s.raw.Row(c.id), fituser.PlaceClerk: account.UpdatedAt}
@@ -84,6 +90,9 @@ func (s *scene) things(all []startState) map[user.ID]map[string]any {
 // empty.
 func TestPreview_NamesEveryWrite(t *testing.T) {
 	for object := range objectStates() {
+		if strings.Contains(object, "bound to a") {
+			continue // another user's reconcile comes first
+		}
 		t.Run(object, func(t *testing.T) {
 			t.Parallel()
 			s := newHarness(t).newScene(t)

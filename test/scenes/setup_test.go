@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
-	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/testenv"
 )
@@ -34,17 +33,10 @@ func TestMain(m *testing.M) {
 	controlPlane.Main(m)
 }
 
-func testKey() string { return clerktest.DefaultSecretKey }
+// thorough reports whether minutes may be spent: make test-thorough.
+func thorough() bool { return os.Getenv("FITUSER_TEST_THOROUGH") != "" }
 
-// unlimited is a deletion budget that no scene exhausts.
-func unlimited(t testing.TB) budget.MaxDeletions {
-	t.Helper()
-	limit, err := budget.ParseMaxDeletions("9999")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return limit
-}
+func testKey() string { return clerktest.DefaultSecretKey }
 
 // newClient returns a client that counts its writes.
 func newClient(t testing.TB, writes *writeCounts) client.WithWatch {

@@ -44,7 +44,7 @@ var admin = v1alpha1.FitUserSpec{Role: "admin"}
 
 func workloads() map[string]workload {
 	all := map[string]workload{}
-	for _, some := range []map[string]workload{userWorkloads(), emailWorkloads(), roleWorkloads(), deletionWorkloads()} {
+	for _, some := range []map[string]workload{userWorkloads(), emailWorkloads(), roleWorkloads(), deletionWorkloads(), addressWorkloads(), ownerWorkloads()} {
 		for name, w := range some {
 			all[name] = w
 		}

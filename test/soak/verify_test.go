@@ -9,6 +9,7 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
+	"github.com/fitai/fituser-operator/internal/state"
 )
 
 // orphanedRows is the number of rows of accounts from before Clerk. They must not be changed.
@@ -26,6 +27,7 @@ func (w *world) addOrphanedRows() {
 
 // snapshot is the content of Clerk, the API server and the table.
 type snapshot struct {
+	owner    string // the owner id of the installation
 	clerk    map[string]clerktest.User
 	fitUsers map[string][]v1alpha1.FitUser
 	rows     map[string]map[string]any
@@ -39,6 +41,11 @@ func (w *world) snapshot() (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
+	recorded, err := (&state.Store{Client: w.objects, Namespace: w.namespace}).Read(w.Context())
+	if err != nil {
+		return snapshot{}, err
+	}
+	s.owner = recorded.OwnerID
 	for _, u := range all {
 		s.fitUsers[u.Spec.ClerkUserID] = append(s.fitUsers[u.Spec.ClerkUserID], u)
 	}
@@ -69,16 +76,19 @@ func (s snapshot) compare(u clerktest.User) error {
 	case operatorManaged > 0 && len(s.fitUsers[u.ID]) > 1:
 		return errors.New("the user has a redundant operator-managed FitUser")
 	}
-	return errors.Join(compareRole(u, ready, s.rows[u.ID]), compareProfile(u, ready, s.rows[u.ID]))
+	return errors.Join(s.compareRole(u, ready), compareProfile(u, ready, s.rows[u.ID]))
 }
 
-func compareRole(u clerktest.User, ready *v1alpha1.FitUser, row map[string]any) error {
+func (s snapshot) compareRole(u clerktest.User, ready *v1alpha1.FitUser) error {
+	row := s.rows[u.ID]
 	current, _ := u.PublicMetadata["role"].(string)
 	marker, hasMarker := u.PrivateMetadata["fituser"].(map[string]any)
 	want := current
 	switch desired := string(ready.Spec.Role); {
 	case desired != "" && (current != desired || !hasMarker || marker["role"] != desired):
 		return fmt.Errorf("the manifest sets %s, Clerk has %s with the marker %v", desired, current, marker)
+	case hasMarker && marker["owner"] != s.owner:
+		return fmt.Errorf("the marker %v is not of the installation %s", marker, s.owner)
 	case desired == "" && hasMarker:
 		return fmt.Errorf("no manifest sets a role, but Clerk has the marker %v", marker)
 	case current == "":

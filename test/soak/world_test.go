@@ -119,6 +119,7 @@ func (w *world) newManager(name, clerkURL, databaseURL string, i int) *manager {
 		"FITUSER_NAMESPACE=" + w.namespace, "FITUSER_LEADER_ELECT=true", "FITUSER_LOG_LEVEL=debug",
 		"FITUSER_SYNC_PERIOD=1h", // a sweep runs for a new leader and at the test's request
 		"FITUSER_CLERK_RATE_LIMIT=100", "FITUSER_MAX_DELETIONS=1000000",
+		"FITUSER_MIN_PROTECTED=0", // at the start hardly anybody holds the protected role
 		"FITUSER_METRICS_BIND_ADDRESS=" + m.metrics, "FITUSER_METRICS_SECURE=false",
 		"FITUSER_WEBHOOK_BIND_ADDRESS=" + m.webhooks, "FITUSER_HEALTH_PROBE_BIND_ADDRESS=" + m.health,
 	}

@@ -2,6 +2,7 @@ package clerktest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Person struct {
 	LastName   string
 	Username   string
 	ExternalID string
+	// VerifiedEmails and UnverifiedEmails are further addresses.
+	VerifiedEmails, UnverifiedEmails []string
 	// Nil metadata becomes {}.
 	PublicMetadata, PrivateMetadata, UnsafeMetadata Metadata
 }
@@ -92,11 +95,50 @@ func (s *Server) SetNames(id, first, last string) {
 	s.Update(id, func(u *User) { u.FirstName, u.LastName = nilIfEmpty(first), nilIfEmpty(last) })
 }
 
-// SetPrimaryEmail replaces the user's primary address by address. The old address becomes available. If another user has
-// address, that user loses it first. An empty address only removes the primary address.
+// AddEmail adds a further address to a user. The user's first address becomes primary. A verified address must belong to
+// nobody else; an unverified one may be listed by several users.
+func (s *Server) AddEmail(id, address string, verified bool) {
+	s.Update(id, func(u *User) {
+		if _, found := u.indexOf(address); found {
+			panic("clerktest: " + id + " has the address already")
+		}
+		verification := s.unverifiedNow()
+		if verified {
+			verification = s.verifiedNow("email_code")
+		}
+		u.addEmail(s.newEmail(address, verification))
+	})
+}
+
+// VerifyEmail makes an unverified address of a user a verified one, which must belong to nobody else.
+func (s *Server) VerifyEmail(id, address string) {
+	s.changeEmail(id, address, func(u *User, i int) {
+		now := s.now().UnixMilli()
+		u.EmailAddresses[i].Verification, u.EmailAddresses[i].UpdatedAt = s.verifiedNow("email_code"), now
+	})
+}
+
+// RemoveEmail removes an address from a user. Another user can then verify it.
+func (s *Server) RemoveEmail(id, address string) {
+	s.changeEmail(id, address, func(u *User, i int) { u.removeEmail(u.EmailAddresses[i].ID) })
+}
+
+// changeEmail changes the user's address at index i.
+func (s *Server) changeEmail(id, address string, apply func(u *User, i int)) {
+	s.Update(id, func(u *User) {
+		i, found := u.indexOf(address)
+		if !found {
+			panic("clerktest: " + id + " does not have the address")
+		}
+		apply(u, i)
+	})
+}
+
+// SetPrimaryEmail replaces the user's primary address by address. The old address becomes available. If address belongs to
+// another user, that user loses it first. An empty address only removes the primary address.
 func (s *Server) SetPrimaryEmail(id, address string) {
 	s.mu.Lock()
-	holder, found := s.dir.owners[uniqueValue{"email_address", address}.key()]
+	holder, found := s.dir.owners[emailKey(address)]
 	s.mu.Unlock()
 	if found && holder != id {
 		s.Update(holder, func(u *User) { u.removeAddress(address) })
@@ -193,6 +235,12 @@ func (s *Server) userFromPerson(p Person, at time.Time) User {
 	if p.Email != "" {
 		u.addEmail(s.newEmail(p.Email, s.verifiedNow("email_code")))
 	}
+	for _, address := range p.VerifiedEmails {
+		u.addEmail(s.newEmail(address, s.verifiedNow("email_code")))
+	}
+	for _, address := range p.UnverifiedEmails {
+		u.addEmail(s.newEmail(address, s.unverifiedNow()))
+	}
 	if p.Phone != "" {
 		u.addPhone(s.newPhone(p.Phone, s.verifiedNow("phone_code")))
 	}
@@ -203,14 +251,24 @@ func (s *Server) verifiedNow(strategy string) *Verification {
 	return verifiedByCode(strategy, s.now().UnixMilli())
 }
 
+// unverifiedNow returns the verification of an address to which a code was sent.
+func (s *Server) unverifiedNow() *Verification {
+	v := s.verifiedNow("email_code")
+	v.Status, v.Attempts = "unverified", new(int64(0))
+	return v
+}
+
 // removeAddress removes an address from the user, if the user has it.
 func (u *User) removeAddress(address string) {
-	for _, e := range u.EmailAddresses {
-		if (uniqueValue{"email_address", e.EmailAddress}).key() == (uniqueValue{"email_address", address}).key() {
-			u.removeEmail(e.ID)
-			return
-		}
+	if i, found := u.indexOf(address); found {
+		u.removeEmail(u.EmailAddresses[i].ID)
 	}
+}
+
+// indexOf returns the index of an address, in upper or lower case, among the user's addresses.
+func (u *User) indexOf(address string) (i int, found bool) {
+	i = slices.IndexFunc(u.EmailAddresses, func(e EmailAddress) bool { return emailKey(e.EmailAddress) == emailKey(address) })
+	return i, i >= 0
 }
 
 // replacePrimaryEmail replaces the primary address by e. If e has no address, it only removes the primary address.

@@ -63,6 +63,9 @@ func TestServer_EveryWriteAdvancesUpdatedAt(t *testing.T) {
 		"unlock":      func() { s.Unlock(a) },
 		"deprovision": func() { s.Deprovision(a) },
 		"sign-in":     func() { s.SignIn(a) },
+		"add e-mail":  func() { s.AddEmail(a, "further@example.com", false) },
+		"verify":      func() { s.AddEmail(a, "v@example.com", false); s.VerifyEmail(a, "v@example.com") },
+		"remove":      func() { s.AddEmail(a, "r@example.com", true); s.RemoveEmail(a, "r@example.com") },
 		"anything":    func() { s.Update(a, func(*clerktest.User) {}) },
 	}
 	for name, write := range writes {
@@ -124,6 +127,81 @@ func TestSetPrimaryEmail_MovesAddress(t *testing.T) {
 	}
 }
 
+// addresses returns a user's addresses with the status of each.
+func (s standIn) addresses(t *testing.T, id string) map[string]string {
+	t.Helper()
+	var u clerktest.User
+	decode(t, s.send(t, http.MethodGet, "/users/"+id, "").body, &u)
+	statuses := map[string]string{}
+	for _, e := range u.EmailAddresses {
+		statuses[e.EmailAddress] = e.Verification.Status
+	}
+	return statuses
+}
+
+func TestEmails_AreAddedVerifiedAndRemoved(t *testing.T) {
+	t.Parallel()
+	s := start(t, clerktest.Config{})
+	id := s.SignUp(clerktest.Person{
+		Email: "a@example.com", VerifiedEmails: []string{"b@example.com"}, UnverifiedEmails: []string{"c@example.com"},
+	})
+	want := map[string]string{"a@example.com": "verified", "b@example.com": "verified", "c@example.com": "unverified"}
+	check := func(primary string) {
+		t.Helper()
+		if diff := cmp.Diff(want, s.addresses(t, id)); diff != "" {
+			t.Errorf("addresses (-want +got):\n%s", diff)
+		}
+		if u, _ := s.User(id); u.PrimaryEmail() != primary {
+			t.Errorf("primary %q, want %q", u.PrimaryEmail(), primary)
+		}
+	}
+	check("a@example.com")
+	s.AddEmail(id, "d@example.com", true)
+	s.VerifyEmail(id, "C@example.com")
+	want["c@example.com"], want["d@example.com"] = "verified", "verified"
+	check("a@example.com")
+	s.AddEmail(id, "e@example.com", false)
+	s.RemoveEmail(id, "A@Example.com")
+	delete(want, "a@example.com")
+	want["e@example.com"] = "unverified"
+	check("b@example.com")
+	for _, address := range []string{"b@example.com", "c@example.com", "d@example.com"} {
+		s.RemoveEmail(id, address)
+		delete(want, address)
+	}
+	check("") // an unverified address does not become primary
+}
+
+// Several users can list an address that none of them has verified. It belongs to the first who verifies it.
+func TestEmails_BelongToTheUserWhoVerifiesThem(t *testing.T) {
+	t.Parallel()
+	s := start(t, clerktest.Config{})
+	const shared = "shared@example.com"
+	a := s.SignUp(clerktest.Person{Email: "a@example.com", UnverifiedEmails: []string{shared}})
+	b := s.SignUp(clerktest.Person{Email: "b@example.com", UnverifiedEmails: []string{"SHARED@example.com"}})
+	s.VerifyEmail(a, shared)
+	if !panics(func() { s.VerifyEmail(b, shared) }) || !panics(func() { s.SignUp(clerktest.Person{Email: shared}) }) {
+		t.Error("the address has two owners")
+	}
+	ub, _ := s.User(b)
+	got := s.send(t, http.MethodPatch, "/email_addresses/"+ub.EmailAddresses[1].ID, `{"verified":true}`)
+	exchange{status: http.StatusUnprocessableEntity, code: taken}.check(t, got)
+
+	s.RemoveEmail(a, shared)
+	s.VerifyEmail(b, shared)
+	want := [2]map[string]string{
+		{"a@example.com": "verified"}, {"b@example.com": "verified", "SHARED@example.com": "verified"},
+	}
+	if diff := cmp.Diff(want, [2]map[string]string{s.addresses(t, a), s.addresses(t, b)}); diff != "" {
+		t.Errorf("after the move (-want +got):\n%s", diff)
+	}
+	s.AddEmail(a, shared, false)
+	s.RemoveEmail(a, shared)
+	if !panics(func() { s.SignUp(clerktest.Person{Email: shared}) }) {
+		t.Error("removing an unverified address released that of another user")
+	}
+}
+
 func TestServer_InvalidCallFromGoPanics(t *testing.T) {
 	t.Parallel()
 	s := clerktest.NewServer(clerktest.Config{})
@@ -136,6 +214,11 @@ func TestServer_InvalidCallFromGoPanics(t *testing.T) {
 		"ban unknown user":       func() { s.Ban("user_nobody") },
 		"delete unknown user":    func() { s.Delete("user_nobody") },
 		"swap with unknown user": func() { s.SwapEmails(id, "user_nobody") },
+		"further e-mail taken":   func() { s.SignUp(clerktest.Person{VerifiedEmails: []string{"jane@example.com"}}) },
+		"own e-mail again":       func() { s.AddEmail(id, "JANE@example.com", false) },
+		"remove other's e-mail":  func() { s.RemoveEmail(id, "joe@example.com") },
+		"verify other's e-mail":  func() { s.VerifyEmail(id, "joe@example.com") },
+		"e-mail of unknown user": func() { s.AddEmail("user_nobody", "joe@example.com", true) },
 	}
 	for name, call := range misuse {
 		if !panics(call) {

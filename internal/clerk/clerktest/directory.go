@@ -116,10 +116,18 @@ func (v uniqueValue) key() string {
 	return v.parameter + "=" + strings.ToLower(v.value)
 }
 
+// emailKey returns the key of an e-mail address.
+func emailKey(address string) string { return uniqueValue{"email_address", address}.key() }
+
+// uniqueValues returns the values of u that no other user may have. An unverified address is none of them, because it
+// proves nothing about its user; Clerk's document names reserved addresses as the exception.
 func uniqueValues(u *User) []uniqueValue {
 	values := make([]uniqueValue, 0, 2*len(u.EmailAddresses)+2*len(u.PhoneNumbers)+2)
 	for _, e := range u.EmailAddresses {
-		values = append(values, uniqueValue{"email_address", e.EmailAddress}, uniqueValue{"id", e.ID})
+		values = append(values, uniqueValue{"id", e.ID})
+		if e.claimed() {
+			values = append(values, uniqueValue{"email_address", e.EmailAddress})
+		}
 	}
 	for _, p := range u.PhoneNumbers {
 		values = append(values, uniqueValue{"phone_number", p.PhoneNumber}, uniqueValue{"id", p.ID})

@@ -37,16 +37,16 @@ func (u *User) addPhone(p PhoneNumber) {
 	}
 }
 
-// removeEmail removes an address resource from the user. If it was primary, the first remaining address becomes primary.
-// That is a choice, as Clerk does not document it.
+// removeEmail removes an address resource from the user. If it was primary, the first remaining verified address becomes
+// primary. That is a choice, as Clerk does not document it.
 func (u *User) removeEmail(id string) {
 	u.EmailAddresses = slices.DeleteFunc(u.EmailAddresses, func(e EmailAddress) bool { return e.ID == id })
 	if u.PrimaryEmailAddressID == nil || *u.PrimaryEmailAddressID != id {
 		return
 	}
 	u.PrimaryEmailAddressID = nil
-	if len(u.EmailAddresses) > 0 {
-		u.PrimaryEmailAddressID = new(u.EmailAddresses[0].ID)
+	if i := slices.IndexFunc(u.EmailAddresses, EmailAddress.verified); i >= 0 {
+		u.PrimaryEmailAddressID = new(u.EmailAddresses[i].ID)
 	}
 }
 
@@ -77,6 +77,9 @@ func (s *Server) createEmail(r *http.Request) (any, error) {
 		e.Verification = verifiedByAdmin()
 	}
 	_, err = s.change(userID, originOf(r), false, func(u *User) error {
+		if holder, claimed := s.dir.owners[emailKey(addr)]; claimed && holder != u.ID {
+			return identifierExists(uniqueValue{"email_address", addr})
+		}
 		u.addEmail(e)
 		if primary {
 			u.PrimaryEmailAddressID = new(e.ID)

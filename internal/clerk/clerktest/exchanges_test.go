@@ -49,6 +49,7 @@ func exchanges() map[string]exchange {
 
 func listExchanges() map[string]exchange {
 	many := strings.Repeat("user_id=user_1&", 101)
+	addresses := strings.Repeat("email_address=a@example.com&", 101)
 	return map[string]exchange{
 		"list":                   {"GET", "/users", "", 200, ""},
 		"list unknown id":        {"GET", "/users?user_id=user_nobody", "", 200, ""},
@@ -58,6 +59,8 @@ func listExchanges() map[string]exchange {
 		"list offset negative":   {"GET", "/users?offset=-1", "", 422, wrongValue},
 		"list order unknown":     {"GET", "/users?order_by=shoe_size", "", 422, wrongValue},
 		"list 101 ids":           {"GET", "/users?" + many, "", 422, tooMany},
+		"list addresses":         {"GET", "/users?email_address=JANE@example.com&email_address=other@example.com", "", 200, ""},
+		"list 101 addresses":     {"GET", "/users?" + addresses, "", 422, tooMany},
 		"list time malformed":    {"GET", "/users?created_at_after=monday", "", 422, "form_param_invalid_date"},
 		"list banned malformed":  {"GET", "/users?banned=perhaps", "", 422, wrongValue},
 		"list cursor and offset": {"GET", "/users?starting_after={id}&offset=1", "", 422, notTogether},
@@ -132,11 +135,14 @@ func emailExchanges() map[string]exchange {
 		return exchange{"POST", "/email_addresses", body, status, code}
 	}
 	return map[string]exchange{
-		"add e-mail":               add("{id}", "b@example.com", 200, ""),
-		"add empty e-mail":         add("{id}", "", 422, "form_param_missing"),
-		"add invalid e-mail":       add("{id}", "b", 422, wrongFormat),
-		"add to unknown user":      add("user_nobody", "b@example.com", 404, notFound),
-		"add taken":                add("{id}", "joe@example.com", 422, taken),
+		"add e-mail":          add("{id}", "b@example.com", 200, ""),
+		"add empty e-mail":    add("{id}", "", 422, "form_param_missing"),
+		"add invalid e-mail":  add("{id}", "b", 422, wrongFormat),
+		"add to unknown user": add("user_nobody", "b@example.com", 404, notFound),
+		"add taken":           add("{id}", "joe@example.com", 422, taken),
+		"add taken unverified": {
+			"POST", "/email_addresses", `{"user_id":"{id}","email_address":"Joe@example.com"}`, 422, taken,
+		},
 		"get e-mail":               {"GET", "/email_addresses/{email}", "", 200, ""},
 		"get unknown e-mail":       {"GET", "/email_addresses/idn_x", "", 404, notFound},
 		"verify e-mail":            {"PATCH", "/email_addresses/{other}", `{"verified":true,"primary":true}`, 200, ""},

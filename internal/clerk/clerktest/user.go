@@ -103,6 +103,14 @@ type DeletedObject struct {
 	Object     string  `json:"object"`
 }
 
+// verified reports whether the user proved to own the address.
+func (e EmailAddress) verified() bool {
+	return e.Verification != nil && e.Verification.Status == "verified"
+}
+
+// claimed reports whether no other user can have the address.
+func (e EmailAddress) claimed() bool { return e.Reserved || e.verified() }
+
 // PrimaryEmail returns the primary address of the user, or "".
 func (u User) PrimaryEmail() string {
 	for _, e := range u.EmailAddresses {

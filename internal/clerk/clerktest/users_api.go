@@ -167,7 +167,7 @@ func orEmpty(m Metadata) Metadata {
 func (f *form) readPrimaries(u *User) {
 	verified := map[string]bool{}
 	for _, e := range u.EmailAddresses {
-		verified[e.ID] = e.Verification != nil && e.Verification.Status == "verified"
+		verified[e.ID] = e.verified()
 	}
 	f.readPrimary("primary_email_address_id", verified, &u.PrimaryEmailAddressID)
 	verified = map[string]bool{}
