@@ -3,14 +3,14 @@ REFERENCE := go tool -modfile=hack/tools/go.mod crd-ref-docs
 GOLANGCI_LINT := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 
 # The other modules with code of this project, whose programs the tests run.
-MODULES := hack/grafana hack/image
+MODULES := hack/grafana hack/image test/gitops
 
 # Tests start an API server and etcd. The script finds or builds them before go test runs, so that its progress is visible.
 WITH_CONTROLPLANE := assets="$$(hack/controlplane.sh)" && KUBEBUILDER_ASSETS="$$assets"
 
 ALERTS := config/components/prometheus-operator/alerts.yaml
 
-.PHONY: help generate manifests fmt vet lint prose test test-unit test-thorough verify build run bench soak fuzz \
+.PHONY: help generate manifests fmt vet lint prose test test-unit test-thorough test-gitops verify build run bench soak fuzz \
 	image push install uninstall deploy undeploy test-e2e
 
 help: ## Show this list.
@@ -37,7 +37,7 @@ PROSE := go test -count=1 -v -run '^TestProse_' ./test/prose
 lint: ## Run golangci-lint (.golangci.yml) and measure the prose. The first run compiles golangci-lint for some minutes.
 	$(GOLANGCI_LINT) run
 	@for module in $(MODULES); do \
-		LOG_LEVEL=error go -C $$module tool -modfile=../tools/golangci-lint/go.mod golangci-lint run || exit; \
+		LOG_LEVEL=error go -C $$module tool -modfile=$(CURDIR)/hack/tools/golangci-lint/go.mod golangci-lint run || exit; \
 	done
 	$(PROSE)
 
@@ -57,6 +57,9 @@ test: ## Run the tests of PKG that match RUN (default: all) against a real API s
 
 test-thorough: ## Run the tests of crashes at every call and pair of calls, and of 10,000 events at once. Takes minutes more.
 	$(WITH_CONTROLPLANE) FITUSER_TEST_THOROUGH=1 go test -timeout 60m ./cmd ./internal/receiver ./test/scenes
+
+test-gitops: ## Test the GitOps sample and pages with Flux and Argo CD. The first run builds them, about twelve minutes of CPU.
+	$(WITH_CONTROLPLANE) FITUSER_TEST_GITOPS=1 go -C test/gitops test -count=1 -timeout 30m ./...
 
 # CHANGES is the number of changes in the fault test. SEED is its random seed, which a failure prints. FOR is the duration of
 # the growth test.

@@ -33,6 +33,7 @@ fi
 
 status=0
 if [ ${#others[@]} -gt 0 ]; then go test -race "${flags[@]}" "${others[@]}" || status=$?; fi
+if [ "$*" = ./... ]; then go -C test/gitops test "${flags[@]}" ./... || status=$?; fi
 if [ -n "$pid" ]; then
   wait "$pid" || status=$?
   cat "$output"

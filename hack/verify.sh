@@ -20,7 +20,7 @@ if [ -n "$changed" ]; then
   echo "verify: updated these outdated files, commit them: $changed" >&2
   exit 1
 fi
-for module in . hack/grafana hack/image; do
+for module in . hack/grafana hack/image test/gitops; do
   go -C "$module" mod tidy -diff || {
     echo "verify: go.mod or go.sum of $module is not tidy, see the difference above; run go mod tidy there and commit them" >&2
     exit 1

@@ -1,4 +1,4 @@
--- Argo CD's health check of FitUsers, made of the conditions that the operator writes. README.md says how to install it.
+-- Argo CD's health check of FitUsers, made of the conditions that the operator writes. README.md has the installation.
 local hs = { status = "Progressing", message = "waiting for the operator" }
 
 if obj.metadata.deletionTimestamp ~= nil then
@@ -6,7 +6,7 @@ if obj.metadata.deletionTimestamp ~= nil then
   return hs
 end
 
--- A status that answers an older spec says nothing about this one.
+-- The status belongs to an older spec.
 local status = obj.status
 if status == nil or status.conditions == nil or status.observedGeneration ~= obj.metadata.generation then
   return hs
@@ -26,7 +26,7 @@ hs.message = ready.reason .. ": " .. ready.message
 local stalled = conditions["Stalled"]
 if ready.status == "True" then
   hs.status = "Healthy"
-elseif ready.reason == "Suspended" then
+elseif ready.reason == "Suspended" or ready.reason == "ObserveMode" then
   hs.status = "Suspended"
 elseif stalled ~= nil and stalled.status == "True" then
   hs.status = "Degraded"
