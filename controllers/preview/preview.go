@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -313,80 +312,4 @@ func (p *Preview) lastAdmins(ctx context.Context) ([]user.ID, error) {
 	}
 	slices.Sort(ids)
 	return ids, nil
-}
-
-func (p *Preview) previewed(id user.ID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.users[id] != nil
-}
-
-// release remembers that nobody is known to hold an address.
-func (p *Preview) release(address string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.vacated = append(p.vacated, user.NormalizeEmail(address))
-}
-
-// remember keeps users as Clerk has them, or would.
-func (p *Preview) remember(users ...user.User) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, u := range users {
-		p.accounts[u.ID] = u
-	}
-}
-
-// record adds a change to the preview of a user, unless an earlier reconcile would have made it.
-func (p *Preview) record(id user.ID, change Change) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u := p.users[id]
-	if u == nil {
-		return
-	}
-	for i := range u.Changes {
-		c := &u.Changes[i]
-		if c.User == change.User && c.Place == change.Place && c.Action == change.Action && c.Name == change.Name {
-			c.Role = change.Role
-			c.Fields = slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(c.Fields), change.Fields...))))
-			return
-		}
-	}
-	u.Changes = append(u.Changes, change)
-}
-
-// recordRole adds a change of the role in force.
-func (p *Preview) recordRole(before, after user.User) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u := p.users[before.ID]
-	if u == nil {
-		return
-	}
-	change := RoleChange{From: p.inForce(before), Former: before.Marker, To: p.inForce(after), Marker: after.Marker}
-	if u.Role != nil {
-		change.From, change.Former = u.Role.From, u.Role.Former
-	}
-	u.Role = nil
-	if change.From != change.To {
-		u.Role = &change
-	}
-}
-
-// inForce returns the role that Clerk holds: the default role where it is not a known one.
-func (p *Preview) inForce(u user.User) user.Role {
-	if role, known := p.reconciler.Roles.Parse(u.Role); known {
-		return role
-	}
-	return p.reconciler.Roles.Default()
-}
-
-// recordReady sets the Ready condition that the active FitUser would have.
-func (p *Preview) recordReady(id user.ID, name string, ready *metav1.Condition) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if u := p.users[id]; u != nil && ready != nil && ready.Reason != v1alpha1.ReasonDuplicateUser {
-		u.Reason, u.Message, u.FitUser = ready.Reason, ready.Message, name
-	}
 }
