@@ -110,7 +110,7 @@ func TestAddress_FoundByTheSweep(t *testing.T) {
 	}
 }
 
-// An address that the user does not hold as a verified one grants nothing, whoever names it.
+// A manifest grants its role only to a user who has verified the address.
 func TestAddress_OnlyVerifiedAddressesMatch(t *testing.T) {
 	w := newWorld(t)
 	jane := w.signUp("jane")

@@ -78,8 +78,8 @@ func (r *Reconciler) findHolder(ctx context.Context, address string) (user.ID, e
 	return "", nil
 }
 
-// awaitingSignUp is the state of a manifest whose address nobody holds. It is no error: a GitOps tool does not wait for a
-// person.
+// awaitingSignUp is the state of a manifest whose address nobody holds. Ready is True then, so that a GitOps tool does not
+// wait for a person.
 func awaitingSignUp() *syncError {
 	return &syncError{
 		reason: v1alpha1.ReasonAwaitingSignUp, synced: true,

@@ -19,7 +19,7 @@ import (
 // roleChange is a change of the role in force, which people want to know with its cause.
 type roleChange struct {
 	from, to v1alpha1.Role
-	// source is that of the status; expired and revoked say more about a role that ended.
+	// source is that of the status. A role that ended is also expired or revoked.
 	source   v1alpha1.RoleSource
 	expired  bool
 	revoked  bool

@@ -93,8 +93,8 @@ func (r *Reconciler) updateStatuses(ctx context.Context, obs observation, res re
 	return nil
 }
 
-// releases reports whether a manifest is no longer bound to the user: the user is deleted in Clerk, and the row does not need
-// the manifest, which is not the active one or whose row is reconciled. A manifest whose address another user holds is in
+// releases reports whether a manifest by address is released from a user who is deleted in Clerk. The active one is kept until
+// the row is reconciled, because its deletion policy applies. A manifest whose address another user holds is in
 // [fitusers.Set.Released].
 func releases(obs observation, res result, u *v1alpha1.FitUser) bool {
 	return obs.deletedInClerk && u.Spec.Email != "" && (res.row == nil || u != obs.fitUsers.Active)

@@ -29,8 +29,8 @@ func (r *Reconciler) allowRoleChange(ctx context.Context, obs observation) (rele
 	return release, nil
 }
 
-// chargesBudget reports whether the planned role change counts against the deletion budget: it takes privileges away, for
-// whatever reason except an expiry, which a person dated, or it grants the protected role.
+// chargesBudget reports whether the planned role change counts against the deletion budget: it takes privileges away
+// or grants the protected role. An expiry does not count, because a person dated it.
 func chargesBudget(obs observation) bool {
 	before, after, roles := obs.currentRole.Role, obs.rolePlan.Role, obs.policy.Roles
 	switch {

@@ -106,7 +106,7 @@ func entries(t *testing.T, directory string) (names []string) {
 	return names
 }
 
-// An export replaces only files of an earlier one, and only if it is told to.
+// An export replaces only files of an earlier one, and only with --force.
 func TestExport_WriteDirectory(t *testing.T) {
 	t.Parallel()
 	directory := filepath.Join(t.TempDir(), "people", "base")

@@ -12,7 +12,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// A comment fits into GitHub's limit, whatever the number of users, and counts what it leaves out.
+// A comment fits into GitHub's limit for any number of users, and counts what it leaves out.
 func TestManifestPlan_MarkdownFits(t *testing.T) {
 	t.Parallel()
 	p := ManifestPlan{roles: user.DefaultRoles(), namespace: "fitai", Undecided: map[string]string{}, Writes: map[string]int{"table update": 3}}
@@ -80,8 +80,8 @@ func TestRefusalOf_RepeatsNoValue(t *testing.T) {
 	}
 }
 
-// Applying a manifest changes the spec and the annotations that it contains, and removes those that it contained before. A
-// label or an annotation that only a GitOps tool reads is no change.
+// Applying a manifest changes the spec and the annotations that it contains, and removes those that it contained before. The
+// comparison ignores labels and annotations that only a GitOps tool reads.
 func TestMergeManifest(t *testing.T) {
 	t.Parallel()
 	live := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: "user_1", Role: "trainer", DeletionPolicy: "Delete"}}

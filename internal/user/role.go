@@ -31,8 +31,8 @@ func DefaultRoles() Roles {
 
 var roleName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 
-// IsRoleName reports whether text has the form of a role's name. It is no name where YAML or JSON read another value:
-// [User.Role] holds the JSON text of such a value.
+// IsRoleName reports whether text has the form of a role's name. The words true, false and null do
+// not: [User.Role] holds such a text for a value that is not a string.
 func IsRoleName(text string) bool {
 	return roleName.MatchString(text) && text != "true" && text != "false" && text != "null"
 }
