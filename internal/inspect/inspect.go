@@ -20,10 +20,8 @@ import (
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
-	"github.com/fitai/fituser-operator/controllers/preview"
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
-	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/state"
 	"github.com/fitai/fituser-operator/internal/store"
 )
@@ -73,19 +71,6 @@ func (i *Inspector) unavailable() (reasons []string) {
 		reasons = append(reasons, reason)
 	}
 	return reasons
-}
-
-// newPreview returns a preview that reads FitUsers from reader. users returns how many there are.
-func (i *Inspector) newPreview(reader client.Client, users func() int) *preview.Preview {
-	return preview.New(
-		fituser.Config{
-			Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: i.Clerk, Store: i.Table, Profile: i.Profile,
-			Clock: i.Clock, LagTolerance: fituser.DefaultLagTolerance,
-			RoleConfig: i.Roles, MinProtected: i.MinProtected, Observe: i.Observe,
-		},
-		instance.Config{State: i.state(), Clerk: i.Clerk, Key: i.SecretKey, Expected: i.InstanceID, Clock: i.Clock},
-		budget.Config{Max: i.MaxDeletions, Period: i.SyncPeriod, Users: users, Clock: i.Clock},
-	)
 }
 
 func (i *Inspector) state() *state.Store {

@@ -35,7 +35,7 @@ func (i *Inspector) Plan(ctx context.Context, cache client.Reader, cached client
 	if err := i.checkAvailable(); err != nil {
 		return Plan{}, err
 	}
-	would := i.planPreview(i.planBackends(), cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
+	would := i.newPreview(i.planBackends(), cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
 	report, previews, err := would.Sweep(ctx, sweep.Config{Cache: cache, Pages: unlimited(), Clock: i.Clock})
 	if err != nil {
 		return Plan{}, err

@@ -109,7 +109,7 @@ func (i *Inspector) PlanManifests(
 	backends.profile = cmp.Or(profileOf(live), i.Profile)
 	p := i.newPlanner(a, live)
 	p.profile = stricter(backends.profile, i.Profile)
-	p.preview = i.planPreview(backends, cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
+	p.preview = i.newPreview(backends, cached, func() int { return fitusers.Count(ctx, cache, i.Namespace) })
 	config := sweep.Config{Cache: cache, Pages: unlimited(), Clock: i.Clock}
 	report, err := p.run(ctx, config, backends.known(a.users()), i.rulesOf)
 	if err != nil {

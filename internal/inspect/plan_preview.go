@@ -24,6 +24,8 @@ type planBackends struct {
 	instanceID string
 	owner      func(context.Context) (string, error)
 	profile    fituser.ProfileMode
+	// observe is --observe for `why`, which shows what the operator does. A plan shows what it would write without.
+	observe bool
 	// unknown is nil unless the backends are made of statuses: what those do not contain.
 	unknown *offlineUnknown
 }
@@ -43,12 +45,11 @@ func (b planBackends) known(ids []user.ID) []user.ID {
 	return b.unknown.decidable(ids)
 }
 
-// planPreview returns a preview that reads FitUsers from reader. users returns how many there are. With --observe the
-// operator writes nothing; the plan shows what it would write without.
-func (i *Inspector) planPreview(b planBackends, reader client.Client, users func() int) *preview.Preview {
+// newPreview returns a preview that reads FitUsers from reader. users returns how many there are.
+func (i *Inspector) newPreview(b planBackends, reader client.Client, users func() int) *preview.Preview {
 	config := fituser.Config{
 		Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: b.clerk, Store: b.table, Profile: b.profile,
-		Clock: i.Clock, RoleConfig: i.Roles, MinProtected: i.MinProtected,
+		Clock: i.Clock, RoleConfig: i.Roles, MinProtected: i.MinProtected, Observe: b.observe,
 	}
 	config.Owner = b.owner
 	if b.unknown == nil {

@@ -111,7 +111,10 @@ func (i *Inspector) whyUser(ctx context.Context, id user.ID) (Why, error) {
 	}
 	w.Role = explainRole(facts)
 	w.compare(i.Profile, facts, row)
-	w.Preview = i.newPreview(fitusers.Unindexed(i.Cluster), func() int { return i.countFitUsers(ctx) }).PreviewUser(ctx, id)
+	backends := i.planBackends()
+	backends.observe = i.Observe
+	would := i.newPreview(backends, fitusers.Unindexed(i.Cluster), func() int { return i.countFitUsers(ctx) })
+	w.Preview = would.PreviewUser(ctx, id)
 	w.When = w.when(facts.FitUsers.Active, i.SyncPeriod)
 	if w.Event != nil && len(w.Preview.Changes) == 0 && w.Preview.Err == nil && w.Preview.RequeueAfter == 0 {
 		w.Event.Handled = true // no status records an event that required no change
