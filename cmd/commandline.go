@@ -21,10 +21,13 @@ type commandLine struct {
 	Status statusCommand  `cmd:"" help:"Show the state of the operator: leader, users that are not ready and why, roles and who holds the protected one, RoleRules, deferred deletions."`
 	Why    whyCommand     `cmd:"" help:"Show one user in Clerk, in the FitUser and in the table side by side, what decides the role, and what the operator would do next."`
 	Plan   planCommand    `cmd:"" help:"Show what a sweep would change now, without changing it."`
+	Table  tableCommand   `cmd:"" help:"Show how the users table is mapped, what the database has, and what differs; propose a mapping for a table that looks as if it held the users."`
 
 	History      historyCommand      `cmd:"" help:"Show the last changes of a user's role."`
 	AccessReview accessReviewCommand `cmd:"" help:"List who holds a role, why, since when and until when."`
 	Export       exportCommand       `cmd:"" help:"Write manifests of the roles that users hold in Clerk."`
+
+	Import importCommand `cmd:"" help:"Move people from before Clerk to Clerk: rows of the users table that belong to no Clerk user. A preview without --yes."`
 }
 
 // invocation is what a command's Run method gets: the flags, the environment and the outputs of the process.

@@ -15,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/clerk"
@@ -112,6 +113,7 @@ func (in invocation) newInspector(access *rest.Config, b backends) (*inspect.Ins
 		Cluster: cluster, Namespace: in.Namespace, Roles: roles, MinProtected: in.MinProtected, Observe: in.Observe, Profile: fituser.ProfileMode(in.StatusProfile),
 		Clerk: b.clerk, SecretKey: b.secretKey, InstanceID: b.instanceID, Table: b.table, Unavailable: b.unavailable,
 		MaxDeletions: limit, SyncPeriod: in.SyncPeriod, Clock: clock.RealClock{},
+		DeletionPolicy: v1alpha1.DeletionPolicy(in.DeletionPolicy), DeletionDelay: in.DeletionDelay,
 	}, nil
 }
 
@@ -130,17 +132,27 @@ func (in invocation) openBackends() backends {
 	if err != nil {
 		return backends{unavailable: err}
 	}
-	table, err := store.Open(s.DatabaseURL.Get(), store.Options{DryRun: true})
+	table, err := in.openTable(s.DatabaseURL)
 	if err != nil {
-		return backends{unavailable: fmt.Errorf("DATABASE_URL: %w", err)}
+		return backends{unavailable: err}
 	}
 	return backends{
 		clerk: clerk.New(clerk.Config{
 			URL: s.ClerkURL.Get(), Key: s.SecretKey.Get,
 			RequestsPerSecond: in.ClerkRateLimit * sweepShare, // the operator needs the rest
+			Extra:             furtherFields(table),
 		}),
 		secretKey: s.SecretKey.Get, instanceID: s.InstanceID.Get(), table: table,
 	}
+}
+
+// openTable opens the table, as the mapping file describes it, for reading.
+func (in invocation) openTable(address *settings.Setting) (*store.DB, error) {
+	source, err := in.tableSource(address, store.Options{DryRun: true})
+	if err != nil {
+		return nil, err
+	}
+	return source.open(address.Get(), source.config.Get())
 }
 
 func (b backends) close() error {

@@ -175,7 +175,7 @@ func TestCommands_EmptyLists(t *testing.T) {
 	s := newSystem(t, storetest.SQLite(t))
 	for command, empty := range map[string][]string{
 		"status": {"notReady", "roles", "granted", "expiring", "foreignMarkers", "roleRules"}, "history user_nobody": {"changes"},
-		"access-review": {"holders"}, "plan": {"previews", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
+		"access-review": {"holders"}, "table": {"differences"}, "plan": {"previews", "writes", "undecided"}, "why user_nobody": {"fitUsers"},
 	} {
 		decoded := s.commandJSON(strings.Fields(command)...)
 		for _, key := range empty {
@@ -196,7 +196,8 @@ func TestCommands_JSONKeysAreDocumented(t *testing.T) {
 			protected.role protected.users protected.holders protected.minimum expiring.fitUser expiring.user expiring.role expiring.at
 			awaitingSignUp.count awaitingSignUp.names foreignMarkers roleRules.name roleRules.role roleRules.users roleRules.neverMatches
 			notReady.reason notReady.users notReady.stalled notReady.since notReady.example notReady.message clerk.users clerk.seconds
-			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.deferred deletions.users deletions.override`,
+			clerk.problem table.users table.seconds table.problem deletions.periodStart deletions.granted deletions.deferred deletions.users
+			deletions.waiting deletions.next deletions.override`,
 		reflect.TypeFor[inspect.Why](): `user fitUsers.name fitUsers.managedBy fitUsers.active fitUsers.terminating fitUsers.ready fitUsers.reason
 			fitUsers.message fitUsers.since role.role role.source role.name role.expiresAt role.markerOwner role.candidates.source
 			role.candidates.name role.candidates.role role.candidates.expiresAt role.candidates.decides role.candidates.why fields.name fields.owner fields.clerk fields.fitUser fields.row fields.differs clerk table
@@ -206,6 +207,9 @@ func TestCommands_JSONKeysAreDocumented(t *testing.T) {
 			changes.revision changes.fitUser`,
 		reflect.TypeFor[inspect.AccessReview](): `holders.user holders.email holders.role holders.source holders.manifest holders.owner
 			holders.writtenBy holders.since holders.expiresAt`,
+		reflect.TypeFor[inspect.TableAnswer](): `file mapping table.name table.columns.name table.columns.type table.columns.nullable table.columns.default
+			table.columns.unique table.columns.holds differences.problem differences.nextStep proposal.table proposal.mapping
+			proposal.differences.problem proposal.differences.nextStep candidates`,
 		reflect.TypeFor[inspect.Plan](): `expected users complete new differing missing deferred missedWebhooks orphanedRows ruleUsers previews.user
 			previews.changes.user previews.changes.place previews.changes.action previews.changes.name previews.changes.fields
 			previews.changes.role previews.reason previews.message previews.waits writes undecided`,

@@ -40,7 +40,10 @@ type options struct {
 	SyncPeriod     time.Duration `default:"10m" placeholder:"TIME" help:"Time between two sweeps, which compare all of Clerk, the FitUsers and the table (default: ${default})."`
 	ClerkRateLimit float64       `default:"20" placeholder:"N" help:"Most requests to Clerk per second (default: ${default})."`
 	MaxDeletions   string        `placeholder:"N" help:"Deletion budget: most rows deleted, roles revoked or lowered, and grants of the protected role in one sync period, as a number or a share, such as 50 or 10%. Default: 10, or 10% if that is more."`
+	DeletionPolicy string        `default:"Delete" enum:"Delete, Retain, Anonymize" help:"What happens to the row of a user who is deleted in Clerk, unless the FitUser sets a policy: ${enum} (default: ${default})."`
+	DeletionDelay  time.Duration `default:"0s" placeholder:"TIME" help:"How much later it happens. Until then, the user can return, and the row has the default role (default: ${default})."`
 	CreateTable    bool          `negatable:"" help:"Create the users table if it does not exist."`
+	TableConfig    string        `placeholder:"FILE" help:"Mapping file: which table holds the users, and what its columns are called; reloaded when it changes. Default: FitAI's own table, users."`
 	StatusProfile  string        `default:"full" enum:"full, masked, none" help:"How much personal data a FitUser contains: ${enum} (default: ${default})."`
 	Observe        bool          `negatable:"" help:"Only compare and report: write nothing to Clerk or to the users table."`
 
@@ -60,6 +63,9 @@ type options struct {
 // minSyncPeriod leaves time for a sweep to finish before the next one is due. Webhooks, and not sweeps, bring quick changes.
 const minSyncPeriod = 10 * time.Second
 
+// maxDeletionDelay is the longest time for which the row of a deleted user waits: a longer one is a mistake.
+const maxDeletionDelay = 366 * 24 * time.Hour
+
 // parts returns the parts of the operator that run in this process.
 func (o options) parts() settings.Parts {
 	return settings.Parts{Receiver: o.Receiver, Controller: o.Controller}
@@ -74,6 +80,8 @@ func (o options) check() error {
 		return fmt.Errorf("--clerk-rate-limit is %v: want more than 0, and at most 100, which is Clerk's limit", o.ClerkRateLimit)
 	case o.SyncPeriod < minSyncPeriod:
 		return fmt.Errorf("--sync-period is %s: want %s or more", o.SyncPeriod, minSyncPeriod)
+	case o.DeletionDelay < 0 || o.DeletionDelay > maxDeletionDelay:
+		return fmt.Errorf("--deletion-delay is %s: want 0s to %s, which is a year", o.DeletionDelay, maxDeletionDelay)
 	}
 	if _, err := budget.ParseMaxDeletions(o.MaxDeletions); err != nil {
 		return fmt.Errorf("--max-deletions: %w", err)

@@ -22,6 +22,8 @@ type program struct {
 	manager manager.Manager
 	// closers release what the manager does not own.
 	closers []func() error
+	// watched are the settings that only one part has.
+	watched []*settings.Setting
 }
 
 // assemble builds the parts that the options select. It starts nothing, and after an error leaves nothing open.
@@ -54,7 +56,7 @@ func (p *program) addParts(ctx context.Context, w wiring, fence *leader.Fence, c
 		}
 		ready["cache"] = cacheFilled(p.manager)
 	}
-	reloader := settings.NewReloader(clock.RealClock{}, p.manager.GetLogger().WithName("settings"), w.watched...)
+	reloader := settings.NewReloader(clock.RealClock{}, p.manager.GetLogger().WithName("settings"), append(w.watched, p.watched...)...)
 	if err := p.manager.Add(reloader); err != nil {
 		return fmt.Errorf("adding the watch of settings: %w", err)
 	}

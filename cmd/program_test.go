@@ -32,7 +32,8 @@ func openFiles(t *testing.T, prefix string) (open []string) {
 func TestAssemble_FailureClosesTable(t *testing.T) {
 	t.Parallel()
 	env, databaseURL := controlPlane.Get(t), storetest.SQLite(t)
-	o := options{Controller: true, Namespace: env.Namespace(t), ClerkRateLimit: 1, MetricsBindAddress: "0", MaxDeletions: "nonsense"}
+	o := options{Controller: true, Namespace: env.Namespace(t), ClerkRateLimit: 1, MetricsBindAddress: "0", MaxDeletions: "nonsense",
+		Roles: []string{"admin", "client"}, DefaultRole: "client"}
 	s, err := settings.Read(o.parts(), environmentOf(map[string]string{
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_API_URL": "http://127.0.0.1:1/v1", "DATABASE_URL": databaseURL,
 	}))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/settings"
+	"github.com/fitai/fituser-operator/internal/store/storetest"
 )
 
 // TestRun_SettingErrors starts the program with valid settings except for what a case changes. It must end with one
@@ -22,6 +23,7 @@ func TestRun_SettingErrors(t *testing.T) {
 	t.Parallel()
 	emptyFile := filepath.Join(t.TempDir(), "users.db")
 	ok(t, os.WriteFile(emptyFile, nil, 0o600))
+	mapping := writeFile(t, "columns:\n  phnoe: phone\ntimes: ms\n")
 	emptyTable := "sqlite:" + emptyFile
 	good := map[string]string{
 		"CLERK_SECRET_KEY": clerktest.DefaultSecretKey, "CLERK_WEBHOOK_SECRET": webhookSecret, "DATABASE_URL": emptyTable,
@@ -42,12 +44,12 @@ func TestRun_SettingErrors(t *testing.T) {
 			env: map[string]string{"CLERK_SECRET_KEY": unset, "CLERK_WEBHOOK_SECRET": unset, "DATABASE_URL": unset},
 			want: "CLERK_WEBHOOK_SECRET is not set: copy the signing secret (whsec_…) of the endpoint in Clerk's dashboard, or turn the receiver off with --receiver=false\n" +
 				"CLERK_SECRET_KEY is not set: copy a secret key (sk_…) from Clerk's dashboard, or turn the controller off with --controller=false\n" +
-				"DATABASE_URL is not set: set the address of the users table, such as postgres://user:password@host/database or sqlite:/path/to/file",
+				"DATABASE_URL is not set: set the address of the users table, such as postgres://user:password@host/database, mysql://…, libsql://… or sqlite:/path/to/file",
 		},
 		"unknown database": {
-			env:  map[string]string{"DATABASE_URL": "mysql://root:hunter2@db/fitai"},
+			env:  map[string]string{"DATABASE_URL": "oracle://root:hunter2@db/fitai"},
 			args: []string{"--no-receiver"},
-			want: "DATABASE_URL: the database URL must begin with sqlite:, postgres:// or postgresql://",
+			want: "DATABASE_URL: the database URL must begin with sqlite:, postgres://, postgresql://, mysql:// or libsql://",
 		},
 		"PostgreSQL at no port": {
 			env:  map[string]string{"DATABASE_URL": "postgres://root:hunter2@db:port/fitai"},
@@ -68,6 +70,21 @@ func TestRun_SettingErrors(t *testing.T) {
 			args: []string{"--no-receiver"},
 			want: "DATABASE_URL: the users table cannot be used: there is no table users in the file; " +
 				"run the application's migrations, or start the operator with --create-table",
+		},
+		"another table": {
+			env:  map[string]string{"DATABASE_URL": storetest.SQLite(t, `CREATE TABLE "User" (id text PRIMARY KEY, email text)`)},
+			args: []string{"--no-receiver"},
+			want: "DATABASE_URL: the users table cannot be used: there is no table users in the file; " +
+				`there is a table "User": manager table proposes a mapping for it; or run the application's migrations`,
+		},
+		"mapping file with faults": {
+			env:  map[string]string{"FITUSER_TABLE_CONFIG": mapping},
+			args: []string{"--no-receiver"},
+			want: "--table-config=" + mapping + ":\nline 2: columns.phnoe: no such field: did you mean phone?\nline 3: times: no such value \"ms\": want one of seconds, milliseconds, native",
+		},
+		"no mapping file": {
+			args: []string{"--no-receiver", "--table-config=/absent.yaml"},
+			want: "--table-config: open /absent.yaml: no such file or directory",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,9 +112,11 @@ func TestWarnInsecureTransport(t *testing.T) {
 	const clerkURL = "https://api.clerk.com/v1"
 	for name, test := range map[string]struct{ clerkURL, databaseURL, want string }{
 		"all secure":        {clerkURL, "postgres://db/app?sslmode=verify-full", ""},
-		"insecure Clerk":    {"http://clerk.example.com", "sqlite:users.db", "CLERK_API_URL "},
-		"insecure database": {clerkURL, "postgres://app:hunter2@db/app", "DATABASE_URL "},
-		"both":              {"http://clerk.example.com", "postgres://db/app", "CLERK_API_URL DATABASE_URL "},
+		"insecure Clerk":    {"http://clerk.example.com", "sqlite:users.db", "CLERK_API_URL: "},
+		"insecure database": {clerkURL, "postgres://app:hunter2@db/app", "DATABASE_URL: add sslmode=verify-full"},
+		"insecure MySQL":    {clerkURL, "mysql://app:hunter2@db/app", "DATABASE_URL: add ssl-mode=VERIFY_IDENTITY"},
+		"insecure libSQL":   {clerkURL, "http://db:8080", "DATABASE_URL: remove tls=0, or begin the URL with https:"},
+		"both":              {"http://clerk.example.com", "postgres://db/app", "CLERK_API_URL: DATABASE_URL: add sslmode=verify-full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,11 +126,11 @@ func TestWarnInsecureTransport(t *testing.T) {
 			ok(t, err)
 			var warned string
 			warnInsecureTransport(funcr.NewJSON(func(line string) {
-				var entry struct{ Setting string }
+				var entry struct{ Setting, NextStep string }
 				if err := json.Unmarshal([]byte(line), &entry); err != nil || strings.Contains(line, "hunter2") {
 					t.Errorf("%s: %v", line, err)
 				}
-				warned += entry.Setting + " "
+				warned += entry.Setting + ": " + entry.NextStep
 			}, funcr.Options{}), s)
 			if warned != test.want {
 				t.Errorf("warned of %q, want %q", warned, test.want)

@@ -41,7 +41,13 @@ func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fen
 	if w.Observe {
 		beforeWrite = func() error { return errObserve }
 	}
-	table, err := openTable(ctx, store.Options{CreateTable: w.CreateTable && !w.Observe, BeforeWrite: beforeWrite}, w.settings.DatabaseURL, w.log)
+	source, err := w.tableSource(w.settings.DatabaseURL, store.Options{CreateTable: w.CreateTable && !w.Observe, BeforeWrite: beforeWrite})
+	if err != nil {
+		return err
+	}
+	p.watched = append(p.watched, source.config)
+	tableChanged := make(chan struct{}, 1)
+	table, err := openTable(ctx, source, tableChanged, w.log)
 	if err != nil {
 		return err
 	}
@@ -49,7 +55,7 @@ func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fen
 	warnInsecureTransport(w.log, w.settings)
 	api := clerk.New(clerk.Config{
 		URL: w.settings.ClerkURL.Get(), Key: w.settings.SecretKey.Get, RequestsPerSecond: w.ClerkRateLimit,
-		Registerer: metrics.Registry, BeforeWrite: beforeWrite,
+		Registerer: metrics.Registry, BeforeWrite: beforeWrite, Extra: furtherFields(table),
 	})
 	uncached, err := client.New(fence.Guard(mgr.GetConfig()), client.Options{Scheme: mgr.GetScheme()})
 	if err != nil {
@@ -66,7 +72,7 @@ func (p *program) addController(ctx context.Context, w wiring, fence *leader.Fen
 	if err != nil {
 		return err
 	}
-	return addSweep(mgr, w, reconciler, rules)
+	return addSweep(mgr, w, reconciler, sweepRequests{rules: rules, table: tableChanged})
 }
 
 // addRules adds the controller of RoleRules. Where an older version installed the CustomResourceDefinitions, that kind does
@@ -100,7 +106,7 @@ func newRoleConfig(o options, reader client.Reader, owner func(context.Context) 
 }
 
 func newReconciler(
-	mgr manager.Manager, w wiring, operatorState *state.Store, api clerk.Client, table store.Store,
+	mgr manager.Manager, w wiring, operatorState *state.Store, api clerk.API, table store.Store,
 ) (*fituser.Reconciler, error) {
 	limit, err := budget.ParseMaxDeletions(w.MaxDeletions)
 	if err != nil {
@@ -112,12 +118,14 @@ func newReconciler(
 		return nil, err
 	}
 	recorder := mgr.GetEventRecorder("fituser-operator")
+	instrumented := clerk.Instrumented(api, w.tracer)
 	return fituser.New(fituser.Config{
 		Client:     mgr.GetClient(),
 		Live:       mgr.GetAPIReader(),
 		Namespace:  w.Namespace,
 		RoleConfig: roles, MinProtected: w.MinProtected, Observe: w.Observe,
-		Clerk: clerk.Instrumented(api, w.tracer),
+		DeletionPolicy: v1alpha1.DeletionPolicy(w.DeletionPolicy), DeletionDelay: w.DeletionDelay,
+		Clerk: instrumented, ExternalIDs: instrumented,
 		Store: store.Instrumented(table, metrics.Registry, w.tracer),
 		Instance: instance.New(instance.Config{
 			State: operatorState, Clerk: api, Key: w.settings.SecretKey.Get, Expected: w.settings.InstanceID.Get(), Clock: clock.RealClock{},
@@ -128,17 +136,24 @@ func newReconciler(
 			Log:   mgr.GetLogger().WithName("budget"),
 		}),
 		Recorder:        recorder,
-		Metrics:         fituser.NewMetrics(metrics.Registry, roles.Roles),
+		Metrics:         fituser.NewMetrics(metrics.Registry, roles.Roles, table.Table().Mapping),
 		Profile:         fituser.ProfileMode(w.StatusProfile),
 		Clock:           clock.RealClock{},
 		Log:             mgr.GetLogger().WithName("fituser"),
 		Tracer:          w.tracer,
+		DigestKey:       w.settings.SecretKey.Get,
 		LagTolerance:    fituser.DefaultLagTolerance,
 		RevocationGrace: fituser.DefaultRevocationGrace,
 	}), nil
 }
 
-func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler, rules *rolerule.Reconciler) error {
+// sweepRequests is what requests a sweep before its time.
+type sweepRequests struct {
+	rules *rolerule.Reconciler
+	table <-chan struct{}
+}
+
+func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler, requests sweepRequests) error {
 	schedule := &sweep.Schedule{
 		Sweeper: sweep.New(sweep.Config{
 			Reconciler: reconciler,
@@ -146,11 +161,12 @@ func addSweep(mgr manager.Manager, w wiring, reconciler *fituser.Reconciler, rul
 			Pages:      rate.NewLimiter(rate.Limit(w.ClerkRateLimit*sweepShare), 1),
 			Clock:      clock.RealClock{},
 			Metrics:    sweep.NewMetrics(metrics.Registry),
-			RuleUsers:  rules.SetUsers,
+			RuleUsers:  requests.rules.SetUsers,
 		}),
-		Requested: rules.Sweeps(),
-		Period:    w.SyncPeriod,
-		Log:       mgr.GetLogger().WithName("sweep"),
+		Requested:    requests.rules.Sweeps(),
+		TableChanged: requests.table,
+		Period:       w.SyncPeriod,
+		Log:          mgr.GetLogger().WithName("sweep"),
 	}
 	if err := mgr.Add(schedule); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)

@@ -19,7 +19,7 @@ func (w *world) in(delay time.Duration) *metav1.Time {
 func (w *world) expire(since time.Time) time.Time {
 	w.Helper()
 	w.catchUp()
-	next, err := w.EnqueueExpired(w.ctx, since)
+	next, err := w.EnqueueDue(w.ctx, since)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -86,7 +86,7 @@ type storeWithHook struct {
 	hook func()
 }
 
-func (p *storeWithHook) Put(ctx context.Context, row user.Row, moves []store.Move) error {
+func (p *storeWithHook) Put(ctx context.Context, row user.Row, moves []store.Move) (user.Row, error) {
 	if hook := p.hook; hook != nil && len(moves) > 0 {
 		p.hook = nil
 		hook()

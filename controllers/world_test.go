@@ -94,12 +94,12 @@ func newWorldOn(t testing.TB, env *testenv.Environment) *world {
 
 	operatorState := &state.Store{Client: w.live(), Namespace: w.namespace}
 	w.Reconciler = fituser.New(fituser.Config{
-		Client: w.client, Live: w.live(), Namespace: w.namespace, Clerk: api, Store: table, Recorder: w.recorder,
+		Client: w.client, Live: w.live(), Namespace: w.namespace, Clerk: api, ExternalIDs: api, Store: table, Recorder: w.recorder,
 		RoleConfig: fituser.RoleConfig{
 			Roles: user.DefaultRoles(), Owner: func(context.Context) (string, error) { return testOwner, nil },
 			Rules: rolerule.Lister{Reader: w.client, Namespace: w.namespace, Roles: user.DefaultRoles()}.Rules,
 		},
-		Log: logOf(t), Metrics: fituser.NewMetrics(w.registry, user.DefaultRoles()), Profile: fituser.ProfileFull, Clock: w.clock,
+		Log: logOf(t), Metrics: fituser.NewMetrics(w.registry, user.DefaultRoles(), user.DefaultMapping()), Profile: fituser.ProfileFull, Clock: w.clock,
 		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
 		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: w.clock}),
 		Budget: budget.New(budget.Config{
@@ -148,8 +148,16 @@ const testOwner = "owner-test"
 func testKey() string { return clerktest.DefaultSecretKey }
 
 // newClerkClient returns another client of Clerk, with its own rate limit.
-func (w *world) newClerkClient() clerk.Client {
-	return clerk.New(clerk.Config{URL: w.clerkURL, Key: testKey, RequestsPerSecond: 10_000, Timeout: 5 * time.Second})
+func (w *world) newClerkClient() clerk.API {
+	extra := func() []user.Field {
+		if w.Reconciler == nil {
+			return nil
+		}
+		return user.Decoded(w.Store.Table().Mapping.Fields())
+	}
+	return clerk.New(clerk.Config{
+		URL: w.clerkURL, Key: testKey, RequestsPerSecond: 10_000, Timeout: 5 * time.Second, Extra: extra,
+	})
 }
 
 func testScheme(t testing.TB) *runtime.Scheme {

@@ -62,7 +62,11 @@ const (
 	ReasonEmailConflict = "EmailConflict"
 	// ReasonInvalidData: the database cannot store a value that Clerk has.
 	ReasonInvalidData = "InvalidData"
-	// ReasonRowInUse: the row should be deleted, but other rows of the application still refer to it.
+	// ReasonRowRefused: a trigger, function or policy of the application refuses the row, or fails.
+	ReasonRowRefused = "RowRefused"
+	// ReasonRowAltered: the table stores another value than the operator writes. The row is otherwise in sync.
+	ReasonRowAltered = "RowAltered"
+	// ReasonRowInUse: the row should be deleted, but other rows, a trigger or a policy of the application keep it.
 	ReasonRowInUse = "RowInUse"
 	// ReasonDeletionDeferred: deleting the row or revoking the role is deferred, because the deletion budget is spent.
 	ReasonDeletionDeferred = "DeletionDeferred"
@@ -72,8 +76,17 @@ const (
 	ReasonDatabaseMismatch = "DatabaseMismatch"
 	// ReasonRowPending: the row waits until Clerk's side is synced.
 	ReasonRowPending = "RowPending"
-	// ReasonRowRetained: the user is deleted in Clerk, and the row stays because spec.deletionPolicy is Retain.
+	// ReasonRowRetained: the user is deleted in Clerk, and the row stays because the deletion policy is Retain.
 	ReasonRowRetained = "RowRetained"
+	// ReasonRowAnonymized: the user is deleted in Clerk, and the row stays without personal data.
+	ReasonRowAnonymized = "RowAnonymized"
+	// ReasonRowSoftDeleted: the user is deleted in Clerk, and the row records when that was found.
+	ReasonRowSoftDeleted = "RowSoftDeleted"
+	// ReasonRowDeletionPending: the user is deleted in Clerk, and the row waits for status.rowDeletionAt.
+	ReasonRowDeletionPending = "RowDeletionPending"
+	// ReasonRowKeyChanged: Clerk's external_id has changed, and the user's row still has the former one as its key; or it is the
+	// id of another user, who has that row.
+	ReasonRowKeyChanged = "RowKeyChanged"
 )
 
 // Reasons returns all reasons of a FitUser's conditions, so that a program can distinguish them from other text.
@@ -98,11 +111,17 @@ func Reasons() []string {
 		ReasonEmailMissing,
 		ReasonEmailConflict,
 		ReasonInvalidData,
+		ReasonRowRefused,
 		ReasonRowInUse,
 		ReasonDeletionDeferred,
 		ReasonDatabaseUnavailable,
 		ReasonDatabaseMismatch,
 		ReasonRowPending,
+		ReasonRowAltered,
 		ReasonRowRetained,
+		ReasonRowAnonymized,
+		ReasonRowSoftDeleted,
+		ReasonRowDeletionPending,
+		ReasonRowKeyChanged,
 	}
 }

@@ -66,7 +66,7 @@ func TestSpec_SmallestManifest(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), got); err != nil {
 		t.Fatal(err)
 	}
-	want := v1alpha1.FitUserSpec{ClerkUserID: "user_2abc123", DeletionPolicy: v1alpha1.DeletionPolicyDelete}
+	want := v1alpha1.FitUserSpec{ClerkUserID: "user_2abc123"}
 	if got.Spec != want {
 		t.Errorf("the stored spec is %+v, want %+v", got.Spec, want)
 	}
@@ -83,6 +83,7 @@ func TestSpec_ValidIsAccepted(t *testing.T) {
 		{"clerkUserID": "user_1", "role": "admin"},
 		{"clerkUserID": "user_29w83sxmDNGwOuEthce5gg56FcC", "role": "trainer", "deletionPolicy": "Retain", "suspend": true},
 		{"clerkUserID": "user_" + strings.Repeat("z", 58), "role": "client", "deletionPolicy": "Delete", "suspend": false},
+		{"clerkUserID": "user_2abc123", "deletionPolicy": "Anonymize"},
 		{"email": "jane@fitai.dev"},
 		{"email": "Jane.O'Doe+gym@Mail.Example.COM", "role": "admin", "roleExpiresAt": "2027-01-31T18:00:00Z"},
 		{"email": strings.Repeat("j", 64) + "@" + strings.Repeat("d", 251) + ".dev", "deletionPolicy": "Retain", "suspend": true},
@@ -137,7 +138,7 @@ func TestSpec_InvalidIsRefused(t *testing.T) {
 		"unknown role":                        {map[string]any{"clerkUserID": id, "role": "owner"}, `spec.role: Unsupported value: "owner": supported values: "admin", "trainer", "client"`},
 		"role in capitals":                    {map[string]any{"clerkUserID": id, "role": "Admin"}, `spec.role: Unsupported value: "Admin"`},
 		"empty role":                          {map[string]any{"clerkUserID": id, "role": ""}, `spec.role: Unsupported value: ""`},
-		"unknown policy":                      {map[string]any{"clerkUserID": id, "deletionPolicy": "Keep"}, `spec.deletionPolicy: Unsupported value: "Keep": supported values: "Delete", "Retain"`},
+		"unknown policy":                      {map[string]any{"clerkUserID": id, "deletionPolicy": "Keep"}, `spec.deletionPolicy: Unsupported value: "Keep": supported values: "Delete", "Retain", "Anonymize"`},
 		"empty address":                       {map[string]any{"email": ""}, noAddress},
 		"no at sign":                          {map[string]any{"email": "jane.fitai.dev"}, noAddress},
 		"two at signs":                        {map[string]any{"email": "jane@gym@fitai.dev"}, noAddress},

@@ -23,7 +23,7 @@ type Role string
 // DeletionPolicy is what happens to the row once the user is deleted in
 // Clerk.
 //
-// +kubebuilder:validation:Enum=Delete;Retain
+// +kubebuilder:validation:Enum=Delete;Retain;Anonymize
 type DeletionPolicy string
 
 // The deletion policies.
@@ -32,7 +32,15 @@ const (
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 	// DeletionPolicyRetain keeps the row.
 	DeletionPolicyRetain DeletionPolicy = "Retain"
+	// DeletionPolicyAnonymize keeps the row without personal data, and with the
+	// default role.
+	DeletionPolicyAnonymize DeletionPolicy = "Anonymize"
 )
+
+// DeletionPolicies returns all deletion policies.
+func DeletionPolicies() []DeletionPolicy {
+	return []DeletionPolicy{DeletionPolicyDelete, DeletionPolicyRetain, DeletionPolicyAnonymize}
+}
 
 // FitUserSpec is the desired state. Only people write it: the operator never
 // does.
@@ -83,11 +91,11 @@ type FitUserSpec struct {
 	RoleExpiresAt *metav1.Time `json:"roleExpiresAt,omitempty"`
 
 	// deletionPolicy is what happens to the row in the users table once the user
-	// is deleted in Clerk: Delete deletes it, Retain keeps it. Deleting the
-	// FitUser itself never deletes a row.
+	// is deleted in Clerk: Delete deletes it, Retain keeps it, Anonymize removes
+	// the personal data from it. Without it, the operator's --deletion-policy
+	// counts. Deleting the FitUser itself never deletes a row.
 	//
 	// +optional
-	// +kubebuilder:default=Delete
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// suspend set to true stops all writes for this user, to Clerk and to the
@@ -268,6 +276,27 @@ type FitUserStatus struct {
 	// +kubebuilder:validation:MaxLength=63
 	MarkerOwner string `json:"markerOwner,omitempty"`
 
+	// rowKey is the key of the user's row where it is another one than the Clerk
+	// id, because the table's key holds Clerk's external_id.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	RowKey string `json:"rowKey,omitempty"`
+
+	// rowDeletionAt is when the row of a user who is deleted in Clerk is deleted
+	// or anonymized. Until then the user can return, and spec.deletionPolicy can
+	// be set to Retain.
+	//
+	// +optional
+	RowDeletionAt *metav1.Time `json:"rowDeletionAt,omitempty"`
+
+	// deletionPolicy is the spec.deletionPolicy of a manifest by e-mail that
+	// waits for the next user of its address. It counts for the former user's
+	// row while that row waits for rowDeletionAt.
+	//
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
 	// roleHistory are the last changes of the role in force, the newest first.
 	//
 	// +optional
@@ -279,6 +308,12 @@ type FitUserStatus struct {
 	//
 	// +optional
 	Profile *Profile `json:"profile,omitempty"`
+
+	// alteredColumns are the columns of the row in which the table stores other
+	// values than the operator writes.
+	//
+	// +optional
+	AlteredColumns *AlteredColumns `json:"alteredColumns,omitempty"`
 
 	// clerk is the state of the account in Clerk.
 	//
@@ -314,6 +349,23 @@ type FitUserStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// AlteredColumns are columns in which the table, by a trigger or by its types,
+// stores other values than the operator writes.
+type AlteredColumns struct {
+	// names are the names of the columns.
+	//
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=128
+	Names []string `json:"names"`
+
+	// digest changes when what Clerk has or what the table stores in these
+	// columns changes. The same values are not written again.
+	//
+	// +kubebuilder:validation:MaxLength=64
+	Digest string `json:"digest"`
+}
+
 // FitUser is one user of the application: their Clerk account, their row in
 // the users table, and the role that Git grants them. `kubectl get fitusers`
 // shows whether the three agree.
@@ -329,6 +381,7 @@ type FitUserStatus struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Clerk ID",type=string,priority=1,JSONPath=`.status.clerkUserID`
 // +kubebuilder:printcolumn:name="Expires",type=string,priority=1,JSONPath=`.spec.roleExpiresAt`
+// +kubebuilder:printcolumn:name="Row Deletion",type=string,priority=1,JSONPath=`.status.rowDeletionAt`
 // +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangeTime`
 // +kubebuilder:selectablefield:JSONPath=`.spec.clerkUserID`
 // +kubebuilder:selectablefield:JSONPath=`.spec.email`

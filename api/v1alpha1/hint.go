@@ -120,6 +120,8 @@ func (h Hint) valid() bool {
 // ManagedByOperator reports whether the operator created u and its spec and label are unedited since. The operator
 // deletes only such FitUsers.
 func (u *FitUser) ManagedByOperator() bool {
-	bare := u.Spec.ClerkUserID != "" && u.Spec.Role == "" && !u.Spec.Suspend && u.Spec.DeletionPolicy != DeletionPolicyRetain
+	// Delete was the default of the CustomResourceDefinition, so that it does not show an edit.
+	policy := u.Spec.DeletionPolicy == "" || u.Spec.DeletionPolicy == DeletionPolicyDelete
+	bare := u.Spec.ClerkUserID != "" && u.Spec.Role == "" && !u.Spec.Suspend && policy
 	return bare && u.Labels[LabelManagedBy] == ManagedBy
 }

@@ -165,14 +165,15 @@ func TestFitUser_ManagedByOperator(t *testing.T) {
 		change func(*v1alpha1.FitUser)
 		want   bool
 	}{
-		"as created":                    {func(*v1alpha1.FitUser) {}, true},
-		"with the API server's default": {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete }, true},
-		"with another label":            {func(u *v1alpha1.FitUser) { u.Labels["team"] = "a" }, true},
-		"with a role":                   {func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" }, false},
-		"suspended":                     {func(u *v1alpha1.FitUser) { u.Spec.Suspend = true }, false},
-		"retained":                      {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }, false},
-		"without the label":             {func(u *v1alpha1.FitUser) { u.Labels = nil }, false},
-		"managed by another program":    {func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "Helm" }, false},
+		"as created":                 {func(*v1alpha1.FitUser) {}, true},
+		"with the former default":    {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete }, true},
+		"with another label":         {func(u *v1alpha1.FitUser) { u.Labels["team"] = "a" }, true},
+		"with a role":                {func(u *v1alpha1.FitUser) { u.Spec.Role = "admin" }, false},
+		"suspended":                  {func(u *v1alpha1.FitUser) { u.Spec.Suspend = true }, false},
+		"retained":                   {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain }, false},
+		"anonymized":                 {func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyAnonymize }, false},
+		"without the label":          {func(u *v1alpha1.FitUser) { u.Labels = nil }, false},
+		"managed by another program": {func(u *v1alpha1.FitUser) { u.Labels[v1alpha1.LabelManagedBy] = "Helm" }, false},
 	} {
 		u := &v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{ClerkUserID: "user_1"}}
 		u.Labels = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}

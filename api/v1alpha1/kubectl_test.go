@@ -40,14 +40,14 @@ func TestKubectlGet_Columns(t *testing.T) {
 				"Name: (changes)", "Email: jane@example.com", "Role: trainer", "Source: Manifest",
 				"Ready: False", "Reason: EmailConflict", "Age: (changes)",
 			},
-			wide: []string{"Clerk ID: user_2abc123", "Expires: 2027-01-31T18:00:00+01:00", "Changed: (changes)"},
+			wide: []string{"Clerk ID: user_2abc123", "Expires: 2027-01-31T18:00:00+01:00", "Row Deletion: ", "Changed: (changes)"},
 		},
 		"a FitUser of nobody": {
 			resource: "fitusers",
 			spec:     map[string]any{"email": "jane@fitai.dev"},
 			status:   `"observedGeneration":1`,
 			shown:    []string{"Name: (changes)", "Email: ", "Role: ", "Source: ", "Ready: False", "Reason: EmailConflict", "Age: (changes)"},
-			wide:     []string{"Clerk ID: ", "Expires: ", "Changed: (changes)"},
+			wide:     []string{"Clerk ID: ", "Expires: ", "Row Deletion: ", "Changed: (changes)"},
 		},
 		"a RoleRule": {
 			resource: "rolerules",

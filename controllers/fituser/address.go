@@ -95,6 +95,7 @@ func releasedStatus(obs observation, u *v1alpha1.FitUser) v1alpha1.FitUserStatus
 	}
 	s.ClerkUserID = ""
 	s.Profile, s.Clerk, s.Role, s.RoleSource, s.RoleRule, s.MarkerOwner = nil, nil, "", "", "", ""
+	s.RowKey, s.RowDeletionAt, s.DeletionPolicy, s.AlteredColumns = "", nil, "", nil
 	s.RoleHistory = nil // it is the former user's, whose other FitUser has taken it over
 	return s
 }

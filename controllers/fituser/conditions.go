@@ -15,7 +15,7 @@ const (
 	messageClerk     = "Clerk has the user and holds the role in force"
 	messageRow       = "the row has the values that Clerk and the role in force require"
 	messageNoRow     = "the operator has written no row for this user"
-	messageRetained  = "the row stays: deletionPolicy is Retain"
+	messageRetained  = "the row stays: the deletion policy is Retain"
 	messageNoAnswer  = "waiting for Clerk"
 	messageDuplicate = "FitUser %q is active for this user: delete one of the two"
 )
@@ -66,8 +66,8 @@ func rowCondition(obs observation, res result) metav1.Condition {
 	switch {
 	case res.row != nil:
 		return conditionOf(res.row, "")
-	case res.rowRetained:
-		return metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonRowRetained, Message: messageRetained}
+	case res.kept.reason != "":
+		return metav1.Condition{Status: metav1.ConditionTrue, Reason: res.kept.reason, Message: res.kept.message}
 	case obs.deletedInClerk:
 		return conditionOf(nil, messageNoRow)
 	case res.role.account == nil:
@@ -100,6 +100,7 @@ func duplicateStatus(obs observation, u *v1alpha1.FitUser) v1alpha1.FitUserStatu
 	s := *u.Status.DeepCopy()
 	s.ObservedGeneration = u.Generation
 	s.Profile, s.Role, s.RoleSource, s.RoleRule, s.MarkerOwner, s.RoleExpiredAt = nil, "", "", "", "", nil
+	s.RowDeletionAt, s.DeletionPolicy = nil, ""
 	if obs.account != nil {
 		s.ClerkUserID = string(obs.id)
 	}

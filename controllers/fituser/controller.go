@@ -61,12 +61,18 @@ type Config struct {
 	Live      client.Reader
 	Namespace string
 	Clerk     clerk.Client
-	Store     store.Store
+	// ExternalIDs connects users with rows where the mapping's key holds Clerk's external_id; nil where it does not.
+	ExternalIDs clerk.ExternalIDs
+	Store       store.Store
 	RoleConfig
 	// MinProtected is how many users keep the protected role.
 	MinProtected int
 	// Observe makes the reconciler report what it would write to Clerk and to the table, and write nothing there.
 	Observe bool
+	// DeletionPolicy is what happens to the row of a user who is deleted in Clerk where the FitUser sets no policy; empty means
+	// Delete. DeletionDelay is how much later it happens.
+	DeletionPolicy v1alpha1.DeletionPolicy
+	DeletionDelay  time.Duration
 	// Instance stops everything while the secret key belongs to another Clerk instance.
 	Instance *instance.Guard
 	Budget   *budget.Budget
@@ -77,6 +83,8 @@ type Config struct {
 	Log      logr.Logger
 	// Tracer starts a span for each reconcile; nil records nothing.
 	Tracer trace.Tracer
+	// DigestKey returns a secret with which digests of personal data in statuses are keyed; nil means none.
+	DigestKey func() string
 	// LagTolerance is how long an answer of Clerk's that contradicts its own event is read again before it is believed.
 	// Zero believes at once.
 	LagTolerance time.Duration
@@ -90,7 +98,7 @@ type Reconciler struct {
 
 	requests chan event.TypedGenericEvent[Request]
 	swept    sweptSet
-	// rowsAwaitingStatus are users whose row is written and whose status does not have createdAt yet. If the process lost
+	// rowsAwaitingStatus are users whose row is written and whose status does not have createdAt yet, with the row's key. If the process lost
 	// it, the row of a user who is deleted in Clerk between the two writes would stay; the window is one status write.
 	rowsAwaitingStatus sync.Map
 	// protectedRole has room for one: the user who is losing the protected role at the moment.
@@ -101,6 +109,9 @@ type Reconciler struct {
 func New(config Config) *Reconciler {
 	if config.Tracer == nil {
 		config.Tracer = tracing.Off()
+	}
+	if config.DigestKey == nil {
+		config.DigestKey = func() string { return "" }
 	}
 	return &Reconciler{
 		Config: config, requests: make(chan event.TypedGenericEvent[Request], maxRequests), swept: newSweptSet(),
@@ -149,8 +160,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	if err != nil {
 		return fmt.Errorf("setting up the controller of addresses: %w", err)
 	}
-	if err := mgr.Add(expirer{r}); err != nil {
-		return fmt.Errorf("setting up the expiry of roles: %w", err)
+	if err := mgr.Add(alarm{r}); err != nil {
+		return fmt.Errorf("setting up the alarm: %w", err)
 	}
 	return nil
 }

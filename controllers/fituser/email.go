@@ -21,33 +21,36 @@ const maxMoves = 8
 
 // putRow writes the row, once more if somebody else wrote at the same moment: two users who exchange addresses have an
 // event each and are often reconciled side by side.
-func (r *Reconciler) putRow(ctx context.Context, desired user.Row) error {
-	err := r.tryPutRow(ctx, desired)
+func (r *Reconciler) putRow(ctx context.Context, desired user.Row) (user.Row, error) {
+	stored, err := r.tryPutRow(ctx, desired)
 	if conflict, ok := errors.AsType[*syncError](err); ok && conflict.conflict {
 		return r.tryPutRow(ctx, desired)
 	}
-	return err
+	return stored, err
 }
 
 // tryPutRow writes the row. Addresses are unique in the table and move between users in Clerk. When another row still
 // holds the address, that user is read too, and both rows change in one transaction. A ring takes as many rounds as it
 // has members.
-func (r *Reconciler) tryPutRow(ctx context.Context, desired user.Row) error {
+func (r *Reconciler) tryPutRow(ctx context.Context, desired user.Row) (user.Row, error) {
 	var moves []store.Move
 	for {
-		err := r.Store.Put(ctx, desired, moves)
+		stored, err := r.Store.Put(ctx, desired, moves)
 		var taken *store.EmailTakenError
 		switch {
 		case err == nil:
-			return nil
+			return stored, nil
 		case !errors.As(err, &taken):
-			return storeError(err)
-		case len(moves) == maxMoves || slices.ContainsFunc(moves, func(m store.Move) bool { return m.ID == taken.Holder }):
-			return emailConflict(taken.Holder, "too many users exchange addresses at once")
+			return user.Row{}, storeError(err)
+		case len(moves) == maxMoves || slices.ContainsFunc(moves, func(m store.Move) bool { return m.ID == taken.Holder.Key }):
+			return user.Row{}, emailConflict(taken.Holder.Key, "too many users exchange addresses at once")
 		}
-		move, err := r.moveOf(ctx, taken.Holder)
+		if taken.Holder.Key == "" {
+			return user.Row{}, explainChain(moves, holderOfNobody(taken.Holder, r.Store.Table().Mapping.AdoptRows))
+		}
+		move, err := r.moveOf(ctx, taken.Holder.Key)
 		if err != nil {
-			return explainChain(moves, err)
+			return user.Row{}, explainChain(moves, err)
 		}
 		moves = append(moves, move)
 	}
@@ -55,11 +58,12 @@ func (r *Reconciler) tryPutRow(ctx context.Context, desired user.Row) error {
 
 // moveOf returns the move of the row that holds the address, if its user has another address in Clerk now.
 func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, error) {
-	if _, err := user.ParseID(string(holder)); err != nil {
-		return store.Move{}, emailConflict(holder, "which belongs to no Clerk user")
+	id, err := r.ownerOfRow(ctx, holder)
+	if err != nil {
+		return store.Move{}, err
 	}
-	objects, err := fitusers.Read(ctx, r.Client, r.Client, r.Namespace, holder)
-	found := fitusers.Select(holder, objects, nil)
+	objects, err := fitusers.Read(ctx, r.Client, r.Client, r.Namespace, id)
+	found := fitusers.Select(id, objects, nil)
 	if err != nil {
 		return store.Move{}, &syncError{
 			reason: v1alpha1.ReasonEmailConflict, message: "the FitUsers of the address's holder cannot be read", cause: err,
@@ -68,16 +72,60 @@ func (r *Reconciler) moveOf(ctx context.Context, holder user.ID) (store.Move, er
 	if found.Active != nil && found.Active.Spec.Suspend {
 		return store.Move{}, emailConflict(holder, "whose FitUser is suspended")
 	}
-	account, err := r.Clerk.Get(ctx, holder)
+	account, err := r.Clerk.Get(ctx, id)
 	switch {
 	case err != nil && clerk.KindOf(err) == clerk.NotFound:
-		return store.Move{}, r.requeueDeletedHolder(ctx, holder, observation{id: holder, fitUsers: found})
+		return r.moveOfDeleted(ctx, holder, observation{id: id, found: objects, fitUsers: found})
 	case err != nil:
 		return store.Move{}, clerkError(err)
-	case account.Email == "":
+	case r.Store.Table().Mapping.KeyOf(account) != holder:
+		return store.Move{}, emailConflict(holder, fmt.Sprintf("which the user %s had before Clerk's external_id changed: change its "+
+			"address, or delete it", id))
+	case account.Email == "" && r.Store.Table().EmailRequired:
 		return store.Move{}, emailConflict(holder, "whose Clerk user has no address to put in its place")
 	}
 	return r.moveTo(ctx, holder, account.Email)
+}
+
+// ownerOfRow returns the Clerk id of the user who has the row with this key. The error is a [syncError].
+func (r *Reconciler) ownerOfRow(ctx context.Context, key user.ID) (user.ID, error) {
+	if r.Store.Table().Mapping.Key.Holds == user.HoldsExternalID {
+		// A user whose row was never written is in no status.
+		found, err := r.ExternalIDs.FindByExternalID(ctx, []string{string(key)})
+		if err != nil {
+			return "", clerkError(err)
+		}
+		if owner, exists := found[string(key)]; exists {
+			return owner.ID, nil
+		}
+		named, err := fitusers.CachedByRowKey(ctx, r.Client, r.Namespace, key)
+		if err != nil {
+			return "", &syncError{reason: v1alpha1.ReasonEmailConflict, message: "the FitUsers of the address's holder cannot be read", cause: err}
+		}
+		var owner user.ID
+		for _, u := range named {
+			if owner == "" || u.Status.Role != "" { // somebody who is in Clerk, of a deleted user and one who was created in their place
+				owner = user.ID(u.UserID())
+			}
+		}
+		if owner != "" {
+			return owner, nil
+		}
+	}
+	if !isClerkID(key) {
+		return "", holderOfNobody(store.Holder{Key: key}, r.Store.Table().Mapping.AdoptRows)
+	}
+	return key, nil
+}
+
+// holderOfNobody reports a row that has somebody's address and that they did not get. It may be another person's: anybody can add
+// an address and never verify it.
+func holderOfNobody(holder store.Holder, adopt user.AdoptRows) *syncError {
+	next := "find out whose it is, then change its address or delete it, or let users have such rows with adoptRows in the mapping file"
+	if adopt == user.AdoptVerifiedEmail {
+		next = "adoptRows gives it to a user who has verified the address and has no row yet. Find out whose it is before you change or delete it"
+	}
+	return emailConflict(user.ID(holder.String()), "which belongs to no Clerk user: "+next)
 }
 
 func (r *Reconciler) moveTo(ctx context.Context, holder user.ID, email string) (store.Move, error) {
@@ -96,7 +144,7 @@ func (r *Reconciler) moveTo(ctx context.Context, holder user.ID, email string) (
 func emailConflict(holder user.ID, why string) *syncError {
 	return &syncError{
 		reason: v1alpha1.ReasonEmailConflict, retryAfter: wait.Jitter(slowRetry, jitterShare),
-		message: fmt.Sprintf("the e-mail address is held by the row with id %q, %s", holder, why),
+		message: fmt.Sprintf("the e-mail address is held by the row with id %q, %s", store.Holder{Key: holder}, why),
 	}
 }
 
@@ -108,7 +156,7 @@ func explainChain(moves []store.Move, err error) error {
 	}
 	named := *blocked
 	for _, move := range slices.Backward(moves) {
-		named.message = fmt.Sprintf("the e-mail address is held by the row with id %q, whose user has another address that cannot be written: %s", move.ID, named.message)
+		named.message = fmt.Sprintf("the e-mail address is held by the row with id %q, whose user has another address that cannot be written: %s", store.Holder{Key: move.ID}, named.message)
 	}
 	return &named
 }

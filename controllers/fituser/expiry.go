@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
@@ -26,26 +27,26 @@ func (o observation) revokesExpired() bool {
 	return byManifest || !until.IsZero() && !o.now.Before(until)
 }
 
-// expiryInterval is how often the manifests are searched for a role that has expired.
-const expiryInterval = time.Second
+// dueInterval is how often the FitUsers are searched for a time that has come.
+const dueInterval = time.Second
 
-// expirer requests a reconcile of each user at the moment when a role expires. It searches instead of setting timers, so
-// that a clock that is set, a restart or another leader changes nothing.
-type expirer struct{ *Reconciler }
+// alarm requests a reconcile of each user at the moment when a role expires or a row is to be deleted. It searches instead of
+// setting timers, so that a clock that is set, a restart or another leader changes nothing.
+type alarm struct{ *Reconciler }
 
-var _ manager.LeaderElectionRunnable = expirer{}
+var _ manager.LeaderElectionRunnable = alarm{}
 
 // NeedLeaderElection is true: only the leader reconciles.
-func (expirer) NeedLeaderElection() bool { return true }
+func (alarm) NeedLeaderElection() bool { return true }
 
 // Start runs until ctx is done.
-func (e expirer) Start(ctx context.Context) error {
-	tick := time.NewTicker(expiryInterval)
+func (a alarm) Start(ctx context.Context) error {
+	tick := time.NewTicker(dueInterval)
 	defer tick.Stop()
 	for since := (time.Time{}); ; {
-		next, err := e.EnqueueExpired(ctx, since)
+		next, err := a.EnqueueDue(ctx, since)
 		if err != nil {
-			e.Log.Error(err, "Searching for expired roles failed")
+			a.Log.Error(err, "Searching for expired roles and for rows to delete failed")
 		} else {
 			since = next
 		}
@@ -57,21 +58,21 @@ func (e expirer) Start(ctx context.Context) error {
 	}
 }
 
-// EnqueueExpired requests a reconcile of the users whose role has expired since a time; the zero time includes all. Those
-// whose status records the expiry are left out. It returns the time up to which it searched.
-func (r *Reconciler) EnqueueExpired(ctx context.Context, since time.Time) (time.Time, error) {
+// EnqueueDue requests a reconcile of the users whose role has expired, or whose row is to be deleted, since a time; the zero
+// time includes all. It returns the time up to which it searched.
+func (r *Reconciler) EnqueueDue(ctx context.Context, since time.Time) (time.Time, error) {
 	now := r.Clock.Now()
 	if since.After(now) { // the clock was set back
 		since = now
 	}
-	expiring, err := fitusers.Expiring(ctx, r.Client, r.Namespace)
+	dated, err := fitusers.Dated(ctx, r.Client, r.Namespace)
 	if err != nil {
 		return since, err
 	}
-	for _, u := range expiring {
-		until := u.Spec.RoleExpiresAt
-		due := !now.Before(until.Time) && until.After(since) && !u.Status.RoleExpiredAt.Equal(until)
-		if !due || u.UserID() == "" {
+	came := func(at *metav1.Time) bool { return at != nil && !now.Before(at.Time) && at.After(since) }
+	for _, u := range dated {
+		expired := came(u.Spec.RoleExpiresAt) && !u.Status.RoleExpiredAt.Equal(u.Spec.RoleExpiresAt) // not recorded yet
+		if !expired && !came(u.Status.RowDeletionAt) || u.UserID() == "" {
 			continue
 		}
 		if err := r.Enqueue(ctx, user.ID(u.UserID())); err != nil {

@@ -40,7 +40,7 @@ func (r *Reconciler) finish(ctx context.Context, obs observation, res result) (R
 func redundantFitUsers(obs observation, res result) []*v1alpha1.FitUser {
 	var candidates []*v1alpha1.FitUser
 	switch {
-	case obs.deletedInClerk && obs.fitUsers.Active != nil && res.row == nil:
+	case obs.deletedInClerk && obs.fitUsers.Active != nil && res.rowDone():
 		candidates = append([]*v1alpha1.FitUser{obs.fitUsers.Active}, obs.fitUsers.Duplicates...)
 	case obs.deletedInClerk, obs.account != nil:
 		candidates = obs.fitUsers.Duplicates
@@ -94,10 +94,10 @@ func (r *Reconciler) updateStatuses(ctx context.Context, obs observation, res re
 }
 
 // releases reports whether a manifest by address is released from a user who is deleted in Clerk. The active one is kept until
-// the row is reconciled, because its deletion policy applies. A manifest whose address another user holds is in
+// the row is done, because its deletion policy applies; for a row that waits, another FitUser becomes active. A manifest whose address another user holds is in
 // [fitusers.Set.Released].
 func releases(obs observation, res result, u *v1alpha1.FitUser) bool {
-	return obs.deletedInClerk && u.Spec.Email != "" && (res.row == nil || u != obs.fitUsers.Active)
+	return obs.deletedInClerk && u.Spec.Email != "" && (res.rowDone() || u != obs.fitUsers.Active)
 }
 
 func (r *Reconciler) updateActiveStatus(ctx context.Context, obs observation, res result) error {

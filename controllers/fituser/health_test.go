@@ -38,7 +38,7 @@ func edited(u *v1alpha1.FitUser) *v1alpha1.FitUser {
 func deletedInClerk() *v1alpha1.FitUser {
 	u := &v1alpha1.FitUser{}
 	obs := observation{now: time.Unix(1_800_000_000, 0), fitUsers: fitusers.Set{Active: u}, deletedInClerk: true}
-	u.Status = desiredStatus(obs, result{clerk: userNotFound()}, ProfileFull)
+	u.Status = desiredStatus(obs, result{clerk: userNotFound(keptRow{})}, ProfileFull)
 	return u
 }
 
@@ -64,7 +64,7 @@ func fitUserStates() map[string]*v1alpha1.FitUser {
 		"not in Clerk":        deletedInClerk(),
 		"suspended":           reported(jane, result{row: (&Reconciler{}).suppressed(&v1alpha1.FitUser{Spec: v1alpha1.FitUserSpec{Suspend: true}}, "update the row")}),
 		"duplicate":           duplicate,
-		"no e-mail":           reported(jane, result{row: emailMissing()}),
+		"no e-mail":           reported(jane, result{row: emailMissing(jane)}),
 		"e-mail held":         reported(jane, result{row: emailConflict("user_joe", "")}),
 		"database down":       reported(jane, result{row: storeError(os.ErrDeadlineExceeded)}),
 		"database mismatched": reported(jane, result{row: storeError(store.ErrForbidden)}),

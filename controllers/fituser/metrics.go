@@ -26,9 +26,12 @@ const (
 
 // Values of the operation label of row writes.
 const (
-	rowInsert = "insert"
-	rowUpdate = "update"
-	rowDelete = "delete"
+	rowInsert     = "insert"
+	rowUpdate     = "update"
+	rowDelete     = "delete"
+	rowAnonymize  = "anonymize"
+	rowSoftDelete = "soft_delete"
+	rowAdopt      = "adopt"
 )
 
 // Metrics counts what the reconciler writes and the drift that it repairs.
@@ -40,13 +43,14 @@ type Metrics struct {
 	pendingRevocations              *userGauge
 }
 
-// NewMetrics makes the metrics and registers them. roles are the values of their role labels.
-func NewMetrics(registerer prometheus.Registerer, roles user.Roles) *Metrics {
+// NewMetrics makes the metrics and registers them. roles are the values of their role labels,
+// and the mapped columns those of their field labels.
+func NewMetrics(registerer prometheus.Registerer, roles user.Roles, mapping *user.Mapping) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		rowWrites:  counter("fituser_row_writes_total", "Rows of the users table written, by operation (insert, update, delete).", "operation"),
+		rowWrites:  counter("fituser_row_writes_total", "Rows of the users table written, by operation (insert, update, delete, anonymize, soft_delete, adopt).", "operation"),
 		roleWrites: counter("fituser_role_writes_total", "Role changes written to Clerk, by change (grant, revoke, remove_marker).", "change"),
 		eventToRow: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "fituser_event_to_row_seconds",
@@ -63,16 +67,16 @@ func NewMetrics(registerer prometheus.Registerer, roles user.Roles) *Metrics {
 		pendingRevocations: newUserGauge("fituser_roles_pending_revocation",
 			"Users who still have a role in Clerk that a manifest granted and none desires any more."),
 	}
-	m.initialize()
+	m.initialize(mapping)
 	registerer.MustRegister(m.rowWrites, m.roleWrites, m.eventToRow, m.found, m.repaired, m.webhooksMissed,
 		m.objects.byState, m.objects.unknownRoles, m.objects.foreignMarkers, m.objects.protectedRole,
-		m.objects.deferred, m.pendingRevocations.gauge)
+		m.objects.deferred, m.objects.waitingRows, m.pendingRevocations.gauge)
 	return m
 }
 
 // initialize makes every counter start at 0: one that appears with its first event shows no increase.
-func (m *Metrics) initialize() {
-	for _, operation := range []string{rowInsert, rowUpdate, rowDelete} {
+func (m *Metrics) initialize(mapping *user.Mapping) {
+	for _, operation := range []string{rowInsert, rowUpdate, rowDelete, rowAnonymize, rowSoftDelete, rowAdopt} {
 		m.rowWrites.WithLabelValues(operation)
 	}
 	for _, change := range []user.RoleChange{user.GrantRole, user.RevokeRole, user.RemoveMarker} {
@@ -81,17 +85,18 @@ func (m *Metrics) initialize() {
 	for _, eventType := range v1alpha1.EventTypes() {
 		m.webhooksMissed.WithLabelValues(string(eventType))
 	}
-	table := []string{driftMissing}
-	for _, column := range user.Columns() {
-		table = append(table, string(column))
+	m.initializeDrift(PlaceClerk, driftRole)
+	m.initializeDrift(PlaceFitUser, driftMissing, driftStatus)
+	m.initializeDrift(PlaceTable, driftMissing)
+	for _, column := range mapping.Columns {
+		m.initializeDrift(PlaceTable, column.Name)
 	}
-	for place, fields := range map[string][]string{
-		PlaceClerk: {driftRole}, PlaceFitUser: {driftMissing, driftStatus}, PlaceTable: table,
-	} {
-		for _, field := range fields {
-			m.found.WithLabelValues(place, field)
-			m.repaired.WithLabelValues(place, field)
-		}
+}
+
+func (m *Metrics) initializeDrift(place string, fields ...string) {
+	for _, field := range fields {
+		m.found.WithLabelValues(place, field)
+		m.repaired.WithLabelValues(place, field)
 	}
 }
 

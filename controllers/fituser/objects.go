@@ -18,6 +18,7 @@ type objectGauges struct {
 	roles                                       user.Roles
 	byState                                     *prometheus.GaugeVec
 	unknownRoles, foreignMarkers, protectedRole prometheus.Gauge
+	waitingRows                                 prometheus.Gauge
 	deferred                                    prometheus.GaugeFunc
 
 	// objectsDeferred are the FitUsers that report DeletionDeferred, sweepDeferred the users that the last sweep deferred.
@@ -39,6 +40,8 @@ func newObjectGauges(roles user.Roles) *objectGauges {
 		foreignMarkers: gauge("fituser_foreign_markers",
 			"Users whose marker in Clerk belongs to another installation, which this one does not change."),
 		protectedRole: gauge("fituser_protected_role_holders", "Users who hold the protected role (--protected-role)."),
+		waitingRows: gauge("fituser_rows_awaiting_deletion",
+			"Rows of users who are deleted in Clerk that wait to be deleted or anonymized (--deletion-delay, purgeAfter)."),
 	}
 	g.deferred = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "fituser_deletions_deferred",
@@ -80,6 +83,9 @@ func (g *objectGauges) count(s objectState, by int64) {
 	if s.role != none && s.role == string(g.roles.Protected()) {
 		g.protectedRole.Add(float64(by))
 	}
+	if s.rowWaits {
+		g.waitingRows.Add(float64(by))
+	}
 	if s.reason == v1alpha1.ReasonDeletionDeferred {
 		g.objectsDeferred.Add(by)
 	}
@@ -90,6 +96,7 @@ type objectState struct {
 	role, ready, reason string
 	unknownRole         bool
 	foreign             bool // the marker is another installation's
+	rowWaits            bool
 }
 
 // Values for what is absent and for what the operator does not know.
@@ -99,7 +106,7 @@ const (
 )
 
 func (g *objectGauges) stateOf(u *v1alpha1.FitUser) objectState {
-	s := objectState{role: none, ready: "unknown", reason: none, foreign: u.Status.MarkerOwner != ""}
+	s := objectState{role: none, ready: "unknown", reason: none, foreign: u.Status.MarkerOwner != "", rowWaits: u.Status.RowDeletionAt != nil}
 	if role, known := g.roles.Parse(string(u.Status.Role)); known {
 		s.role = string(role)
 	}

@@ -31,6 +31,12 @@ func objectWith(role v1alpha1.Role, ready metav1.ConditionStatus, reason string)
 	return object
 }
 
+func waitingObject() *v1alpha1.FitUser {
+	object := objectWith("", metav1.ConditionFalse, v1alpha1.ReasonUserNotFound)
+	object.Status.RowDeletionAt = &metav1.Time{}
+	return object
+}
+
 func TestObjectState(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -39,6 +45,7 @@ func TestObjectState(t *testing.T) {
 	}{
 		"in sync":          {objectWith("admin", metav1.ConditionTrue, v1alpha1.ReasonSynced), objectState{role: "admin", ready: "true", reason: "Synced"}},
 		"failing":          {objectWith("client", metav1.ConditionFalse, v1alpha1.ReasonEmailConflict), objectState{role: "client", ready: "false", reason: "EmailConflict"}},
+		"row waits":        {waitingObject(), objectState{role: "none", ready: "false", reason: "UserNotFound", rowWaits: true}},
 		"without a status": {objectWith("", "", ""), objectState{role: "none", ready: "unknown", reason: "none"}},
 		"unknown values":   {objectWith("owner", metav1.ConditionUnknown, "user_2secret"), objectState{role: "none", ready: "unknown", reason: "other"}},
 	} {
@@ -77,7 +84,7 @@ func TestObjectState_KnowsEveryReason(t *testing.T) {
 func TestObjectGauges_FollowTheWatch(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	r := New(Config{Metrics: NewMetrics(registry, user.DefaultRoles()), Clock: clocktesting.NewFakeClock(metav1.Now().Time)})
+	r := New(Config{Metrics: NewMetrics(registry, user.DefaultRoles(), user.DefaultMapping()), Clock: clocktesting.NewFakeClock(metav1.Now().Time)})
 	watch, requests := r.EventHandler(), workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[user.ID]())
 	t.Cleanup(requests.ShutDown)
 	ctx := context.Background()
@@ -124,7 +131,7 @@ func wantObjects(t *testing.T, registry *prometheus.Registry, want map[objectSta
 func TestObjectGauges_UnknownRolesAndDeferredUsers(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	m := NewMetrics(registry, user.DefaultRoles())
+	m := NewMetrics(registry, user.DefaultRoles(), user.DefaultMapping())
 	unknown := objectWith("client", metav1.ConditionTrue, v1alpha1.ReasonSynced)
 	unknown.Status.Clerk = &v1alpha1.AccountState{Role: "owner"}
 	known := objectWith("trainer", metav1.ConditionTrue, v1alpha1.ReasonSynced)

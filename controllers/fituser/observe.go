@@ -39,6 +39,10 @@ type observation struct {
 	found    []*v1alpha1.FitUser
 	fitUsers fitusers.Set
 	hint     v1alpha1.Hint
+	// mapping is the one in force before Clerk was read: the account has the fields that it needs.
+	mapping *user.Mapping
+	// adopted is true when this reconcile has made a row from before Clerk the user's.
+	adopted bool
 	// account is the user in Clerk; nil when Clerk was not read or has no such user.
 	account *user.User
 	// deletedInClerk is true when Clerk answered 404 for this very id.
@@ -108,6 +112,7 @@ func (r *Reconciler) observeClerk(ctx context.Context, obs observation) (observa
 	if err := r.Instance.Check(ctx); err != nil {
 		return obs, err
 	}
+	obs.mapping = r.Store.Table().Mapping
 	account, err := r.Clerk.Get(ctx, obs.id)
 	switch {
 	case err == nil:
@@ -220,6 +225,8 @@ type revision struct {
 	// Neither changes the generation.
 	previousUser string
 	permissions  [3]string
+	// policy is the deletion policy that a manifest by e-mail has left.
+	policy v1alpha1.DeletionPolicy
 }
 
 func revisions(found []*v1alpha1.FitUser) map[types.UID]revision {
@@ -228,7 +235,7 @@ func revisions(found []*v1alpha1.FitUser) map[types.UID]revision {
 		all[u.UID] = revision{u.Generation, u.ManagedByOperator(), u.Status.PreviousClerkUserID, [...]string{
 			u.Annotations[v1alpha1.AnnotationTakeOwnership], u.Annotations[v1alpha1.AnnotationRebind],
 			u.Annotations[v1alpha1.AnnotationAllowLastAdmin],
-		}}
+		}, u.Status.DeletionPolicy}
 	}
 	return all
 }

@@ -33,6 +33,7 @@ const (
 	maxReconcileRequest = 253
 	maxManager          = 128
 	maxRevision         = 253
+	maxRowKey           = 512
 )
 
 // Profile returns the profile that a status shows of u; nil when it shows none.

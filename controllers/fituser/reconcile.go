@@ -48,7 +48,7 @@ func (r *Reconciler) ReconcileUser(ctx context.Context, id user.ID) (Requeue, er
 	case clerkErr != nil:
 		res = r.clerkFailed(obs, clerkErr)
 	case obs.deletedInClerk:
-		res, err = r.reconcileDeleted(ctx, obs)
+		obs, res, err = r.reconcileDeleted(ctx, obs)
 	default:
 		obs, res, err = r.reconcilePresent(ctx, obs)
 	}
@@ -70,12 +70,15 @@ func (r *Reconciler) reconcilePresent(ctx context.Context, obs observation) (obs
 	if err != nil {
 		return obs, result{}, err
 	}
-	previousRole, err := r.reconcileRow(ctx, obs, role)
+	row, err := r.reconcileRow(ctx, obs, role)
 	rowSide, err := asSyncError(err)
 	if err != nil {
 		return obs, result{}, err
 	}
-	return obs, result{clerk: clerkSide, row: rowSide, role: role, previousRowRole: previousRole}, nil
+	return obs, result{
+		clerk: clerkSide, row: rowSide, role: role, previousRowRole: row.previousRole, altered: row.altered,
+		rowKey: row.key,
+	}, nil
 }
 
 // clerkFailed is the result when Clerk could not be read: nothing is concluded from that.
@@ -131,8 +134,12 @@ type result struct {
 	role       roleResult
 	// previousRowRole is the role in the row before it was written; empty without a row.
 	previousRowRole user.Role
-	// rowRetained is true when the row outlives the user because the FitUser desires it.
-	rowRetained bool
+	// altered are the columns in which the table stores other values than were written.
+	altered *v1alpha1.AlteredColumns
+	// rowKey is the key of the user's row.
+	rowKey user.ID
+	// kept is the row of a user who is deleted in Clerk.
+	kept keptRow
 }
 
 // firstError returns the first error of a kind, Clerk's before the row's.
@@ -145,6 +152,9 @@ func (res result) firstError(is func(*syncError) bool) *syncError {
 	return nil
 }
 
+// rowDone reports whether nothing is left to do for the row of a user who is deleted in Clerk.
+func (res result) rowDone() bool { return res.row == nil && !res.kept.waits() }
+
 // retrying reports whether the operator still works on a side. What waits for a person is not retried.
 func (res result) retrying() bool {
 	return res.firstError(func(e *syncError) bool { return !e.stalled }) != nil
@@ -153,6 +163,9 @@ func (res result) retrying() bool {
 // requeue is when to reconcile this user again.
 func (res result) requeue() (Requeue, error) {
 	next := Requeue{After: res.role.requeueAfter, Waiting: res.role.waiting}
+	if res.kept.requeueAfter > 0 {
+		next = Requeue{After: res.kept.requeueAfter, Waiting: res.kept.message}
+	}
 	for _, e := range []*syncError{res.clerk, res.row} {
 		switch {
 		case e == nil:

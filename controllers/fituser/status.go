@@ -2,12 +2,14 @@ package fituser
 
 import (
 	"cmp"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -21,7 +23,8 @@ func desiredStatus(obs observation, res result, mode ProfileMode) v1alpha1.FitUs
 			s.ClerkUserID = ""
 		}
 		s.Profile, s.Role, s.RoleSource, s.RoleRule, s.MarkerOwner = nil, "", "", "", ""
-		s.Clerk = retainedAccount(obs, res)
+		s.Clerk, s.AlteredColumns = retainedAccount(obs, res), nil
+		setKeptRow(&s, obs, res.kept)
 	case res.role.account != nil:
 		setObserved(&s, obs, res, mode)
 	}
@@ -45,7 +48,10 @@ func setObserved(s *v1alpha1.FitUserStatus, obs observation, res result, mode Pr
 		s.PreviousClerkUserID = ""
 	}
 	s.Profile = mode.Profile(account)
-	if res.row == nil || res.row.reason == v1alpha1.ReasonEmailMissing {
+	s.RowDeletionAt, s.DeletionPolicy = nil, ""
+	if res.row == nil || res.row.synced || res.row.reason == v1alpha1.ReasonEmailMissing {
+		s.AlteredColumns = res.altered
+		s.RowKey = shownRowKey(account.ID, res.rowKey)
 		inForce := res.role.inForce
 		s.Role, s.RoleSource, s.RoleRule = v1alpha1.Role(inForce.Role), v1alpha1.RoleSource(inForce.Source), ""
 		if inForce.Source == user.FromRule {
@@ -91,7 +97,7 @@ func (o observation) foreignOwner(account *user.User) string {
 // retainedAccount is what the status keeps of an account that is deleted in Clerk: while its row exists, that the
 // operator has seen it.
 func retainedAccount(obs observation, res result) *v1alpha1.AccountState {
-	if !res.rowRetained && res.row == nil {
+	if res.kept.reason == "" && res.row == nil {
 		return nil
 	}
 	for _, u := range obs.fitUsers.All() {
@@ -99,7 +105,31 @@ func retainedAccount(obs observation, res result) *v1alpha1.AccountState {
 			return &v1alpha1.AccountState{CreatedAt: u.Status.Clerk.CreatedAt}
 		}
 	}
+	if res.kept.waits() && !res.kept.createdAt.IsZero() { // no status has recorded it, see rowsAwaitingStatus
+		return &v1alpha1.AccountState{CreatedAt: &metav1.Time{Time: res.kept.createdAt.Truncate(time.Second)}}
+	}
 	return nil
+}
+
+// setKeptRow sets what is known of the row of a user who is deleted in Clerk.
+func setKeptRow(s *v1alpha1.FitUserStatus, obs observation, kept keptRow) {
+	s.RowKey, s.RowDeletionAt, s.DeletionPolicy = shownRowKey(obs.id, kept.key), nil, ""
+	if !kept.waits() {
+		return
+	}
+	s.RowDeletionAt = &metav1.Time{Time: kept.until}
+	if obs.fitUsers.Active.ManagedByOperator() {
+		s.DeletionPolicy = kept.policy
+	}
+}
+
+// shownRowKey returns a row's key as a status shows it: empty where it is the Clerk id. A key that is too long for the status
+// is not shown, so that its row is never deleted.
+func shownRowKey(id, key user.ID) string {
+	if key == id || len(key) > maxRowKey {
+		return ""
+	}
+	return string(key)
 }
 
 // ReadyReason returns the reason of a FitUser's Ready condition; empty when it has none.
@@ -111,10 +141,14 @@ func ReadyReason(u *v1alpha1.FitUser) string {
 	return ready.Reason
 }
 
-// SweptRow is a row as a sweep knows it: whether it exists, and whether it equals another one in the mapped columns.
+// SweptRow is a row as a sweep knows it.
 type SweptRow struct {
+	Table  store.Table
 	Exists bool
+	// Equals reports whether it equals another row in the mapped columns.
 	Equals func(user.Row) bool
+	// Row is the row itself, for the users of [fitusers.CachedDiffering]; nil for others.
+	Row *user.Row
 }
 
 // Comparison is what a sweep learns about one user.
@@ -151,15 +185,32 @@ func (r *Reconciler) inSync(obs observation, row SweptRow) bool {
 	if err != nil {
 		return false
 	}
-	res := result{clerk: clerkSide, role: roleResult{account: obs.account, inForce: plan}}
-	desired := user.DesiredRow(*obs.account, plan.Role)
-	switch {
-	case desired.Email == "" && !row.Exists:
-		res.row = emailMissing()
-	case !row.Exists, !row.Equals(desired):
+	res := result{
+		clerk: clerkSide, role: roleResult{account: obs.account, inForce: plan}, rowKey: row.Table.Mapping.KeyOf(*obs.account),
+	}
+	rowSide, altered, ok := r.compareRow(obs, plan.Role, row)
+	if !ok {
 		return false
 	}
+	res.row, res.altered = rowSide, altered
 	return statusEqual(obs.fitUsers.Active, desiredStatus(obs, res, r.Profile))
+}
+
+// compareRow returns what the status reports of the row; ok is false when it must be written.
+func (r *Reconciler) compareRow(obs observation, role user.Role, row SweptRow) (_ *syncError, altered *v1alpha1.AlteredColumns, ok bool) {
+	if row.Exists && row.Equals(row.Table.Mapping.DesiredRow(*obs.account, role)) {
+		return nil, nil, true
+	}
+	current := observedRow{exists: row.Exists}
+	switch {
+	case row.Row != nil:
+		current.Row = *row.Row
+	case row.Exists:
+		return nil, nil, false
+	}
+	plan := r.planRow(row.Table, obs, role, current)
+	e, _ := asSyncError(plan.outcome())
+	return e, plan.altered, !plan.writes
 }
 
 // AccountDiffers reports whether Clerk's account differs from the status of u. It ignores fields that the operator sets

@@ -16,6 +16,8 @@ import (
 // jitterShare spreads delays by a fifth, so that users who wait for the same thing are not retried all at once.
 const jitterShare = 0.2
 
+func jittered(delay time.Duration) time.Duration { return wait.Jitter(delay, jitterShare) }
+
 // slowRetry is how often something is retried that only somebody else can repair.
 const slowRetry = 5 * time.Minute
 
@@ -68,7 +70,7 @@ func (e *syncError) revocationPending(role v1alpha1.Role) *syncError {
 func clerkError(err error) *syncError {
 	if mismatch, ok := errors.AsType[*instance.MismatchError](err); ok {
 		return &syncError{
-			reason: v1alpha1.ReasonWrongInstance, unknown: true, stalled: true, retryAfter: wait.Jitter(time.Minute, jitterShare), message: mismatch.Error(),
+			reason: v1alpha1.ReasonWrongInstance, unknown: true, stalled: true, retryAfter: jittered(time.Minute), message: mismatch.Error(),
 		}
 	}
 	if errors.Is(err, instance.ErrState) {
@@ -110,7 +112,12 @@ func storeError(err error) *syncError {
 	case errors.Is(err, store.ErrRowInUse):
 		return &syncError{
 			reason: v1alpha1.ReasonRowInUse, retryAfter: wait.Jitter(slowRetry, jitterShare),
-			message: "the user is deleted in Clerk, but other rows still refer to the user's row: delete those, or set deletionPolicy: Retain",
+			message: "the user is deleted in Clerk, but " + refusalOf(err) + ": remove what keeps the row, or set deletionPolicy to Anonymize or Retain",
+		}
+	case errors.Is(err, store.ErrTrigger):
+		return &syncError{
+			reason: v1alpha1.ReasonRowRefused, stalled: true, retryAfter: wait.Jitter(slowRetry, jitterShare),
+			message: refusalOf(err) + ": correct it in the database, or change the user's values in Clerk",
 		}
 	case errors.Is(err, store.ErrInvalidData):
 		return &syncError{
@@ -138,6 +145,14 @@ func storeError(err error) *syncError {
 			message: "the row cannot be read or written: " + failureClass(err) + "; retrying",
 		}
 	}
+}
+
+// refusalOf returns the database's refusal without what the operator was doing.
+func refusalOf(err error) string {
+	if refusal, ok := errors.AsType[*store.Error](err); ok {
+		return refusal.Error()
+	}
+	return err.Error()
 }
 
 // failureClass describes the kind of failure in words that stay the same while the failure lasts. The log has the details.

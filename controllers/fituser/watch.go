@@ -110,12 +110,18 @@ const recentEvent = time.Hour
 
 // needsInitialReconcile reports whether a FitUser in the initial list is reconciled at once. All others are left to the
 // first sweep, which costs far less. An event that changed nothing is not recorded in the status, so an old unrecorded
-// event is left to the sweep. So are users without an e-mail address: where people sign in by phone there are very many.
+// event is left to the sweep. So are users without an e-mail address: where people sign in by phone there are very many. A row
+// that waits for its deletion has an alarm.
 func needsInitialReconcile(u *v1alpha1.FitUser, now time.Time) bool {
 	hint, hinted := u.Hint()
 	return u.Status.ObservedGeneration != u.Generation ||
 		hinted && hint.MessageID != u.Status.ObservedHint && now.Sub(hint.OccurredAt()) < recentEvent ||
-		!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady) && ReadyReason(u) != v1alpha1.ReasonEmailMissing
+		!meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady) && ReadyReason(u) != v1alpha1.ReasonEmailMissing && !rowWaits(u)
+}
+
+// rowWaits reports whether nothing is to be done for a user who is deleted in Clerk but to wait for status.rowDeletionAt.
+func rowWaits(u *v1alpha1.FitUser) bool {
+	return u.Status.RowDeletionAt != nil && ReadyReason(u) == v1alpha1.ReasonUserNotFound
 }
 
 // relevantChange reports whether a change of a FitUser requires a reconcile.

@@ -166,33 +166,119 @@ func (c recordingClerk) WriteRole(ctx context.Context, id user.ID, change user.R
 	return u, nil
 }
 
+// recordingExternalIDs records that a user gets an external id.
+type recordingExternalIDs struct{ preview *Preview }
+
+func (e recordingExternalIDs) SetExternalID(_ context.Context, id user.ID, externalID string) (user.User, error) {
+	u, _ := e.preview.Account(id) // the reconciler has read the user
+	u.ExternalID = externalID
+	e.preview.remember(u)
+	e.preview.record(id, Change{User: id, Place: fituser.PlaceClerk, Action: "set_external_id"})
+	return u, nil
+}
+
+// FindByExternalID finds users whom the preview has read. Another one may have a deleted user's row, which the operator leaves
+// alone then.
+func (e recordingExternalIDs) FindByExternalID(_ context.Context, ids []string) (map[string]user.User, error) {
+	e.preview.mu.Lock()
+	defer e.preview.mu.Unlock()
+	found := map[string]user.User{}
+	for _, u := range e.preview.accounts {
+		if u.ExternalID != "" && slices.Contains(ids, u.ExternalID) {
+			found[u.ExternalID] = u
+		}
+	}
+	return found, nil
+}
+
 // recordingStore records a write to the table once the table has accepted it.
 type recordingStore struct {
 	store.Store
 	preview *Preview
 }
 
-func (s recordingStore) Put(ctx context.Context, row user.Row, moves []store.Move) error {
-	before, readErr := s.Get(ctx, row.ID)
-	if err := s.Store.Put(ctx, row, moves); err != nil {
-		return err
+// record records a change of a row. It belongs to the user whose reconcile makes it: the row's key may be another id.
+func (s recordingStore) record(ctx context.Context, change Change) {
+	id := previewedUser(ctx)
+	if change.User == "" {
+		change.User = id
 	}
+	s.preview.record(id, change)
+}
+
+func (s recordingStore) Put(ctx context.Context, row user.Row, moves []store.Move) (user.Row, error) {
+	before, readErr := s.Get(ctx, row.ID)
+	stored := row
+	if _, adopted := s.preview.adoptedRow(row.ID); !adopted { // the table would find that its address is taken
+		var err error
+		if stored, err = s.Store.Put(ctx, row, moves); err != nil {
+			return stored, err
+		}
+	}
+	mapping := s.Table().Mapping
 	for _, move := range moves { // rows of other users that this reconcile changes
-		s.preview.record(row.ID, Change{
-			User: move.ID, Place: fituser.PlaceTable, Action: "update", Fields: []string{string(user.ColumnEmail)},
+		s.record(ctx, Change{
+			User: s.preview.userOf(mapping, move.ID), Place: fituser.PlaceTable, Action: "update", Fields: []string{mapping.NameOf(user.FieldEmail)},
 		})
 	}
-	change := Change{User: row.ID, Place: fituser.PlaceTable, Action: "create"}
+	change := Change{Place: fituser.PlaceTable, Action: "create"}
 	if readErr == nil {
-		change.Action, change.Fields = "update", fituser.ChangedFields(true, row.Diff(before))
+		change.Action, change.Fields = "update", fituser.ChangedFields(true, mapping.Diff(row, before))
 	}
-	s.preview.record(row.ID, change)
-	return nil
+	s.record(ctx, change)
+	return stored, nil
+}
+
+func (s recordingStore) Update(ctx context.Context, row user.Row) (user.Row, error) {
+	before, readErr := s.Get(ctx, row.ID)
+	stored, err := s.Store.Update(ctx, row)
+	if err == nil && readErr == nil {
+		fields := s.Table().Mapping.Diff(row, before)
+		s.record(ctx, Change{Place: fituser.PlaceTable, Action: updateAction(before, row), Fields: fields})
+	}
+	return stored, err
+}
+
+// updateAction names what an update of a row does, as the metric of rows written does.
+func updateAction(before, after user.Row) string {
+	switch {
+	case before.DeletedAt.IsZero() && !after.DeletedAt.IsZero():
+		return "soft_delete"
+	case user.IsAnonymizedEmail(after.Email) && !user.IsAnonymizedEmail(before.Email):
+		return "anonymize"
+	default:
+		return "update"
+	}
+}
+
+// Get returns an adopted row, which the table still has under its old key.
+func (s recordingStore) Get(ctx context.Context, key user.ID) (user.Row, error) {
+	holder, adopted := s.preview.adoptedRow(key)
+	switch {
+	case !adopted:
+		return s.Store.Get(ctx, key)
+	case holder.Key == "":
+		return user.Row{ID: key}, nil // no key finds it: what it holds is not known
+	default:
+		row, err := s.Store.Get(ctx, holder.Key)
+		row.ID = key
+		return row, err
+	}
+}
+
+// Rekey records the adoption of a row.
+func (s recordingStore) Rekey(ctx context.Context, holder store.Holder, key user.ID) error {
+	err := s.Store.Rekey(ctx, holder, key)
+	if err == nil {
+		s.preview.adopt(key, holder)
+		s.record(ctx, Change{Place: fituser.PlaceTable, Action: "adopt", Name: holder.String()})
+	}
+	return err
 }
 
 func (s recordingStore) Delete(ctx context.Context, id user.ID) (deleted bool, err error) {
 	if deleted, err = s.Store.Delete(ctx, id); deleted {
-		s.preview.record(id, Change{User: id, Place: fituser.PlaceTable, Action: "delete"})
+		s.record(ctx, Change{Place: fituser.PlaceTable, Action: "delete"})
 	}
 	return deleted, err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/budget"
 	"github.com/fitai/fituser-operator/internal/instance"
 	"github.com/fitai/fituser-operator/internal/state"
+	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -27,7 +28,8 @@ type Change struct {
 	User user.ID `json:"user"`
 	// Place is one of fituser.PlaceClerk, fituser.PlaceFitUser and fituser.PlaceTable.
 	Place string `json:"place"`
-	// Action is create, update, delete or status, and for Clerk the role change: grant, revoke, remove_marker.
+	// Action is create, update, delete or status, for Clerk the role change (grant, revoke, remove_marker) or set_external_id, and
+	// for the table also adopt, anonymize and soft_delete.
 	Action string `json:"action"`
 	// Name is the FitUser's.
 	Name string `json:"name,omitempty"`
@@ -74,6 +76,8 @@ type Preview struct {
 	users map[user.ID]*User
 	// accounts are the users in Clerk, as they were read and would be written.
 	accounts map[user.ID]user.User
+	// adopted are the rows that users would adopt, by their new key.
+	adopted map[user.ID]store.Holder
 	// vacated are addresses whose user does not hold them any more.
 	vacated []string
 }
@@ -87,14 +91,17 @@ const ownerPlaceholder = "generated-at-the-first-start"
 // New returns a preview of the reconciler that config and limits describe. config.Store must be opened with the
 // store.Options DryRun; config.Instance and config.Budget are made here.
 func New(config fituser.Config, guard instance.Config, limits budget.Config) *Preview {
-	p := &Preview{users: map[user.ID]*User{}, accounts: map[user.ID]user.User{}, overlay: newOverlay(), workers: manyWorkers}
+	p := &Preview{
+		adopted: map[user.ID]store.Holder{}, users: map[user.ID]*User{}, accounts: map[user.ID]user.User{}, overlay: newOverlay(),
+		workers: manyWorkers,
+	}
 	operatorState := &state.Store{Client: p.recordingClient(guard.State.Client), Namespace: guard.State.Namespace}
 	config.Client = p.recordingClient(config.Client)
 	config.Live = overlaid{config.Live, p.overlay}
-	config.Clerk = recordingClerk{config.Clerk, p}
+	config.Clerk, config.ExternalIDs = recordingClerk{config.Clerk, p}, recordingExternalIDs{p}
 	config.Store = recordingStore{config.Store, p}
 	config.Recorder = &events.FakeRecorder{} // drops the events
-	config.Metrics = fituser.NewMetrics(prometheus.NewRegistry(), config.Roles)
+	config.Metrics = fituser.NewMetrics(prometheus.NewRegistry(), config.Roles, config.Store.Table().Mapping)
 	config.RevocationGrace = 0 // a manifest that is missing now counts as deleted
 	owner := config.Owner
 	config.Owner = func(ctx context.Context) (string, error) {
@@ -180,7 +187,7 @@ func (p *Preview) PreviewUser(ctx context.Context, id user.ID) User {
 		p.users[id] = u
 	}
 	p.mu.Unlock()
-	requeue, err := p.reconciler.ReconcileUser(ctx, id)
+	requeue, err := p.reconciler.ReconcileUser(withPreviewedUser(ctx, id), id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u.Err, u.RequeueAfter, u.Waits = err, requeue.After, ""

@@ -1,11 +1,13 @@
 package preview
 
 import (
+	"context"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -30,6 +32,48 @@ func (p *Preview) remember(users ...user.User) {
 	for _, u := range users {
 		p.accounts[u.ID] = u
 	}
+}
+
+// adopt remembers that a user would adopt a row.
+func (p *Preview) adopt(key user.ID, row store.Holder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.adopted[key] = row
+}
+
+func (p *Preview) adoptedRow(key user.ID) (store.Holder, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	row, adopted := p.adopted[key]
+	return row, adopted
+}
+
+// contextKey is the key of the previewed user in a context.
+type contextKey struct{}
+
+func withPreviewedUser(ctx context.Context, id user.ID) context.Context {
+	return context.WithValue(ctx, contextKey{}, id)
+}
+
+// previewedUser returns the user whose reconcile has this context.
+func previewedUser(ctx context.Context) user.ID {
+	id, _ := ctx.Value(contextKey{}).(user.ID)
+	return id
+}
+
+// userOf returns the user of a row's key, which is the key unless it holds an external id.
+func (p *Preview) userOf(mapping *user.Mapping, key user.ID) user.ID {
+	if mapping.Key.Holds != user.HoldsExternalID {
+		return key
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, u := range p.accounts {
+		if mapping.KeyOf(u) == key {
+			return id
+		}
+	}
+	return key
 }
 
 // record adds a change to the preview of a user, unless an earlier reconcile would have made it.

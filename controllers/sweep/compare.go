@@ -15,14 +15,15 @@ import (
 
 // compare compares one user in the three places, and names them to the reconciler if they differ.
 func (r *run) compare(ctx context.Context, account *user.User, requested time.Time) error {
-	row, hasRow := r.rows[account.ID]
-	delete(r.rows, account.ID)
+	key := r.table.Mapping.KeyOf(*account)
+	row, hasRow := r.rows[key]
+	delete(r.rows, key)
 	objects, err := r.cachedFitUsers(ctx, account)
 	if err != nil {
 		return err
 	}
-	equals := func(desired user.Row) bool { return r.fingerprint.Fingerprint(desired) == row }
-	compared := r.Reconciler.Compare(r.policy, objects, account, fituser.SweptRow{Exists: hasRow, Equals: equals})
+	equals := func(desired user.Row) bool { return r.fingerprint.Fingerprint(&desired) == row }
+	compared := r.Reconciler.Compare(r.policy, objects, account, fituser.SweptRow{Table: r.table, Exists: hasRow, Equals: equals, Row: r.kept[key]})
 	if compared.Rule != "" {
 		r.report.RuleUsers[compared.Rule]++
 	}
@@ -69,6 +70,14 @@ func (r *run) cachedFitUsers(ctx context.Context, account *user.User) ([]*v1alph
 	return found, err
 }
 
+// isWaiting reports whether u is known to be deleted in Clerk, and nothing is to be done about it now.
+func (r *run) isWaiting(u *v1alpha1.FitUser) bool {
+	if at := u.Status.RowDeletionAt; at != nil && !r.Clock.Now().Before(at.Time) {
+		return false // the alarm has named the user; this is in case that it was lost
+	}
+	return fituser.ReadyReason(u) == v1alpha1.ReasonUserNotFound
+}
+
 // findMissing names the users whose FitUser records that they were in Clerk and that a complete listing lacks. Absence
 // from a listing proves nothing: the reconciler reads each of them by id. It names no more than may be deleted.
 func (r *run) findMissing(ctx context.Context) error {
@@ -81,7 +90,7 @@ func (r *run) findMissing(ctx context.Context) error {
 	}
 	for i := range all.Items {
 		u := &all.Items[i]
-		if u.UserID() == "" || r.isListed(u.UserID()) || !fitusers.EverObserved(u) || fituser.ReadyReason(u) == v1alpha1.ReasonUserNotFound {
+		if u.UserID() == "" || r.isListed(u.UserID()) || !fitusers.EverObserved(u) || r.isWaiting(u) {
 			continue
 		}
 		r.report.Missing++
@@ -98,8 +107,12 @@ func (r *run) findMissing(ctx context.Context) error {
 }
 
 func (r *run) countOrphanedRows(ctx context.Context) error {
-	for id := range r.rows {
-		found, err := fitusers.Cached(ctx, r.Cache, r.Reconciler.Namespace, id)
+	byExternalID := r.table.Mapping != nil && r.table.Mapping.Key.Holds == user.HoldsExternalID
+	for key := range r.rows {
+		found, err := fitusers.Cached(ctx, r.Cache, r.Reconciler.Namespace, key)
+		if err == nil && len(found) == 0 && byExternalID {
+			found, err = fitusers.CachedByRowKey(ctx, r.Cache, r.Reconciler.Namespace, key)
+		}
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,8 @@ type Schedule struct {
 	Log     logr.Logger
 	// Requested starts a sweep before its time; nil for never.
 	Requested <-chan struct{}
+	// TableChanged starts one when another mapping of the table is in force; nil for never.
+	TableChanged <-chan struct{}
 }
 
 var _ manager.LeaderElectionRunnable = (*Schedule)(nil)
@@ -94,6 +96,8 @@ func (s *Schedule) wait(ctx context.Context, delay time.Duration) bool {
 		case <-over.C:
 			return true
 		case <-s.Requested:
+			return true
+		case <-s.TableChanged:
 			return true
 		case <-poll.C:
 			if s.poll(ctx) {

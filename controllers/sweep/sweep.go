@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/controllers/fituser"
 	"github.com/fitai/fituser-operator/internal/fitusers"
+	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
@@ -77,8 +79,11 @@ type run struct {
 	byEmail map[string][]*v1alpha1.FitUser
 	// remaining is how many users the deletion budget still has room for.
 	remaining int
-	// rows are the fingerprints of the rows whose user is not listed yet.
-	rows        map[user.ID]uint64
+	// table describes the users table. rows are the fingerprints of the rows whose user is not listed yet, by key.
+	table store.Table
+	rows  map[user.ID]uint64
+	// kept are rows that the comparison needs themselves, by key; nil for one that is not read yet.
+	kept        map[user.ID]*user.Row
 	fingerprint user.Fingerprinter
 	// listed are the hashed ids of the listed users.
 	listed map[uint64]struct{}
@@ -94,11 +99,11 @@ func (s *Sweeper) RunOnce(ctx context.Context) (Report, error) {
 		return Report{}, fmt.Errorf("sweeping: %w", err)
 	}
 	r := &run{
-		Sweeper: s, rows: map[user.ID]uint64{}, fingerprint: user.NewFingerprinter(),
+		Sweeper: s, rows: map[user.ID]uint64{}, kept: map[user.ID]*user.Row{},
 		listed: map[uint64]struct{}{}, seed: maphash.MakeSeed(), report: Report{RuleUsers: map[string]int{}},
 	}
 	began := s.Clock.Now()
-	for _, step := range []func(context.Context) error{r.prepare, r.loadImportTime, r.readTable, r.scanClerk, r.findMissing, r.countOrphanedRows} {
+	for _, step := range []func(context.Context) error{r.prepare, r.loadImportTime, r.findNeeded, r.readTable, r.scanClerk, r.findMissing, r.countOrphanedRows} {
 		if err := step(ctx); err != nil {
 			return r.report, fmt.Errorf("sweeping: %w", err)
 		}
@@ -121,20 +126,43 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// findNeeded finds the users whose rows the comparison needs themselves.
+func (r *run) findNeeded(ctx context.Context) error {
+	differing, err := fitusers.CachedDiffering(ctx, r.Cache, r.Reconciler.Namespace)
+	for _, u := range differing {
+		r.kept[user.ID(cmp.Or(u.Status.RowKey, u.UserID()))] = nil
+	}
+	return err
+}
+
 func (r *run) readTable(ctx context.Context) error {
+	r.fingerprint = user.NewFingerprinter(r.Reconciler.Store.Table().Mapping)
 	for after := user.ID(""); ; {
 		rows, err := r.Reconciler.Store.Scan(ctx, after, tablePage)
 		if err != nil {
 			return fmt.Errorf("reading the table: %w", err)
 		}
+		r.table = r.Reconciler.Store.Table() // the first read of the table has completed its description
 		for _, row := range rows {
-			r.rows[row.ID] = r.fingerprint.Fingerprint(row)
+			if hasDeparted(row) {
+				continue
+			}
+			r.rows[row.ID] = r.fingerprint.Fingerprint(&row)
+			if _, needed := r.kept[row.ID]; needed {
+				r.kept[row.ID] = &row
+			}
 		}
 		if len(rows) < tablePage {
 			return nil
 		}
 		after = rows[len(rows)-1].ID
 	}
+}
+
+// hasDeparted reports whether a row is softly deleted or anonymized. Nobody misses its user; one who is in Clerk again counts as
+// a user without a row, and is reconciled.
+func hasDeparted(row user.Row) bool {
+	return !row.DeletedAt.IsZero() || row.Email == user.AnonymizedEmail(row.ID)
 }
 
 // scanClerk compares page by page. A listing that repeats itself would never end, and one that ends early or does not fit

@@ -108,10 +108,13 @@ func TestDocs_CommandsWork(t *testing.T) {
 		sections []section
 	}{
 		"default": {nil, 4, []section{
-			{"conditions.md", "", ""}, {"questions.md", "", ""}, {"troubleshooting.md", "", ""}, {"sweep.md", "", "\n## An import"},
+			{"conditions.md", "", ""}, {"table.md", "", ""}, {"questions.md", "", ""}, {"troubleshooting.md", "", ""}, {"sweep.md", "", "\n## An import"},
+		}},
+		"with a delay": {[]string{"FITUSER_DELETION_DELAY=168h"}, 1, []section{
+			{"sweep.md", "\n## One mistaken deletion in Clerk", "\n## Settings"},
 		}},
 		"with a low limit": {[]string{"FITUSER_LOCAL_USERS=30", "FITUSER_MAX_DELETIONS=2"}, 1, []section{
-			{"sweep.md", "\n## Deferred deletions", "\n## Settings"},
+			{"sweep.md", "\n## Deferred deletions", "\n## One mistaken deletion in Clerk"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

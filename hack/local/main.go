@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -46,6 +47,9 @@ func command(ctx context.Context, args []string, stateDir string) error {
 		s := &sandbox{settings: settings, console: newConsole(os.Stdout)}
 		return s.run(ctx, stateDir)
 	case slices.Equal(args, []string{"rows"}):
+		if os.Getenv("FITUSER_TABLE_CONFIG") != "" {
+			return errors.New("rows prints the default table only: with FITUSER_TABLE_CONFIG, look into the table with the database's own client, or use manager why")
+		}
 		return printRows(ctx, os.Stdout, os.Getenv("DATABASE_URL"))
 	default:
 		return fmt.Errorf("invalid arguments %q: want none (to run everything) or rows", args)

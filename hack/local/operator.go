@@ -30,11 +30,14 @@ func (s *sandbox) operator(output io.Writer) operator {
 	o := operator{
 		binary: s.tree.manager(), output: output, logPath: s.state.path(logFile),
 		args: []string{
-			"--receiver=" + strconv.FormatBool(s.receiver()), "--controller", "--create-table",
+			"--receiver=" + strconv.FormatBool(s.receiver()), "--controller",
 			"--namespace=default", "--kubeconfig=" + s.state.path(kubeconfigFile),
 			"--webhook-bind-address=" + s.addresses.webhook, "--health-probe-bind-address=" + s.addresses.probe,
 			"--metrics-bind-address=" + s.addresses.metrics, "--metrics-secure=false",
 		},
+	}
+	if s.settings.databaseURL == "" { // somebody's own database gets no table that nobody asked for
+		o.args = append(o.args, "--create-table")
 	}
 	variables := []variable{
 		{"CLERK_SECRET_KEY", s.settings.secretKey}, {"CLERK_WEBHOOK_SECRET", s.settings.webhookSecret},

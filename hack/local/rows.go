@@ -28,8 +28,8 @@ const (
 // listRows selects the columns that both engines return as text: the id and the operator's columns.
 func listRows() string {
 	columns := []string{"id"}
-	for _, column := range user.Columns() {
-		columns = append(columns, "coalesce(CAST("+string(column)+" AS text), '')")
+	for _, column := range user.DefaultMapping().Columns {
+		columns = append(columns, "coalesce(CAST("+column.Name+" AS text), '')")
 	}
 	return "SELECT " + strings.Join(columns, ", ") + ` FROM
 		(SELECT * FROM users ORDER BY created_at DESC, id DESC LIMIT $1) AS newest ORDER BY created_at, id`
@@ -38,8 +38,8 @@ func listRows() string {
 // rowsHeader names the columns of [listRows].
 func rowsHeader() []string {
 	header := []string{"ID"}
-	for _, column := range user.Columns() {
-		header = append(header, strings.ToUpper(string(column)))
+	for _, column := range user.DefaultMapping().Columns {
+		header = append(header, strings.ToUpper(column.Name))
 	}
 	return header
 }
@@ -88,8 +88,10 @@ func openReadOnly(databaseURL string) (*sql.DB, error) {
 	switch {
 	case databaseURL == "":
 		return nil, errors.New("DATABASE_URL is not set: say where the users table is; the command rows in .local/bin knows it")
-	case !isSQLite:
+	case strings.HasPrefix(databaseURL, "postgres"):
 		return sql.Open("pgx", databaseURL)
+	case !isSQLite:
+		return nil, errors.New("rows reads SQLite and PostgreSQL only: look into this database with its own client")
 	}
 	path, err := filepath.Abs(strings.TrimPrefix(path, "//"))
 	if err != nil {

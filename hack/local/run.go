@@ -76,7 +76,7 @@ func (s *sandbox) writeFiles() error {
 	return errors.Join(
 		s.state.write(kubeconfigFile, s.cluster.Kubeconfig),
 		s.state.linkTool("kubectl", s.cluster.Assets),
-		s.state.writeRows(s.databaseURL()),
+		s.state.writeRows(s.databaseURL(), s.settings.get("FITUSER_TABLE_CONFIG")),
 		s.state.writeManager(s.operator(io.Discard)),
 	)
 }

@@ -88,6 +88,16 @@ func (s settings) with(variables ...variable) []string {
 	return environ
 }
 
+// get returns a variable of the caller's environment.
+func (s settings) get(name string) string {
+	for _, entry := range s.environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
 func replaced(name string, by []variable) bool {
 	for _, v := range by {
 		if name == v.name || name == v.name+"_FILE" {

@@ -86,11 +86,11 @@ func (s *state) linkTool(name, from string) error {
 
 // rowsScript runs this program in the directory where it was started: a database URL may hold a relative path.
 const rowsScript = `#!/bin/sh
-cd %s && DATABASE_URL=%s exec %s rows
+cd %s && DATABASE_URL=%s FITUSER_TABLE_CONFIG=%s exec %s rows
 `
 
 // writeRows writes the command that prints the table. It contains the database URL, so that nobody has to paste a password.
-func (s *state) writeRows(databaseURL string) error {
+func (s *state) writeRows(databaseURL, tableConfig string) error {
 	dir, err := os.Getwd()
 	if err != nil {
 		return fmt.Errorf("finding the working directory: %w", err)
@@ -99,7 +99,7 @@ func (s *state) writeRows(databaseURL string) error {
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	return s.writeTool("rows", fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(self)))
+	return s.writeTool("rows", fmt.Sprintf(rowsScript, shellQuote(dir), shellQuote(databaseURL), shellQuote(tableConfig), shellQuote(self)))
 }
 
 // writeManager writes the command manager, which runs the operator's binary with the operator's settings.

@@ -4,8 +4,8 @@
 //
 // All calls share one budget: the configured rate, and the pause that Clerk requests with a 429.
 //
-// Read clerk.go (the interface) and errors.go (the error kinds) first. users.go, list.go and find.go hold the calls;
-// decode.go and errors_http.go turn responses into users and errors; batch.go, budget.go and transport.go send requests.
+// Read clerk.go (the interface) and errors.go (the error kinds) first. users.go, list.go, find.go, create.go and external.go
+// hold the calls; decode.go, extra.go and errors_http.go turn responses into users and errors; batch.go, budget.go and transport.go send requests.
 package clerk
 
 import (
@@ -58,6 +58,9 @@ type Config struct {
 	RequestsPerSecond float64
 	// Timeout bounds one request, from dialing to the last byte. Zero means 10 s.
 	Timeout time.Duration
+	// Extra returns the further fields that reads decode into [user.User].Extra, as [user.Decoded] returns them. It is called
+	// for every response, so that a changed mapping needs no restart. Nil decodes none.
+	Extra func() []user.Field
 	// Registerer registers the metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 	// BeforeWrite is called before each write is sent, after all waits. If it returns an error, the write is not sent.
@@ -81,15 +84,26 @@ func CheckURL(raw string) error {
 	return nil
 }
 
+// API is everything that a client does.
+type API interface {
+	Client
+	Importer
+	ExternalIDs
+}
+
 // New returns a client. It sends no request.
-func New(config Config) Client {
+func New(config Config) API {
 	if config.Timeout == 0 {
 		config.Timeout = defaultTimeout
+	}
+	if config.Extra == nil {
+		config.Extra = func() []user.Field { return nil }
 	}
 	budget := newBudget(config.RequestsPerSecond)
 	unused := "" // The transport sets the current key. Without a key here the SDK would use a global one.
 	c := &client{
 		budget:  budget,
+		extra:   config.Extra,
 		timeout: config.Timeout,
 		writes:  newWriteWindow(),
 		backend: sdk.NewBackend(&sdk.BackendConfig{
@@ -109,10 +123,11 @@ type client struct {
 	byID    *batch[user.ID, user.User]
 	byEmail *batch[string, []user.User] // by the address in the form of user.NormalizeEmail
 	writes  *writeWindow
+	extra   func() []user.Field
 	timeout time.Duration
 }
 
-var _ Client = (*client)(nil)
+var _ API = (*client)(nil)
 
 // read acquires budget and sends one GET.
 func (c *client) read(ctx context.Context, path string, params sdk.Params) ([]byte, error) {

@@ -3,6 +3,7 @@ package clerk
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/fitai/fituser-operator/internal/user"
@@ -12,7 +13,8 @@ import (
 type wireUser struct {
 	ID             string          `json:"id"`
 	Object         string          `json:"object"`
-	FirstName      string          `json:"first_name"` // null becomes ""
+	ExternalID     string          `json:"external_id"` // null becomes ""
+	FirstName      string          `json:"first_name"`
 	LastName       string          `json:"last_name"`
 	PrimaryEmailID string          `json:"primary_email_address_id"`
 	Emails         []emailAddress  `json:"email_addresses"`
@@ -115,8 +117,8 @@ func valueOf(metadata []byte, key string) json.RawMessage {
 }
 
 // decodeUserAs decodes a user and verifies its id.
-func decodeUserAs(body []byte, id user.ID) (user.User, error) {
-	u, err := decodeUser(body)
+func decodeUserAs(body []byte, id user.ID, extra ...user.Field) (user.User, error) {
+	u, err := decodeUser(body, extra...)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -126,15 +128,15 @@ func decodeUserAs(body []byte, id user.ID) (user.User, error) {
 	return u, nil
 }
 
-// decodeUser decodes a user.
-func decodeUser(body []byte) (user.User, error) {
+// decodeUser decodes a user, and the further fields extra.
+func decodeUser(body []byte, extra ...user.Field) (user.User, error) {
 	var w wireUser
-	return w.decode(body)
+	return w.decode(body, extra...)
 }
 
 // decode decodes a user. An empty body, null, {} and a deleted object are errors: a blank response must never look like a
 // user whose fields were all cleared.
-func (w *wireUser) decode(body []byte) (user.User, error) {
+func (w *wireUser) decode(body []byte, extra ...user.Field) (user.User, error) {
 	// The JSON error is dropped because it could quote the response.
 	if err := json.Unmarshal(body, w); err != nil || !w.isUser() {
 		return user.User{}, unavailable("response is not a user")
@@ -143,12 +145,17 @@ func (w *wireUser) decode(body []byte) (user.User, error) {
 	if err != nil {
 		return user.User{}, unavailable("response is a user without a Clerk id")
 	}
+	texts, err := decodeExtra(body, extra)
+	if err != nil {
+		return user.User{}, err
+	}
 	return user.User{
-		ID: id, Email: w.primaryEmail(), FirstName: w.FirstName, LastName: w.LastName, Phone: w.primaryPhone(),
+		ID: id, ExternalID: w.ExternalID, Email: w.primaryEmail(), FirstName: w.FirstName, LastName: w.LastName, Phone: w.primaryPhone(),
 		Role: string(w.Public), HasMarker: w.Private.hasMarker, Marker: w.Private.marker,
-		RequestedRole: string(w.Unsafe), VerifiedEmails: w.verifiedEmails(),
+		RequestedRole: string(w.Unsafe), VerifiedEmails: w.verifiedEmails(), HasEmails: w.hasEmails(),
 		Banned: w.Banned, Locked: w.Locked, Deprovisioned: w.Deprovisioned,
 		CreatedAt: time.UnixMilli(w.CreatedAt), UpdatedAt: time.UnixMilli(w.UpdatedAt),
+		Extra: texts,
 	}, nil
 }
 
@@ -206,6 +213,11 @@ func (w *wireUser) primaryPhone() string {
 		}
 	}
 	return ""
+}
+
+// hasEmails reports whether the user has an address, primary or not.
+func (w *wireUser) hasEmails() bool {
+	return slices.ContainsFunc(w.Emails, func(e emailAddress) bool { return e.Email != "" })
 }
 
 // verifiedEmails returns all verified addresses, normalized; nil when there are none.

@@ -29,27 +29,30 @@ func TestDecodeUser_Fields(t *testing.T) {
 		"nulls": {
 			`"first_name":null,"last_name":null,"primary_email_address_id":null,"primary_phone_number_id":null,
 			"phone_numbers":null,"public_metadata":null,"private_metadata":null,"unsafe_metadata":null,
-			"banned":null,"locked":null,"deprovisioned":null,"username":null,`, user.User{},
+			"banned":null,"locked":null,"deprovisioned":null,"username":null,"external_id":null,`, user.User{},
 		},
 		"names": {`"first_name":"Jane","last_name":"O'Doe \u00e9",`, user.User{FirstName: "Jane", LastName: "O'Doe é"}},
 		"primary of several addresses": {
 			`"primary_email_address_id":"idn_2","email_addresses":[{"id":"idn_1","email_address":"a@example.com"},
 			{"id":"idn_2","email_address":"b@example.com"},{"id":"idn_3","email_address":"c@example.com"}],`,
-			user.User{Email: "b@example.com"},
+			user.User{Email: "b@example.com", HasEmails: true},
 		},
 		"dangling primary address": {
 			`"primary_email_address_id":"idn_9","email_addresses":[{"id":"idn_1","email_address":"a@example.com"}],`,
-			user.User{},
+			user.User{HasEmails: true},
 		},
 		"dangling primary address, empty list": {`"primary_email_address_id":"idn_9","email_addresses":[],`, user.User{}},
 		"addresses without a primary": {
 			`"primary_email_address_id":null,"email_addresses":[{"id":"idn_1","email_address":"a@example.com"}],`,
-			user.User{},
+			user.User{HasEmails: true},
 		},
 		"address without an id": {
 			`"primary_email_address_id":"","email_addresses":[{"email_address":"a@example.com"},null],
-			"phone_numbers":[{"phone_number":"+1"}],`, user.User{},
+			"phone_numbers":[{"phone_number":"+1"}],`, user.User{HasEmails: true},
 		},
+		"no address at all": {`"email_addresses":[null,{"id":"idn_1"}],`, user.User{}},
+		"external id":       {`"external_id":"42",`, user.User{ExternalID: "42"}},
+
 		"primary of several phones": {
 			`"primary_phone_number_id":"idn_2","phone_numbers":[{"id":"idn_1","phone_number":"+1"},
 			{"id":"idn_2","phone_number":"+2"}],`, user.User{Phone: "+2"},
@@ -274,6 +277,7 @@ func TestDecodeUser_RejectsInvalidUsers(t *testing.T) {
 		"updated null":              strings.Replace(whole, `1700000000001`, `null`, 1),
 		"updated with a fraction":   strings.Replace(whole, `1700000000001`, `1700000000001.5`, 1),
 		"updated beyond int64":      strings.Replace(whole, `1700000000001`, `1e30`, 1),
+		"external id as a number":   wire(`"external_id":42,`),
 		"name as a number":          wire(`"first_name":7,`),
 		"addresses as an object":    wire(`"email_addresses":{},`),
 		"address as a string":       wire(`"email_addresses":["a@example.com"],`),

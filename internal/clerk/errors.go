@@ -37,6 +37,8 @@ type Error struct {
 	Status int
 	// Code is Clerk's error code, such as resource_not_found. It may be empty.
 	Code string
+	// Param is the parameter of the request that the code is about, such as email_address. It is often empty.
+	Param string
 	// TraceID identifies the request to Clerk's support. It is often empty.
 	TraceID string
 	// RetryAfter is the delay before a retry that Clerk or the budget requests, or 0.
@@ -53,6 +55,9 @@ func (e *Error) Error() string {
 	}
 	if e.Code != "" {
 		parts = append(parts, e.Code)
+	}
+	if e.Param != "" {
+		parts = append(parts, "parameter "+e.Param)
 	}
 	if e.detail != "" {
 		parts = append(parts, e.detail)

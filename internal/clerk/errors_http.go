@@ -36,7 +36,7 @@ func isJSON(header http.Header) bool {
 // [Unauthorized], because that has no lasting effect.
 func classifyResponse(request *http.Request, response *http.Response) *Error {
 	apiErr := readAPIError(response)
-	failure := &Error{Kind: Unavailable, Status: response.StatusCode, Code: apiErr.code, TraceID: apiErr.traceID}
+	failure := &Error{Kind: Unavailable, Status: response.StatusCode, Code: apiErr.code, Param: apiErr.param, TraceID: apiErr.traceID}
 	switch status := response.StatusCode; {
 	case status == http.StatusUnauthorized:
 		failure.Kind = Unauthorized
@@ -63,6 +63,8 @@ func (e *Error) classifyRejection(request *http.Request, apiErr apiError) {
 		e.Kind = NotFound
 	case e.Status == http.StatusNotFound:
 		e.detail = "404 does not concern the user: check CLERK_API_URL"
+	case e.Status == http.StatusForbidden && strings.HasSuffix(e.Code, "quota_exceeded"):
+		e.Kind = Rejected // the key is good: the plan is used up
 	case e.Status == http.StatusForbidden:
 		e.Kind = Unauthorized
 	case e.Status == http.StatusConflict && e.Code == "resource_locked":
@@ -74,7 +76,7 @@ func (e *Error) classifyRejection(request *http.Request, apiErr apiError) {
 
 // apiError is the part of Clerk's error envelope that is used. The message is inspected and never kept, because it may
 // quote personal data.
-type apiError struct{ code, message, traceID string }
+type apiError struct{ code, param, message, traceID string }
 
 var codePattern = regexp.MustCompile(`^[0-9A-Za-z_]{1,64}$`)
 
@@ -82,8 +84,9 @@ var codePattern = regexp.MustCompile(`^[0-9A-Za-z_]{1,64}$`)
 func readAPIError(response *http.Response) apiError {
 	var envelope struct {
 		Errors []struct {
-			Code        string `json:"code"`
-			LongMessage string `json:"long_message"`
+			Code        string          `json:"code"`
+			LongMessage string          `json:"long_message"`
+			Meta        json.RawMessage `json:"meta"` // its keys depend on the code
 		} `json:"errors"`
 		TraceID string `json:"clerk_trace_id"`
 	}
@@ -96,9 +99,22 @@ func readAPIError(response *http.Response) apiError {
 		apiErr.traceID = envelope.TraceID
 	}
 	if len(envelope.Errors) > 0 && codePattern.MatchString(envelope.Errors[0].Code) {
-		apiErr.code, apiErr.message = envelope.Errors[0].Code, envelope.Errors[0].LongMessage
+		first := envelope.Errors[0]
+		apiErr.code, apiErr.message, apiErr.param = first.Code, first.LongMessage, paramOf(first.Meta)
 	}
 	return apiErr
+}
+
+// paramOf returns the parameter that an error's meta names, if it is one that this package sends: any other text could be
+// personal data.
+func paramOf(meta json.RawMessage) string {
+	var named struct {
+		Param string `json:"param_name"`
+	}
+	if json.Unmarshal(meta, &named) != nil || !slices.Contains(sentParams(), named.Param) {
+		return ""
+	}
+	return named.Param
 }
 
 // confirmsNotFound reports whether the error means that the user of request does not exist. The code alone is not

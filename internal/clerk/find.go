@@ -81,12 +81,12 @@ func (c *client) listHolders(ctx context.Context, addresses []string) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	return decodeHolders(body, addresses)
+	return decodeHolders(body, addresses, c.extra()...)
 }
 
 // decodeHolders returns the users who list each of the addresses. An address that nobody lists has an empty entry. A full
 // page may lack users, and so does a page with an entry that cannot be decoded.
-func decodeHolders(body []byte, addresses []string) (map[string][]user.User, error) {
+func decodeHolders(body []byte, addresses []string, extra ...user.Field) (map[string][]user.User, error) {
 	entries, err := decodeList(body)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func decodeHolders(body []byte, addresses []string) (map[string][]user.User, err
 	}
 	for _, entry := range entries {
 		var w wireUser
-		u, err := w.decode(entry)
+		u, err := w.decode(entry, extra...)
 		if err != nil {
 			return nil, &Error{Kind: Unavailable, detail: "a list entry is not a user", cause: errUnsettled}
 		}

@@ -19,7 +19,11 @@ import (
 func TestGet_ReadsUser(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer"})
+	s.SetPublicMetadata("user_jane", clerktest.Metadata{"role": "trainer", "plan": map[string]any{"name": "gold"}})
+	s.SignIn("user_jane")
+	s.Update("user_jane", func(u *clerktest.User) {
+		u.ExternalID, u.Username, u.Locale, u.LastSignInAt = new("42"), new("jane"), new("de-DE"), new(int64(1700000000123))
+	})
 	s.SetPrivateMetadata("user_jane", clerktest.Metadata{"fituser": map[string]any{
 		"role": "trainer", "owner": "prod-eu", "rule": "coaches", "until": "2027-01-31T18:00:00Z",
 	}})
@@ -30,19 +34,25 @@ func TestGet_ReadsUser(t *testing.T) {
 	s.Lock("user_jane")
 	s.Deprovision("user_jane")
 
-	got, err := s.client().Get(t.Context(), s.jane)
+	config := s.config()
+	config.Extra = func() []user.Field { return user.Decoded(append(user.ExtraFields(), "publicMetadata.plan.name")) }
+	got, err := clerk.New(config).Get(t.Context(), s.jane)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stored, _ := s.User("user_jane")
 	want := user.User{
-		ID: "user_jane", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
+		ID: "user_jane", ExternalID: "42", Email: "jane.canary@example.com", FirstName: "Janecanary", LastName: "Doecanary", Phone: "+15550177",
 		Role: "trainer", HasMarker: true, Marker: user.Marker{
 			Role: "trainer", Owner: "prod-eu", Rule: "coaches", Until: time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
 		},
 		RequestedRole: "admin", VerifiedEmails: []string{"jane.canary@example.com", "jane@example.org"},
-		Banned: true, Locked: true, Deprovisioned: true,
+		HasEmails: true, Banned: true, Locked: true, Deprovisioned: true,
 		CreatedAt: time.UnixMilli(stored.CreatedAt), UpdatedAt: time.UnixMilli(stored.UpdatedAt),
+		Extra: map[user.Field]string{
+			user.FieldUsername: "jane", user.FieldImageURL: stored.ImageURL, user.FieldLocale: "de-DE",
+			user.FieldLastSignInAt: "1700000000123", "publicMetadata.plan.name": "gold",
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -13,10 +13,10 @@ import (
 // Instrumented returns a client that records a span for each call for one user. The span includes the wait for the rate
 // limit. Calls for many users have no span: no trace of a user contains them. [New] registers the metrics, because those
 // count requests and not calls.
-func Instrumented(client Client, tracer trace.Tracer) Client { return instrumented{client, tracer} }
+func Instrumented(client API, tracer trace.Tracer) API { return instrumented{client, tracer} }
 
 type instrumented struct {
-	Client
+	API
 	tracer trace.Tracer
 }
 
@@ -24,7 +24,7 @@ type instrumented struct {
 func (c instrumented) Get(ctx context.Context, id user.ID) (user.User, error) {
 	ctx, span := c.tracer.Start(ctx, "Clerk: read user")
 	defer span.End()
-	u, err := c.Client.Get(ctx, id)
+	u, err := c.API.Get(ctx, id)
 	if KindOf(err) != NotFound {
 		setSpanError(span, err)
 	}
@@ -35,7 +35,7 @@ func (c instrumented) Get(ctx context.Context, id user.ID) (user.User, error) {
 func (c instrumented) FindByEmail(ctx context.Context, address string) ([]user.User, error) {
 	ctx, span := c.tracer.Start(ctx, "Clerk: find users by e-mail")
 	defer span.End()
-	users, err := c.Client.FindByEmail(ctx, address)
+	users, err := c.API.FindByEmail(ctx, address)
 	setSpanError(span, err)
 	return users, err
 }
@@ -47,9 +47,27 @@ func (c instrumented) WriteRole(
 	ctx, span := c.tracer.Start(ctx, "Clerk: write role", trace.WithAttributes(
 		attribute.String("fituser.change", change.String())))
 	defer span.End()
-	u, err := c.Client.WriteRole(ctx, id, change, marker)
+	u, err := c.API.WriteRole(ctx, id, change, marker)
 	setSpanError(span, err)
 	return u, err
+}
+
+// SetExternalID implements [ExternalIDs].
+func (c instrumented) SetExternalID(ctx context.Context, id user.ID, externalID string) (user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: set external id")
+	defer span.End()
+	u, err := c.API.SetExternalID(ctx, id, externalID)
+	setSpanError(span, err)
+	return u, err
+}
+
+// FindByExternalID implements [ExternalIDs]. The span does not contain the ids.
+func (c instrumented) FindByExternalID(ctx context.Context, ids []string) (map[string]user.User, error) {
+	ctx, span := c.tracer.Start(ctx, "Clerk: find users by external id")
+	defer span.End()
+	users, err := c.API.FindByExternalID(ctx, ids)
+	setSpanError(span, err)
+	return users, err
 }
 
 // setSpanError records the kind of an error and not its text, which can contain what Clerk answered.

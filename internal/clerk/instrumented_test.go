@@ -16,7 +16,7 @@ import (
 
 // failingClient answers every call with err.
 type failingClient struct {
-	clerk.Client
+	clerk.API
 	err error
 }
 
@@ -25,6 +25,10 @@ func (c failingClient) Get(context.Context, user.ID) (user.User, error) {
 }
 
 func (c failingClient) WriteRole(context.Context, user.ID, user.RoleChange, user.Marker) (user.User, error) {
+	return user.User{ID: "user_jane"}, c.err
+}
+
+func (c failingClient) SetExternalID(context.Context, user.ID, string) (user.User, error) {
 	return user.User{ID: "user_jane"}, c.err
 }
 
@@ -68,11 +72,12 @@ func TestInstrumented_RecordsSpans(t *testing.T) {
 			read, readErr := client.Get(t.Context(), "user_jane")
 			written, writeErr := client.WriteRole(t.Context(), "user_jane", user.GrantRole, own("trainer"))
 			found, findErr := client.FindByEmail(t.Context(), "jane.canary@example.com")
+			changed, changeErr := client.SetExternalID(t.Context(), "user_jane", "42")
 			count, countErr := client.Count(t.Context())
-			if read.ID != "user_jane" || written.ID != "user_jane" || len(found) != 1 || count != 7 {
+			if read.ID != "user_jane" || written.ID != "user_jane" || changed.ID != "user_jane" || len(found) != 1 || count != 7 {
 				t.Errorf("the answers are %v, %v, %v, %d", read, written, found, count)
 			}
-			for _, err := range []error{readErr, writeErr, findErr, countErr} {
+			for _, err := range []error{readErr, writeErr, findErr, changeErr, countErr} {
 				if !errors.Is(err, test.err) {
 					t.Errorf("the error is %v", err)
 				}
@@ -88,7 +93,7 @@ func TestInstrumented_RecordsSpans(t *testing.T) {
 			}
 			want := []recorded{
 				{"Clerk: read user", test.read, 0}, {"Clerk: write role", test.write, 1},
-				{"Clerk: find users by e-mail", test.find, 0},
+				{"Clerk: find users by e-mail", test.find, 0}, {"Clerk: set external id", test.write, 0},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("spans (-want +got):\n%s", diff)

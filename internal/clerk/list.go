@@ -40,17 +40,17 @@ func (c *client) page(ctx context.Context, after user.ID) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	return decodePage(body)
+	return decodePage(body, c.extra()...)
 }
 
-func decodePage(body []byte) (Page, error) {
+func decodePage(body []byte, extra ...user.Field) (Page, error) {
 	entries, err := decodeList(body)
 	if err != nil {
 		return Page{}, err
 	}
 	page := Page{Users: make([]user.User, 0, len(entries)), Entries: len(entries)}
 	for _, entry := range entries {
-		if u, err := decodeUser(entry); err == nil {
+		if u, err := decodeUser(entry, extra...); err == nil {
 			page.Users = append(page.Users, u)
 		}
 	}

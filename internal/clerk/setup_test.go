@@ -31,7 +31,12 @@ type standIn struct {
 
 func start(t *testing.T) standIn {
 	t.Helper()
-	server := clerktest.NewServer(clerktest.Config{SecretKeys: []string{"sk_test_canary"}})
+	return startWith(t, clerktest.Config{SecretKeys: []string{"sk_test_canary"}})
+}
+
+func startWith(t *testing.T, config clerktest.Config) standIn {
+	t.Helper()
+	server := clerktest.NewServer(config)
 	api := httptest.NewServer(server)
 	t.Cleanup(api.Close)
 	jane := server.SignUp(clerktest.Person{
@@ -47,7 +52,7 @@ func (s standIn) config() clerk.Config {
 	}
 }
 
-func (s standIn) client() clerk.Client { return clerk.New(s.config()) }
+func (s standIn) client() clerk.API { return clerk.New(s.config()) }
 
 // failAll applies respond to every request.
 func (s standIn) failAll(respond clerktest.Response) { s.Inject(clerktest.Fault{Respond: respond}) }

@@ -33,7 +33,7 @@ func (c *client) readUser(ctx context.Context, id user.ID) (user.User, error) {
 	if err != nil {
 		return user.User{}, err
 	}
-	return decodeUserAs(body, id)
+	return decodeUserAs(body, id, c.extra()...)
 }
 
 // readUsers lists the users with these ids. It omits entries that cannot be decoded, so that the batch requests them
@@ -48,9 +48,9 @@ func (c *client) readUsers(ctx context.Context, ids []user.ID) (map[user.ID]user
 	if err != nil {
 		return nil, err
 	}
-	users := make(map[user.ID]user.User, len(entries))
+	users, extra := make(map[user.ID]user.User, len(entries)), c.extra()
 	for _, entry := range entries {
-		if u, err := decodeUser(entry); err == nil {
+		if u, err := decodeUser(entry, extra...); err == nil {
 			users[u.ID] = u
 		}
 	}
@@ -115,7 +115,7 @@ func (c *client) writeRole(
 	if err != nil {
 		return user.User{}, err
 	}
-	return decodeUserAs(body, id)
+	return decodeUserAs(body, id, c.extra()...)
 }
 
 // rolePatch returns the body of PATCH /users/{id}/metadata. Clerk merges it deeply: null removes a key, and absent keys

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
@@ -19,9 +20,14 @@ const (
 	// indexEmail finds manifests by the normalized address that they name, or all of them under anyEmail.
 	indexEmail = "email"
 	anyEmail   = ""
-	// indexExpiry finds, under hasExpiry, manifests whose role expires.
-	indexExpiry = "expiry"
-	hasExpiry   = "true"
+	// indexDated finds, under isDated, FitUsers whose user is reconciled at a certain time.
+	indexDated = "dated"
+	isDated    = "true"
+	// indexRowKey finds the FitUsers whose row has another key than the Clerk id.
+	indexRowKey = "rowKey"
+	// indexDiffering finds, under isDiffering, FitUsers whose row cannot equal what Clerk has.
+	indexDiffering = "differing"
+	isDiffering    = "true"
 )
 
 // indexes are the indexes of a cache: the values under which each finds a FitUser.
@@ -39,11 +45,24 @@ func indexes() map[string]func(*v1alpha1.FitUser) []string {
 			}
 			return []string{user.NormalizeEmail(u.Spec.Email), anyEmail}
 		},
-		indexExpiry: func(u *v1alpha1.FitUser) []string {
-			if u.Spec.RoleExpiresAt == nil {
+		indexDated: func(u *v1alpha1.FitUser) []string {
+			if u.Spec.RoleExpiresAt == nil && u.Status.RowDeletionAt == nil {
 				return nil
 			}
-			return []string{hasExpiry}
+			return []string{isDated}
+		},
+		indexRowKey: func(u *v1alpha1.FitUser) []string {
+			if u.Status.RowKey == "" {
+				return nil
+			}
+			return []string{u.Status.RowKey}
+		},
+		indexDiffering: func(u *v1alpha1.FitUser) []string {
+			ready := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+			if u.Status.AlteredColumns == nil && (ready == nil || ready.Reason != v1alpha1.ReasonEmailMissing) {
+				return nil
+			}
+			return []string{isDiffering}
 		},
 	}
 }
@@ -114,6 +133,12 @@ func ReadByEmail(ctx context.Context, cache, reader client.Reader, namespace str
 	return readEach(ctx, reader, namespace, names, func(u *v1alpha1.FitUser) bool { return u.Spec.Email != "" })
 }
 
+// CachedDiffering returns the FitUsers whose row cannot equal what Clerk has: the user has no address, or the table stores
+// other values than it is given. They are shared with the cache.
+func CachedDiffering(ctx context.Context, cache client.Reader, namespace string) ([]*v1alpha1.FitUser, error) {
+	return fromIndex(ctx, cache, namespace, indexDiffering, isDiffering)
+}
+
 // CachedByEmail returns all manifests that name an address, by normalized address. They are shared with the cache.
 func CachedByEmail(ctx context.Context, cache client.Reader, namespace string) (map[string][]*v1alpha1.FitUser, error) {
 	all, err := fromIndex(ctx, cache, namespace, indexEmail, anyEmail)
@@ -128,9 +153,15 @@ func CachedByEmail(ctx context.Context, cache client.Reader, namespace string) (
 	return byEmail, nil
 }
 
-// Expiring returns the manifests whose role expires. They are shared with the cache.
-func Expiring(ctx context.Context, cache client.Reader, namespace string) ([]*v1alpha1.FitUser, error) {
-	return fromIndex(ctx, cache, namespace, indexExpiry, hasExpiry)
+// Dated returns the FitUsers whose role expires, or whose row is deleted at a certain time. They are shared with the cache.
+func Dated(ctx context.Context, cache client.Reader, namespace string) ([]*v1alpha1.FitUser, error) {
+	return fromIndex(ctx, cache, namespace, indexDated, isDated)
+}
+
+// CachedByRowKey returns the FitUsers whose status names a row by a key that is not the Clerk id. They are shared with the
+// cache.
+func CachedByRowKey(ctx context.Context, cache client.Reader, namespace string, key user.ID) ([]*v1alpha1.FitUser, error) {
+	return fromIndex(ctx, cache, namespace, indexRowKey, string(key))
 }
 
 // fromIndex returns what the cache has under a value of an index. The objects are shared with the cache.

@@ -111,7 +111,9 @@ func internSet(texts []string) map[string]string {
 	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
 		texts = append(texts, string(status))
 	}
-	texts = append(texts, string(v1alpha1.DeletionPolicyDelete), string(v1alpha1.DeletionPolicyRetain))
+	for _, policy := range v1alpha1.DeletionPolicies() {
+		texts = append(texts, string(policy))
+	}
 	set := make(map[string]string, len(texts))
 	for _, text := range texts {
 		set[text] = text

@@ -66,9 +66,23 @@ func ExportRoles(ctx context.Context, api clerk.Client, roles user.Roles, now ti
 	if listed < expected {
 		return e, fmt.Errorf("the list of Clerk's users has %d of %d: manifests would be missing, try again", listed, expected)
 	}
+	e.complete()
+	return e, nil
+}
+
+// ExportUsers returns the manifests that give these users the roles that they hold.
+func ExportUsers(users []user.User, roles user.Roles, now time.Time) Export {
+	var e Export
+	for n := range users {
+		e.add(&users[n], roles, now)
+	}
+	e.complete()
+	return e
+}
+
+func (e *Export) complete() {
 	e.disambiguate()
 	slices.SortFunc(e.Manifests, func(a, b Manifest) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
-	return e, nil
 }
 
 // add adds the manifest of a user who holds a role.

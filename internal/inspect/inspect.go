@@ -1,11 +1,12 @@
 // Package inspect answers questions at a terminal: what is the state of Clerk, the FitUsers and the table
 // ([Inspector.Status]), why is one user in that state ([Inspector.Why]), what would a sweep change ([Inspector.Plan]), how
-// did a user's role change ([Inspector.History]), and who holds a role ([Inspector.AccessReview]). [Inspector.Export] turns
-// the roles in Clerk into manifests. It only reads. What the operator would write is decided by [preview.Preview], not here.
+// did a user's role change ([Inspector.History]), and who holds a role ([Inspector.AccessReview]). [TableQuestion] compares the
+// table with its mapping. [Inspector.Export] turns the roles in Clerk into manifests. It only reads. What the operator would
+// write is decided by [preview.Preview], not here.
 //
-// Read inspect.go first, then one file per question: status.go, why.go, plan.go, history.go, review.go and export.go. The
-// files *_text.go and text.go print the answers. The JSON keys of the answers are a contract with other programs:
-// docs/questions.md lists them.
+// Read inspect.go first, then one file per question: status.go, why.go, plan.go, table.go, history.go, review.go and
+// export.go. The files *_text.go and text.go print the answers. The JSON keys of the answers are a contract with other
+// programs: docs/questions.md lists them.
 package inspect
 
 import (
@@ -45,6 +46,9 @@ type Inspector struct {
 	Roles        fituser.RoleConfig
 	MinProtected int
 	Observe      bool
+	// DeletionPolicy is --deletion-policy, DeletionDelay --deletion-delay.
+	DeletionPolicy v1alpha1.DeletionPolicy
+	DeletionDelay  time.Duration
 
 	Profile      fituser.ProfileMode
 	MaxDeletions budget.MaxDeletions
@@ -67,6 +71,11 @@ func (i *Inspector) unavailable() (reasons []string) {
 		reason := strings.TrimSpace(line)
 		if setting, _, missing := strings.Cut(reason, " is not set: "); missing {
 			reason = setting + " is not set"
+		}
+		if last := len(reasons) - 1; last >= 0 && strings.HasPrefix(reason, "line ") { // a fault in a file that the reason before names
+			file, isFirst := strings.CutSuffix(reasons[last], ":")
+			reasons[last] = file + map[bool]string{true: ": ", false: "; "}[isFirst] + reason
+			continue
 		}
 		reasons = append(reasons, reason)
 	}

@@ -122,7 +122,7 @@ func deleted(s v1alpha1.FitUserStatus) bool { return s.ClerkUserID == "" && s.Ro
 func (o *offline) standIn(instance string) *standInClerk {
 	o.profile = shownProfile(o.statuses)
 	c := &standInClerk{
-		instance: instance, users: map[user.ID]user.User{}, rows: map[user.ID]user.Row{}, absent: map[user.ID]bool{},
+		instance: instance, mapping: user.DefaultMapping(), users: map[user.ID]user.User{}, rows: map[user.ID]user.Row{}, absent: map[user.ID]bool{},
 	}
 	for id, found := range o.byUser {
 		slices.SortFunc(found, fitusers.CompareActive)
@@ -140,7 +140,7 @@ func (o *offline) standIn(instance string) *standInClerk {
 			account := o.account(id, found[seen], found)
 			c.users[id] = account
 			if account.Email != "" {
-				c.rows[id] = user.DesiredRow(account, user.Role(found[seen].Status.Role))
+				c.rows[id] = c.mapping.DesiredRow(account, user.Role(found[seen].Status.Role))
 			}
 		}
 	}

@@ -138,8 +138,8 @@ func mergeManifest(live, wanted client.Object) (client.Object, string) {
 	switch next := next.(type) {
 	case *v1alpha1.FitUser:
 		spec := wanted.(*v1alpha1.FitUser).Spec //nolint:forcetypeassert // both have the type of the manifest
-		if spec.DeletionPolicy == "" {
-			spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete
+		if spec.DeletionPolicy == "" && next.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete {
+			spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete // a former default, which applying a manifest does not remove
 		}
 		same = equality.Semantic.DeepEqual(next.Spec, spec)
 		next.Spec = spec

@@ -49,7 +49,8 @@ func (b planBackends) known(ids []user.ID) []user.ID {
 func (i *Inspector) newPreview(b planBackends, reader client.Client, users func() int) *preview.Preview {
 	config := fituser.Config{
 		Client: reader, Live: i.Cluster, Namespace: i.Namespace, Clerk: b.clerk, Store: b.table, Profile: b.profile,
-		Clock: i.Clock, RoleConfig: i.Roles, MinProtected: i.MinProtected, Observe: b.observe,
+		Clock: i.Clock, RoleConfig: i.Roles, MinProtected: i.MinProtected, Observe: b.observe, DigestKey: b.key,
+		DeletionPolicy: i.DeletionPolicy, DeletionDelay: i.DeletionDelay,
 	}
 	config.Owner = b.owner
 	if b.unknown == nil {

@@ -13,8 +13,10 @@ import (
 // standInClerk answers as Clerk would, with users that were read elsewhere. It holds their rows too.
 type standInClerk struct {
 	instance string
-	users    map[user.ID]user.User
-	rows     map[user.ID]user.Row
+	// mapping is the default one: the statuses do not show which columns the table has.
+	mapping *user.Mapping
+	users   map[user.ID]user.User
+	rows    map[user.ID]user.Row
 	// absent are users that Clerk does not have.
 	absent map[user.ID]bool
 	// listed are the ids of users, oldest first; stored those of rows.
@@ -85,6 +87,11 @@ type standInTable struct{ *standInClerk }
 
 var _ store.Store = standInTable{}
 
+// Table implements store.Store.
+func (t standInTable) Table() store.Table {
+	return store.Table{Mapping: t.mapping, EmailRequired: true}
+}
+
 // Get implements store.Store.
 func (t standInTable) Get(_ context.Context, id user.ID) (user.Row, error) {
 	if row, known := t.rows[id]; known {
@@ -106,8 +113,21 @@ func (t standInTable) Scan(_ context.Context, after user.ID, limit int) ([]user.
 	return rows, nil
 }
 
+// FindUnclaimed implements store.Store. The statuses do not show such rows.
+func (t standInTable) FindUnclaimed(context.Context, string, []string) ([]store.Holder, error) {
+	return nil, nil
+}
+
 // Put implements store.Store.
-func (t standInTable) Put(context.Context, user.Row, []store.Move) error { return nil }
+func (t standInTable) Put(_ context.Context, row user.Row, _ []store.Move) (user.Row, error) {
+	return row, nil
+}
+
+// Update implements store.Store.
+func (t standInTable) Update(_ context.Context, row user.Row) (user.Row, error) { return row, nil }
+
+// Rekey implements store.Store. A preview makes no write.
+func (t standInTable) Rekey(context.Context, store.Holder, user.ID) error { return errOffline() }
 
 // Delete implements store.Store.
 func (t standInTable) Delete(_ context.Context, id user.ID) (bool, error) {

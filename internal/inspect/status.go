@@ -82,6 +82,9 @@ type Deletions struct {
 	// DeletionDeferred.
 	Deferred int      `json:"deferred"`
 	Users    []string `json:"users"`
+	// Waiting is how many rows of deleted users wait to be deleted or anonymized; Next is when the first of them is.
+	Waiting int       `json:"waiting"`
+	Next    time.Time `json:"next,omitzero"`
 	// Override is true when a person has lifted the limit for this period.
 	Override bool `json:"override,omitempty"`
 }
@@ -130,6 +133,9 @@ func (s *Status) count(u *v1alpha1.FitUser) {
 	if fitusers.IsTerminating(u) {
 		s.Terminating++
 	}
+	if at := u.Status.RowDeletionAt; at != nil {
+		s.Deletions.addWaiting(at.Time)
+	}
 }
 
 // countNotReady adds u to the group of its reason unless u is ready.
@@ -164,6 +170,13 @@ func readyCondition(u *v1alpha1.FitUser) metav1.Condition {
 	return metav1.Condition{
 		Reason: noStatusReason, Message: "no status yet: check that a controller runs",
 		LastTransitionTime: u.CreationTimestamp,
+	}
+}
+
+func (d *Deletions) addWaiting(at time.Time) {
+	d.Waiting++
+	if d.Next.IsZero() || at.Before(d.Next) {
+		d.Next = at
 	}
 }
 

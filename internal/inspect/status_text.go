@@ -29,6 +29,10 @@ func (s Status) Text(w io.Writer, now time.Time) error {
 		s.FitUsers, s.Ready, s.UserManaged, s.Suspended, s.Terminating))
 	s.RoleStatus.write(t)
 	t.row("DELETIONS", s.Deletions.text())
+	if s.Deletions.Waiting > 0 {
+		t.row("WAITING ROWS", fmt.Sprintf("%d of deleted users, the first until %s. To keep one: spec.deletionPolicy: Retain",
+			s.Deletions.Waiting, s.Deletions.Next.UTC().Format(time.RFC3339)))
+	}
 	s.RoleStatus.writeLists(t, now)
 	t.line("")
 	if len(s.NotReady) == 0 {

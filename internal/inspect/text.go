@@ -71,26 +71,29 @@ func sentences(changes []preview.Change) []string {
 	return described
 }
 
+// sentence describes a change.
 func sentence(c preview.Change) string {
-	switch c.Place + " " + c.Action {
-	case "clerk grant":
-		return fmt.Sprintf("grant the role %s in Clerk", c.Role)
-	case "clerk revoke":
-		return fmt.Sprintf("revoke the role %s in Clerk", c.Role)
-	case "clerk remove_marker":
-		return "remove the marker in Clerk: the role was changed there since"
-	case "fituser create":
-		return "create FitUser " + c.Name
-	case "fituser delete":
-		return "delete FitUser " + c.Name
+	kind := c.Place + " " + c.Action
+	switch kind {
+	case "clerk grant", "clerk revoke":
+		return fmt.Sprintf("%s the role %s in Clerk", c.Action, c.Role)
+	case "fituser create", "fituser delete":
+		return c.Action + " FitUser " + c.Name
 	case "fituser status":
 		return fmt.Sprintf("update the status of FitUser %s (%s)", c.Name, strings.Join(c.Fields, ", "))
-	case "table create":
-		return "insert the row"
-	case "table delete":
-		return "delete the row"
-	default:
+	case "table adopt":
+		return fmt.Sprintf("give the user the row %q from before Clerk", c.Name)
+	case "table update":
 		return fmt.Sprintf("update the row of %s (%s)", c.User, strings.Join(c.Fields, ", "))
+	default:
+		return map[string]string{
+			"clerk remove_marker":   "remove the marker in Clerk: the role was changed there since",
+			"clerk set_external_id": "set the external id in Clerk to the key of the row from before Clerk",
+			"table create":          "insert the row",
+			"table delete":          "delete the row",
+			"table anonymize":       "anonymize the row",
+			"table soft_delete":     "mark the row as deleted",
+		}[kind]
 	}
 }
 
@@ -101,11 +104,15 @@ func counted(counts map[string]int) string {
 		{"clerk grant", "grant", "role", " in Clerk"},
 		{"clerk revoke", "revoke", "role", " in Clerk"},
 		{"clerk remove_marker", "remove", "marker", " in Clerk"},
+		{"clerk set_external_id", "set", "external id", " in Clerk"},
 		{"fituser create", "create", "FitUser", ""},
 		{"fituser delete", "delete", "FitUser", ""},
 		{"fituser status", "update the status of", "FitUser", ""},
 		{"table create", "insert", "row", ""},
 		{"table update", "update", "row", ""},
+		{"table adopt", "adopt", "row", ""},
+		{"table anonymize", "anonymize", "row", ""},
+		{"table soft_delete", "mark", "row", " as deleted"},
 		{"table delete", "delete", "row", ""},
 	} {
 		number, things := counts[kind.key], kind.thing

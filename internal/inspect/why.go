@@ -100,17 +100,18 @@ func (i *Inspector) Why(ctx context.Context, name string) (Why, error) {
 
 func (i *Inspector) whyUser(ctx context.Context, id user.ID) (Why, error) {
 	w := Why{User: id, FitUsers: []FitUser{}}
-	account, row := i.readClerk(ctx, id, &w), i.readTable(ctx, id, &w)
+	account := i.readClerk(ctx, id, &w)
 	facts, err := i.readRoleFacts(ctx, id, account)
 	if err != nil {
 		return Why{}, err
 	}
+	row := i.readTable(ctx, i.rowKey(id, account, facts.FitUsers), &w)
 	w.describe(facts.FitUsers.All()...)
 	for n := range w.FitUsers {
 		w.FitUsers[n].Active = n == 0 && facts.FitUsers.Active != nil
 	}
 	w.Role = explainRole(facts)
-	w.compare(i.Profile, facts, row)
+	w.compare(i.Profile, facts, i.Table.Table().Mapping, row)
 	backends := i.planBackends()
 	backends.observe = i.Observe
 	would := i.newPreview(backends, fitusers.Unindexed(i.Cluster), func() int { return i.countFitUsers(ctx) })
@@ -193,8 +194,22 @@ func (i *Inspector) readClerk(ctx context.Context, id user.ID, w *Why) *user.Use
 	return nil
 }
 
-func (i *Inspector) readTable(ctx context.Context, id user.ID, w *Why) *user.Row {
-	row, err := i.Table.Get(ctx, id)
+// rowKey returns the key of a user's row: Clerk knows it, and a status that of a deleted user.
+func (i *Inspector) rowKey(id user.ID, account *user.User, found fitusers.Set) user.ID {
+	mapping := i.Table.Table().Mapping
+	if account != nil {
+		return mapping.KeyOf(*account)
+	}
+	for _, u := range found.All() {
+		if u.Status.RowKey != "" && mapping.Key.Holds == user.HoldsExternalID {
+			return user.ID(u.Status.RowKey)
+		}
+	}
+	return id
+}
+
+func (i *Inspector) readTable(ctx context.Context, key user.ID, w *Why) *user.Row {
+	row, err := i.Table.Get(ctx, key)
 	switch {
 	case err == nil:
 		return &row

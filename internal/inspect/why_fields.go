@@ -11,7 +11,7 @@ import (
 )
 
 // compare fills the fields. row may be nil.
-func (w *Why) compare(mode fituser.ProfileMode, facts roleFacts, row *user.Row) {
+func (w *Why) compare(mode fituser.ProfileMode, facts roleFacts, mapping *user.Mapping, row *user.Row) {
 	active, account := facts.FitUsers.Active, facts.account
 	var inClerk, inRow, inStatus user.Row
 	if account != nil {
@@ -24,27 +24,27 @@ func (w *Why) compare(mode fituser.ProfileMode, facts roleFacts, row *user.Row) 
 	if active != nil {
 		inStatus = profileRow(active.Status.Profile)
 	}
-	var drifted []user.Column
+	var drifted []string
 	if account != nil && row != nil {
-		drifted = user.DesiredRow(*account, row.Role).Diff(*row)
+		drifted = mapping.Diff(mapping.DesiredRow(*account, mapping.RoleOf(*row)), *row)
 	}
-	for _, column := range user.Columns() {
-		if column == user.ColumnRole {
+	for _, column := range mapping.Columns {
+		if column.From == user.FieldRole {
 			continue // [roleField] follows
 		}
 		field := Field{
-			Name: string(column), Owner: "Clerk",
-			Clerk: column.Of(&inClerk), FitUser: column.Of(&inStatus), Row: column.Of(&inRow),
+			Name: column.Name, Owner: "Clerk",
+			Clerk: inClerk.Text(column.From), FitUser: inStatus.Text(column.From), Row: inRow.Text(column.From),
 		}
 		if account != nil && active != nil && field.Clerk != field.FitUser {
 			field.Differs = append(field.Differs, fituser.PlaceFitUser)
 		}
-		if slices.Contains(drifted, column) {
+		if slices.Contains(drifted, column.Name) {
 			field.Differs = append(field.Differs, fituser.PlaceTable)
 		}
 		w.Fields = append(w.Fields, field)
 	}
-	w.Fields = append(w.Fields, roleField(facts, row))
+	w.Fields = append(w.Fields, roleField(facts, mapping, row))
 }
 
 // profileRow returns the columns that a profile shows. A column that profiles do not contain is empty: its values are
@@ -57,14 +57,14 @@ func profileRow(p *v1alpha1.Profile) user.Row {
 }
 
 // roleField returns the role: in Clerk with its marker, in the status together with spec.role, and in the row.
-func roleField(facts roleFacts, row *user.Row) Field {
+func roleField(facts roleFacts, mapping *user.Mapping, row *user.Row) Field {
 	f := Field{Name: "role", Owner: "default"}
 	active, account, plan := facts.FitUsers.Active, facts.account, facts.Decided
 	if active != nil {
 		f.FitUser = roleOf(active)
 	}
 	if row != nil {
-		f.Row = string(row.Role)
+		f.Row = string(mapping.RoleOf(*row))
 	}
 	if account == nil {
 		if active != nil && active.Spec.Role != "" {
@@ -82,7 +82,7 @@ func roleField(facts roleFacts, row *user.Row) Field {
 	if active != nil && string(active.Status.Role) != string(plan.Role) {
 		f.Differs = append(f.Differs, fituser.PlaceFitUser)
 	}
-	if row != nil && row.Role != plan.Role {
+	if row != nil && row.Role != mapping.SpelledRole(plan.Role) {
 		f.Differs = append(f.Differs, fituser.PlaceTable)
 	}
 	return f

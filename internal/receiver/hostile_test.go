@@ -59,7 +59,7 @@ func TestEvent_HostileFieldsLeaveOnlyTheHint(t *testing.T) {
 			if err != nil || strings.Contains(string(whole), "mallory") {
 				t.Errorf("the FitUser contains a field of the event: %s, %v", whole, err)
 			}
-			want := v1alpha1.FitUserSpec{ClerkUserID: id, DeletionPolicy: v1alpha1.DeletionPolicyDelete}
+			want := v1alpha1.FitUserSpec{ClerkUserID: id}
 			if diff := cmp.Diff(want, u.Spec); diff != "" {
 				t.Errorf("spec (-want +got):\n%s", diff)
 			}

@@ -77,7 +77,7 @@ func TestRecord_UnknownUserIsCreatedInOneWrite(t *testing.T) {
 
 			wantHints(t, w, map[string]v1alpha1.Hint{adaName: hintOf("msg_1", eventType, eventTime-18)})
 			u := w.users(t)[adaName]
-			want := v1alpha1.FitUserSpec{ClerkUserID: ada, DeletionPolicy: v1alpha1.DeletionPolicyDelete}
+			want := v1alpha1.FitUserSpec{ClerkUserID: ada}
 			if diff := cmp.Diff(want, u.Spec); diff != "" {
 				t.Errorf("spec (-want +got):\n%s", diff)
 			}

@@ -72,3 +72,30 @@ func TestLogLevel_RejectsUnknownStart(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// The mapping file keeps its white space, so that faults have the lines of the file. Its setting follows the file.
+func TestTableConfig_FollowsFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "table.yaml")
+	must(t, os.WriteFile(file, []byte("\n\ntable: a\n"), 0o600))
+	config, err := settings.NewTableConfig(file)
+	must(t, err)
+	if config.Get() != "\n\ntable: a\n" || config.Path() != file {
+		t.Errorf("%q from %s", config.Get(), config.Path())
+	}
+	watch(t, config, clock.RealClock{}, logr.Discard())
+	must(t, os.WriteFile(file, []byte("\ntable: b\n"), 0o600))
+	waitForValue(t, config, "\ntable: b\n")
+}
+
+func TestTableConfig_WithoutFile(t *testing.T) {
+	t.Parallel()
+	config, err := settings.NewTableConfig("")
+	must(t, err)
+	if config.Get() != "" || config.Path() != "" {
+		t.Errorf("%q from %q", config.Get(), config.Path())
+	}
+	if _, err := settings.NewTableConfig(filepath.Join(t.TempDir(), "absent")); err == nil {
+		t.Error("an absent file is accepted")
+	}
+}

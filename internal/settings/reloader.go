@@ -52,7 +52,7 @@ func (r *Reloader) Start(ctx context.Context) error {
 	defer func() { _ = watcher.Close() }()
 	for _, s := range r.settings {
 		if err := watcher.Add(filepath.Dir(s.path)); err != nil {
-			return fmt.Errorf("watching %s_FILE: %w", s.name, err)
+			return fmt.Errorf("watching the file of %s: %w", s.name, err)
 		}
 	}
 	for {

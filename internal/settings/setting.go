@@ -23,6 +23,8 @@ type Setting struct {
 	needsRestart bool
 	// withoutFile is the value while the file does not exist. If it is empty, the removal of the file changes nothing.
 	withoutFile string
+	// verbatim keeps the white space around the value, because the lines of the file are counted.
+	verbatim bool
 	// refused is the last refusal that was logged.
 	refused string
 }
@@ -40,7 +42,7 @@ func (s *Setting) OnChange(apply func(ctx context.Context, value string) error) 
 // it is being replaced. A refused value may be right but early, so the caller tries it again. An error means that this
 // process must end for the value to take effect.
 func (s *Setting) reload(ctx context.Context, log logr.Logger) (refused bool, err error) {
-	value, err := readFile(s.path)
+	value, err := s.readFile()
 	if errors.Is(err, fs.ErrNotExist) && s.withoutFile != "" {
 		value, err = s.withoutFile, nil
 	}
@@ -82,18 +84,41 @@ func readSetting(name string, getenv func(string) string) (*Setting, error) {
 	if value != "" && path != "" {
 		return nil, fmt.Errorf("%s and %s_FILE are both set: unset one of them", name, name)
 	}
+	s := &Setting{name: name, path: path}
 	if path != "" {
 		var err error
-		if value, err = readFile(path); err != nil {
+		if value, err = s.readFile(); err != nil {
 			return nil, fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		if value == "" {
 			return nil, fmt.Errorf("%s_FILE: %s is empty: put the value into it", name, path)
 		}
 	}
-	s := &Setting{name: name, path: path}
 	s.set(value)
 	return s, nil
+}
+
+// NewTableConfig reads the mapping file. An empty file name is a setting without a value that never changes.
+func NewTableConfig(file string) (*Setting, error) {
+	s := &Setting{name: "FITUSER_TABLE_CONFIG", path: file, verbatim: true}
+	s.set("")
+	if file == "" {
+		return s, nil
+	}
+	content, err := s.readFile()
+	s.set(content)
+	return s, err
+}
+
+// Path returns the file that the value comes from; empty when it comes from none.
+func (s *Setting) Path() string { return s.path }
+
+func (s *Setting) readFile() (string, error) {
+	content, err := readFile(s.path)
+	if !s.verbatim {
+		content = strings.TrimSpace(content)
+	}
+	return content, err
 }
 
 func readFile(path string) (string, error) {
@@ -109,5 +134,5 @@ func readFile(path string) (string, error) {
 	if len(content) > maxSize {
 		return "", fmt.Errorf("%s is larger than %d bytes, the most that a setting may have", path, maxSize)
 	}
-	return strings.TrimSpace(string(content)), nil
+	return string(content), nil
 }

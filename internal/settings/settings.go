@@ -22,8 +22,8 @@ const defaultClerkURL = "https://api.clerk.com/v1"
 // Parts are the parts of the operator that this process runs. Each needs only its own settings.
 type Parts struct {
 	Receiver, Controller bool
-	// Clerk is for a command that only reads Clerk.
-	Clerk bool
+	// Clerk is for a command that only reads Clerk, Table for one that only reads the users table.
+	Clerk, Table bool
 }
 
 // Settings are the credentials and addresses of the outside world. Each comes from the variable NAME, or from the file that
@@ -31,7 +31,7 @@ type Parts struct {
 type Settings struct {
 	WebhookSecret *Setting // CLERK_WEBHOOK_SECRET; nil without the receiver
 	SecretKey     *Setting // CLERK_SECRET_KEY; nil without the controller, or a command that reads Clerk
-	DatabaseURL   *Setting // DATABASE_URL; nil without the controller
+	DatabaseURL   *Setting // DATABASE_URL; nil without the controller, or a command that reads the table
 	ClerkURL      *Setting // CLERK_API_URL; nil without CLERK_SECRET_KEY
 	InstanceID    *Setting // CLERK_INSTANCE_ID; its value may be empty
 }
@@ -57,7 +57,7 @@ func Read(parts Parts, getenv func(string) string) (Settings, error) {
 	s.SecretKey = read("CLERK_SECRET_KEY",
 		"copy a secret key (sk_…) from Clerk's dashboard, or turn the controller off with --controller=false", parts.Controller || parts.Clerk)
 	s.DatabaseURL = read("DATABASE_URL",
-		"set the address of the users table, such as postgres://user:password@host/database or sqlite:/path/to/file", parts.Controller)
+		"set the address of the users table, such as postgres://user:password@host/database, mysql://…, libsql://… or sqlite:/path/to/file", parts.Controller || parts.Table)
 	if err := errors.Join(errs...); err != nil {
 		return Settings{}, err
 	}

@@ -51,7 +51,7 @@ func TestRead_Errors(t *testing.T) {
 			env: map[string]string{"CLERK_SECRET_KEY": unset, "CLERK_WEBHOOK_SECRET": unset, "DATABASE_URL": unset},
 			want: "CLERK_WEBHOOK_SECRET is not set: copy the signing secret (whsec_…) of the endpoint in Clerk's dashboard, or turn the receiver off with --receiver=false\n" +
 				"CLERK_SECRET_KEY is not set: copy a secret key (sk_…) from Clerk's dashboard, or turn the controller off with --controller=false\n" +
-				"DATABASE_URL is not set: set the address of the users table, such as postgres://user:password@host/database or sqlite:/path/to/file",
+				"DATABASE_URL is not set: set the address of the users table, such as postgres://user:password@host/database, mysql://…, libsql://… or sqlite:/path/to/file",
 		},
 		"blank secret key": {
 			env:  map[string]string{"CLERK_SECRET_KEY": " \n"},

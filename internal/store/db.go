@@ -11,19 +11,25 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/fitai/fituser-operator/internal/user"
 )
 
 // Options configures [Open]. The zero value is usable.
 type Options struct {
-	// CreateTable creates the table, and the SQLite file, where they do not exist.
+	// Mapping describes the table; nil means [user.DefaultMapping].
+	Mapping *user.Mapping
+	// Roles are the roles that the column must take; without any, the check does not look.
+	Roles user.Roles
+	// CreateTable creates the default table, and the SQLite file, where they do not exist.
 	CreateTable bool
 	// Now is the clock for updated_at; nil means [time.Now].
 	Now func() time.Time
-	// MaxConns limits the connections to PostgreSQL; 0 means 8. SQLite always has one.
+	// MaxConns limits the connections to a server; 0 means 8. SQLite always has one.
 	MaxConns int
 	// StatementTimeout limits every statement and every transaction from the moment that the call has its slot. It
 	// includes connecting, the schema check and retries; 0 means 10 s. Only the caller's ctx limits the wait for a
-	// slot. PostgreSQL gets the same timeout as a setting, so that a statement does not outlive a process that was
+	// slot. PostgreSQL and MariaDB get the same timeout as a setting, so that a statement does not outlive a process that was
 	// killed.
 	StatementTimeout time.Duration
 	// BeforeWrite runs for every attempt of a write immediately before it can take effect: before its statement, or before
@@ -36,6 +42,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.Mapping == nil {
+		o.Mapping = user.DefaultMapping()
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -56,6 +65,8 @@ func (o Options) withDefaults() Options {
 type DB struct {
 	pool        *sql.DB
 	dialect     *dialect
+	mapping     *user.Mapping
+	roles       user.Roles
 	createTable bool
 	dryRun      bool
 	now         func() time.Time
@@ -72,8 +83,8 @@ type DB struct {
 	checks     singleflight.Group
 }
 
-// Open returns the store of a URL postgres://…, postgresql://… or sqlite:PATH. It does not connect. Its errors do not
-// contain any part of the URL.
+// Open returns the store of a URL postgres://…, postgresql://…, mysql://…, libsql://… or sqlite:PATH. It does not connect. Its
+// errors contain no part of the URL but the names of parameters.
 func Open(rawURL string, options Options) (*DB, error) {
 	options = options.withDefaults()
 	dialect, err := dialectOf(rawURL)
@@ -85,12 +96,15 @@ func Open(rawURL string, options Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		pool: pool, dialect: dialect, conns: options.MaxConns,
+		pool: pool, dialect: dialect, mapping: options.Mapping, roles: options.Roles, conns: options.MaxConns,
 		createTable: options.CreateTable && !options.DryRun, dryRun: options.DryRun, now: options.Now, timeout: options.StatementTimeout,
 		beforeWrite: options.BeforeWrite,
 	}
 	if dialect.oneConn {
 		db.conns = 1
+	}
+	if dialect.conns != nil && dialect.conns(rawURL) > 0 {
+		db.conns = min(db.conns, dialect.conns(rawURL))
 	}
 	db.slots = make(chan struct{}, db.conns)
 	pool.SetMaxOpenConns(db.conns)
@@ -99,17 +113,27 @@ func Open(rawURL string, options Options) (*DB, error) {
 	return db, nil
 }
 
-var errScheme = errors.New("the database URL must begin with sqlite:, postgres:// or postgresql://")
+var errScheme = errors.New("the database URL must begin with sqlite:, postgres://, postgresql://, mysql:// or libsql://")
 
 func dialectOf(rawURL string) (*dialect, error) {
 	switch scheme, _, _ := strings.Cut(rawURL, ":"); scheme {
 	case "postgres", "postgresql":
 		return postgres(), nil
+	case "mysql", "mariadb":
+		return mySQL(), nil
 	case "sqlite":
 		return sqlite(), nil
+	case "libsql", "http", "https":
+		return libSQL(), nil
 	default:
 		return nil, errScheme
 	}
+}
+
+// Table implements [Store].
+func (db *DB) Table() Table {
+	checked := db.statements.Load()
+	return Table{Mapping: db.mapping, EmailRequired: db.mapping.Has(user.FieldEmail) && (checked == nil || checked.emailRequired)}
 }
 
 // Close closes all connections. Later calls return [ErrUnavailable].
@@ -146,7 +170,7 @@ func (db *DB) withRetry(ctx context.Context, work func(context.Context, *stateme
 			db.statements.Store(nil)
 			rechecked = true
 		case errors.Is(refusal, errStale):
-			return &SchemaError{Problems: []string{"a statement refers to something that the database does not have (" + refusal.Code + ")"}}
+			return db.refersToNothing(ctx, refusal)
 		case !refusal.retry || !backoff(ctx):
 			return err
 		}
@@ -186,19 +210,15 @@ func backoff(ctx context.Context) bool {
 	}
 }
 
-// exec executes one writing statement.
-func (db *DB) exec(ctx context.Context, statement string, values ...any) (affected int64, err error) {
+// write runs work that begins with one writing statement. It allows the write before that, and rolls it back in a dry run.
+func (db *DB) write(ctx context.Context, work func(on querier) error) error {
 	if !db.dryRun {
 		if err := db.checkFence(); err != nil {
-			return 0, err
+			return err
 		}
-		return exec(ctx, db.pool, statement, values)
+		return work(db.pool)
 	}
-	err = db.inTx(ctx, func(tx *sql.Tx) error {
-		affected, err = exec(ctx, tx, statement, values)
-		return err
-	})
-	return affected, err
+	return db.inTx(ctx, func(tx *sql.Tx) error { return work(tx) })
 }
 
 // checkFence returns an error when [Options.BeforeWrite] forbids the write.
@@ -209,12 +229,8 @@ func (db *DB) checkFence() error {
 	return nil
 }
 
-type executor interface {
-	ExecContext(ctx context.Context, statement string, values ...any) (sql.Result, error)
-}
-
-func exec(ctx context.Context, on executor, statement string, values []any) (affected int64, err error) {
-	result, err := on.ExecContext(ctx, statement, values...)
+func exec(ctx context.Context, on querier, statement statement, values ...any) (affected int64, err error) {
+	result, err := on.ExecContext(ctx, statement.text, statement.args(values)...)
 	if err != nil {
 		return 0, err
 	}
@@ -232,7 +248,7 @@ func (db *DB) inTx(ctx context.Context, work func(*sql.Tx) error) error {
 		return err
 	}
 	if db.dryRun {
-		return nil
+		return db.checkDeferred(ctx, tx)
 	}
 	return tx.Commit()
 }

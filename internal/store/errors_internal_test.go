@@ -21,7 +21,8 @@ func TestClassifyPostgres_Codes(t *testing.T) {
 	t.Parallel()
 	for class, codes := range map[error][]string{
 		errUnique:      {"23505"},
-		errRefused:     {"23503", "23001", "P0001"},
+		errRefused:     {"23503", "23001"},
+		ErrTrigger:     {"P0001", "P0004"},
 		errStale:       {"42P01", "42703", "42804", "42P10", "42883"},
 		ErrInvalidData: {"22021", "22P05", "22001", "22P02", "22003", "23502", "23514", "44000", "54000"},
 		ErrUnavailable: {
@@ -45,7 +46,8 @@ func TestSQLiteRefusal_Codes(t *testing.T) {
 	t.Parallel()
 	for class, codes := range map[error][]int{
 		errUnique:  {codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_PRIMARYKEY},
-		errRefused: {codes.SQLITE_CONSTRAINT_FOREIGNKEY, codes.SQLITE_CONSTRAINT_TRIGGER},
+		errRefused: {codes.SQLITE_CONSTRAINT_FOREIGNKEY},
+		ErrTrigger: {codes.SQLITE_CONSTRAINT_TRIGGER},
 		errStale:   {codes.SQLITE_ERROR, codes.SQLITE_SCHEMA},
 		ErrInvalidData: {
 			codes.SQLITE_CONSTRAINT_CHECK, codes.SQLITE_CONSTRAINT_NOTNULL, codes.SQLITE_CONSTRAINT_DATATYPE,
@@ -65,6 +67,45 @@ func TestSQLiteRefusal_Codes(t *testing.T) {
 			if got := sqliteRefusal(code); !errors.Is(&got, class) {
 				t.Errorf("%d is %v, want %v", code, got.Class, class)
 			}
+		}
+	}
+}
+
+// SQLite cannot lock a file on a network volume, and its code alone helps nobody.
+func TestSQLiteRefusal_NetworkVolume(t *testing.T) {
+	t.Parallel()
+	if refusal := sqliteRefusal(codes.SQLITE_PROTOCOL); !strings.Contains(refusal.Error(), "the file cannot be locked, as on a network volume") {
+		t.Errorf("got %v", refusal.Error())
+	}
+}
+
+// With log_parameter_max_length_on_error, the server describes the parameters of every statement, inside a function or not.
+func TestClassifyPostgres_ErrorsInsideFunctions(t *testing.T) {
+	t.Parallel()
+	const function = "PL/pgSQL function app.guard() line 3 at SQL statement"
+	for name, test := range map[string]struct {
+		code, where string
+		class       error
+		name        string
+	}{
+		"a privilege inside":          {"42501", function, ErrTrigger, "app.guard"},
+		"a privilege outside":         {"42501", "", ErrForbidden, ""},
+		"a privilege with parameters": {"42501", "unnamed portal with parameters: $1 = 'PL/pgSQL function canary'", ErrForbidden, ""},
+		"parameters with lines":       {"42501", "unnamed portal with parameters: $1 = 'a\nPL/pgSQL function canary()'", ErrForbidden, ""},
+		"inside with parameters":      {"42501", function + "\nunnamed portal with parameters: $1 = 'a\nPL/pgSQL function canary()'", ErrTrigger, "app.guard"},
+		"a parameter":                 {"22P02", "unnamed portal parameter $6", ErrInvalidData, ""},
+		"a parameter in German":       {"22P02", "Parameter $6 von unbenanntem Portal", ErrInvalidData, ""},
+		"an index":                    {"54000", "while inserting index tuple (0,1) in relation \"users_email_key\"", ErrInvalidData, ""},
+		"in French":                   {"42501", "fonction PL/pgSQL guard(), ligne 3, à RAISE", ErrTrigger, ""},
+		"both":                        {"42P01", "SQL statement \"INSERT INTO audit VALUES ('canary')\"\n" + function, ErrTrigger, "app.guard"},
+		"another language":            {"22001", "PL/pgSQL-Funktion guard() Zeile 3 bei RAISE", ErrTrigger, ""},
+		"a deadlock inside":           {"40P01", function, ErrUnavailable, ""},
+		"a full disk inside":          {"53100", function, ErrStorage, ""},
+		"a read-only server inside":   {"25006", function, ErrReadOnly, ""},
+	} {
+		got := classifyPostgres(&pgconn.PgError{Code: test.code, Where: test.where})
+		if got.Class != test.class || got.Name != test.name || strings.Contains(got.Error(), "canary") { //nolint:errorlint // the class itself
+			t.Errorf("%s: got %v with the name %q", name, got, got.Name)
 		}
 	}
 }
@@ -101,7 +142,7 @@ func TestClassify_ErrorTexts(t *testing.T) {
 		"the database is unavailable: deadlock (SQLSTATE 40P01)":               &pgconn.PgError{Code: "40P01"},
 		"the database cannot hold a value of this row (phone, SQLSTATE 23502)": &pgconn.PgError{Code: "23502", ColumnName: "phone"},
 		"the database is read-only (SQLSTATE 25006)":                           &pgconn.PgError{Code: "25006"},
-		"the e-mail address of user_a is held by the row user_b":               &EmailTakenError{ID: "user_a", Holder: "user_b"},
+		"the e-mail address of user_a is held by the row user_b":               &EmailTakenError{ID: "user_a", Holder: Holder{Key: "user_b"}},
 		"the users table cannot be used: one; two":                             &SchemaError{Problems: []string{"one", "two"}},
 	} {
 		if got := db.classify(err).Error(); got != want {
@@ -144,7 +185,7 @@ func checkRefusal(t *testing.T, err error) {
 		t.Fatalf("%v has no class", err)
 	}
 	classes := []error{
-		ErrInvalidData, ErrUnavailable, ErrReadOnly, ErrForbidden, ErrStorage, errUnique, errRefused, errStale,
+		ErrInvalidData, ErrTrigger, ErrUnavailable, ErrReadOnly, ErrForbidden, ErrStorage, errUnique, errRefused, errStale,
 	}
 	if !slices.Contains(classes, refusal.Class) {
 		t.Errorf("%v has the class %v", err, refusal.Class)

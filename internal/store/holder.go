@@ -19,10 +19,11 @@ func (db *DB) findHolder(ctx context.Context, row user.Row, moves []Move) error 
 	return db.do(ctx, func(ctx context.Context, s *statements) error {
 		for _, move := range wanted {
 			for _, query := range s.holders {
-				var holder user.ID
-				err := db.pool.QueryRowContext(ctx, query, move.To).Scan(&holder)
+				var key, primary, address nullableText
+				err := db.pool.QueryRowContext(ctx, query.text, query.args([]any{move.To})...).Scan(&key, &primary, &address)
+				holder := Holder{Key: user.ID(key), PrimaryKey: string(primary)}
 				switch {
-				case err == nil && !inCall[holder]:
+				case err == nil && !inCall[holder.Key]:
 					return &EmailTakenError{ID: move.ID, Holder: holder}
 				case err != nil && !errors.Is(err, sql.ErrNoRows):
 					return err

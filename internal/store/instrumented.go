@@ -38,9 +38,9 @@ func (i instrumented) start(ctx context.Context, o operation, name string) (_ co
 }
 
 // Get implements [Store].
-func (i instrumented) Get(ctx context.Context, id user.ID) (user.Row, error) {
+func (i instrumented) Get(ctx context.Context, key user.ID) (user.Row, error) {
 	ctx, end := i.start(ctx, opGet, "row: read")
-	row, err := i.store.Get(ctx, id)
+	row, err := i.store.Get(ctx, key)
 	end(err)
 	return row, err
 }
@@ -53,18 +53,45 @@ func (i instrumented) Scan(ctx context.Context, after user.ID, limit int) ([]use
 	return rows, err
 }
 
+// Table implements [Store].
+func (i instrumented) Table() Table { return i.store.Table() }
+
+// FindUnclaimed implements [Store].
+func (i instrumented) FindUnclaimed(ctx context.Context, ownKey string, addresses []string) ([]Holder, error) {
+	ctx, end := i.start(ctx, opFind, "row: find unclaimed")
+	found, err := i.store.FindUnclaimed(ctx, ownKey, addresses)
+	end(err)
+	return found, err
+}
+
 // Put implements [Store].
-func (i instrumented) Put(ctx context.Context, row user.Row, moves []Move) error {
+func (i instrumented) Put(ctx context.Context, row user.Row, moves []Move) (user.Row, error) {
 	ctx, end := i.start(ctx, opPut, "row: write")
-	err := i.store.Put(ctx, row, moves)
+	stored, err := i.store.Put(ctx, row, moves)
+	end(err)
+	return stored, err
+}
+
+// Update implements [Store].
+func (i instrumented) Update(ctx context.Context, row user.Row) (user.Row, error) {
+	ctx, end := i.start(ctx, opUpdate, "row: update")
+	stored, err := i.store.Update(ctx, row)
+	end(err)
+	return stored, err
+}
+
+// Rekey implements [Store].
+func (i instrumented) Rekey(ctx context.Context, holder Holder, key user.ID) error {
+	ctx, end := i.start(ctx, opRekey, "row: rekey")
+	err := i.store.Rekey(ctx, holder, key)
 	end(err)
 	return err
 }
 
 // Delete implements [Store].
-func (i instrumented) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
+func (i instrumented) Delete(ctx context.Context, key user.ID) (removed bool, err error) {
 	ctx, end := i.start(ctx, opDelete, "row: delete")
-	removed, err = i.store.Delete(ctx, id)
+	removed, err = i.store.Delete(ctx, key)
 	end(err)
 	return removed, err
 }

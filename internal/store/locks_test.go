@@ -24,7 +24,7 @@ func TestPostgres_RetriesAfterADeadlock(t *testing.T) {
 	swapped.Email = john().Email
 	answered := make(chan error)
 	go func() {
-		answered <- db.Put(t.Context(), swapped, []store.Move{{ID: "user_john", From: john().Email, To: jane().Email}})
+		answered <- storetest.Put(t.Context(), db, swapped, []store.Move{{ID: "user_john", From: john().Email, To: jane().Email}})
 	}()
 	watcher := storetest.OpenRaw(t, databaseURL)
 	eventually.Holds(t, "the store waits for a lock", func() bool { return sessions(watcher, "wait_event_type = 'Lock'") == 1 })
@@ -53,7 +53,7 @@ func TestPostgres_MoveWaitsForTheApplicationsChange(t *testing.T) {
 	swapped.Email = john().Email
 	answered := make(chan error)
 	go func() {
-		answered <- db.Put(t.Context(), swapped, []store.Move{{ID: "user_john", From: john().Email, To: jane().Email}})
+		answered <- storetest.Put(t.Context(), db, swapped, []store.Move{{ID: "user_john", From: john().Email, To: jane().Email}})
 	}()
 	watcher := storetest.OpenRaw(t, databaseURL)
 	eventually.Holds(t, "the store waits for a lock", func() bool { return sessions(watcher, "wait_event_type = 'Lock'") == 1 })

@@ -27,7 +27,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}, []string{"operation"}),
 	}
-	for _, o := range []operation{opGet, opScan, opPut, opDelete} {
+	for _, o := range []operation{opGet, opScan, opFind, opPut, opUpdate, opDelete, opRekey} {
 		m.seconds.WithLabelValues(string(o))
 		// The outcomes of the alert start at 0: a counter that appears with its first event shows no increase.
 		for _, initial := range []outcome{
@@ -49,7 +49,10 @@ type (
 const (
 	opGet    operation = "get"
 	opScan   operation = "scan"
+	opFind   operation = "find"
 	opPut    operation = "put"
+	opUpdate operation = "update"
+	opRekey  operation = "rekey"
 	opDelete operation = "delete"
 )
 
@@ -60,6 +63,7 @@ const (
 	outcomeEmailTaken outcome = "email_taken"
 	outcomeRowInUse   outcome = "row_in_use"
 	outcomeInvalid    outcome = "invalid_data"
+	outcomeTrigger    outcome = "trigger"
 	outcomeCancelled  outcome = "cancelled" // the caller gave up, or BeforeWrite forbade the write
 
 	// Failures of the database or the table, independent of the row.
@@ -86,6 +90,7 @@ func outcomeOf(err error) outcome {
 		outcome outcome
 	}{
 		{ErrNotFound, outcomeNotFound}, {ErrConflict, outcomeConflict}, {ErrRowInUse, outcomeRowInUse}, {ErrInvalidData, outcomeInvalid},
+		{ErrTrigger, outcomeTrigger},
 		{ErrReadOnly, outcomeReadOnly}, {ErrForbidden, outcomeRefused}, {ErrStorage, outcomeStorage},
 		{context.Canceled, outcomeCancelled}, {context.DeadlineExceeded, outcomeCancelled}, {errFenced, outcomeCancelled},
 	} {

@@ -28,7 +28,7 @@ func TestInstrumented_CountsByOperationAndOutcome(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	table := store.Instrumented(db, registry, noop.NewTracerProvider().Tracer(""))
 	put := func(id user.ID, email string) { // the test checks only the counters
-		_ = table.Put(t.Context(), user.Row{ID: id, Email: email, Role: user.Client}, nil)
+		_ = storetest.Put(t.Context(), table, user.Row{ID: id, Email: email, Role: user.Client}, nil)
 	}
 	get := func(ctx context.Context, id user.ID) { _, _ = table.Get(ctx, id) }
 
@@ -59,12 +59,17 @@ func TestInstrumented_CountsByOperationAndOutcome(t *testing.T) {
 }
 
 // failing is a Store whose calls all return err.
-type failing struct{ err error }
+type failing struct {
+	store.Store
+	err error
+}
 
 func (f failing) Get(context.Context, user.ID) (user.Row, error)         { return user.Row{}, f.err }
 func (f failing) Scan(context.Context, user.ID, int) ([]user.Row, error) { return nil, f.err }
-func (f failing) Put(context.Context, user.Row, []store.Move) error      { return f.err }
-func (f failing) Delete(context.Context, user.ID) (bool, error)          { return false, f.err }
+func (f failing) Put(context.Context, user.Row, []store.Move) (user.Row, error) {
+	return user.Row{}, f.err
+}
+func (f failing) Delete(context.Context, user.ID) (bool, error) { return false, f.err }
 
 // A fenced write is not a failure of the database and must not raise its alert.
 func TestInstrumented_FencedWriteCountsAsCancelled(t *testing.T) {
@@ -87,6 +92,7 @@ func TestInstrumented_OutcomeOfEveryError(t *testing.T) {
 	for want, err := range map[string]error{
 		"ok": nil, "not_found": store.ErrNotFound, "conflict": store.ErrConflict, "email_taken": &store.EmailTakenError{},
 		"row_in_use": &store.Error{Class: store.ErrRowInUse}, "invalid_data": &store.Error{Class: store.ErrInvalidData},
+		"trigger":   &store.Error{Class: store.ErrTrigger},
 		"cancelled": context.DeadlineExceeded, "unavailable": &store.Error{Class: store.ErrUnavailable},
 		"read_only": &store.Error{Class: store.ErrReadOnly}, "refused": &store.Error{Class: store.ErrForbidden},
 		"storage": &store.Error{Class: store.ErrStorage}, "mismatch": &store.SchemaError{},
@@ -111,7 +117,7 @@ func TestInstrumented_RecordsSpans(t *testing.T) {
 		table := store.Instrumented(failing{err: err}, prometheus.NewRegistry(), tracer)
 		_, _ = table.Get(t.Context(), "user_jane")
 		_, _ = table.Scan(t.Context(), "", 1)
-		_ = table.Put(t.Context(), user.Row{}, nil)
+		_ = storetest.Put(t.Context(), table, user.Row{}, nil)
 		_, _ = table.Delete(t.Context(), "user_jane")
 	}
 	var got []string

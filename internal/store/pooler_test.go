@@ -21,8 +21,8 @@ import (
 // after it.
 type pooler struct {
 	socket string
-	// strict refuses settings at start-up, as PgBouncer does with unknown ones.
-	strict bool
+	// refused are the settings that it refuses at start-up, as PgBouncer does with unknown ones.
+	refused []string
 
 	mu      sync.Mutex
 	clients []net.Conn
@@ -61,13 +61,13 @@ func (p *pooler) serve(client net.Conn) {
 		_ = client.Close() // a cancel request, which this proxy cannot route
 		return
 	}
-	if _, set := startup.Parameters["statement_timeout"]; set && p.strict {
-		backend.Send(&pgproto3.ErrorResponse{
-			Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: statement_timeout",
-		})
-		_ = backend.Flush()
-		_ = client.Close()
-		return
+	for _, name := range p.refused {
+		if _, set := startup.Parameters[name]; set {
+			backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: " + name})
+			_ = backend.Flush()
+			_ = client.Close()
+			return
+		}
 	}
 	if server, err := net.Dial("unix", p.socket); err == nil {
 		p.forward(startup, client, server)
@@ -96,7 +96,7 @@ func (p *pooler) disconnect() {
 
 func TestPostgres_PoolerThatRefusesSettings(t *testing.T) {
 	t.Parallel()
-	behind := (&pooler{strict: true}).listen(t, server.URL(t))
+	behind := (&pooler{refused: []string{"statement_timeout"}}).listen(t, server.URL(t))
 	db := open(t, behind, store.Options{})
 	put(t, db, jane())
 	put(t, db, john())
@@ -121,7 +121,7 @@ func TestPostgres_EndsTheStatementOfADeadProcess(t *testing.T) {
 	late := jane()
 	late.FirstName = "Late"
 	answered := make(chan error)
-	go func() { answered <- db.Put(t.Context(), late, nil) }()
+	go func() { answered <- storetest.Put(t.Context(), db, late, nil) }()
 	eventually.Holds(t, "the store waits for a lock", func() bool { return sessions(raw, "wait_event_type = 'Lock'") == 1 })
 	proxy.disconnect()
 	wantError(t, <-answered, store.ErrUnavailable)

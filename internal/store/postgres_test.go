@@ -38,7 +38,7 @@ func john() user.Row {
 
 func put(tb testing.TB, db *store.DB, row user.Row, moves ...store.Move) {
 	tb.Helper()
-	if err := db.Put(tb.Context(), row, moves); err != nil {
+	if err := storetest.Put(tb.Context(), db, row, moves); err != nil {
 		tb.Fatalf("Put: %v", err)
 	}
 }
@@ -90,7 +90,7 @@ func TestPostgres_KilledConnections(t *testing.T) {
 			row := jane()
 			row.ID, row.Email = user.ID(fmt.Sprint("user_", worker)), fmt.Sprint(worker)
 			for written := 0; written < 10; {
-				switch err := db.Put(t.Context(), row, nil); {
+				switch err := storetest.Put(t.Context(), db, row, nil); {
 				case err == nil:
 					written++
 				case !errors.Is(err, store.ErrUnavailable):
@@ -125,13 +125,13 @@ func TestPostgres_ReconnectsWhenReadOnly(t *testing.T) {
 	raw.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity" +
 		" WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	_, _ = db.Get(t.Context(), "user_jane") // may fail on the broken connection
-	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	wantError(t, storetest.Put(t.Context(), db, jane(), nil), store.ErrReadOnly)
 	if _, err := db.Get(t.Context(), "user_jane"); err != nil {
 		t.Errorf("a read-only database cannot be read: %v", err)
 	}
 
 	raw.Exec("BEGIN READ WRITE; ALTER DATABASE " + name + " RESET default_transaction_read_only; COMMIT")
-	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	wantError(t, storetest.Put(t.Context(), db, jane(), nil), store.ErrReadOnly)
 	put(t, db, jane())
 	put(t, fresh, jane())
 }
@@ -193,13 +193,13 @@ func TestPostgres_TextTooLong(t *testing.T) {
 		store.Options{})
 	long := jane()
 	long.FirstName = "canary canary"
-	wantError(t, db.Put(t.Context(), long, nil), store.ErrInvalidData)
+	wantError(t, storetest.Put(t.Context(), db, long, nil), store.ErrInvalidData)
 
 	endless := jane()
 	for i := range 2000 { // index entries are compressed, and this text does not compress well
 		endless.Email += fmt.Sprintf("canary%x", i*i*7919)
 	}
-	wantError(t, db.Put(t.Context(), endless, nil), store.ErrInvalidData)
+	wantError(t, storetest.Put(t.Context(), db, endless, nil), store.ErrInvalidData)
 	put(t, db, jane())
 }
 
@@ -240,7 +240,7 @@ func TestPostgres_ConnectionsAreLimited(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			for range 10 {
-				if err := db.Put(t.Context(), jane(), nil); err != nil {
+				if err := storetest.Put(t.Context(), db, jane(), nil); err != nil {
 					t.Errorf("Put: %v", err)
 				}
 			}

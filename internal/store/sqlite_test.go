@@ -94,7 +94,7 @@ func TestSQLite_ReplacedFile(t *testing.T) {
 	if err := os.Rename(pathOf(restoredURL), pathOf(databaseURL)); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, db.Put(t.Context(), jane(), nil), store.ErrReadOnly)
+	wantError(t, storetest.Put(t.Context(), db, jane(), nil), store.ErrReadOnly)
 	put(t, db, jane())
 	if storetest.OpenRaw(t, databaseURL).Row("user_jane") == nil {
 		t.Error("the row is not in the restored file")

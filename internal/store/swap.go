@@ -17,18 +17,19 @@ type emailSwap struct {
 	now        int64
 }
 
-func (s emailSwap) run(ctx context.Context) error {
+// run puts the row with write, in the moment in which its address is free.
+func (s emailSwap) run(ctx context.Context, write func(querier) error) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	// Both engines check uniqueness row by row, and no order of updates is right for a ring of addresses. So each moved
+	// The engines check uniqueness row by row, and no order of updates is right for a ring of addresses. So each moved
 	// row gets a placeholder first.
 	for i, move := range s.moves {
 		if err := s.setEmail(ctx, move.ID, placeholderEmail(move.ID, i)); err != nil {
 			return err
 		}
 	}
-	if _, err := s.tx.ExecContext(ctx, s.statements.put, putValues(s.row, s.now)...); err != nil {
+	if err := write(s.tx); err != nil {
 		return err
 	}
 	for _, move := range s.moves {
@@ -40,7 +41,14 @@ func (s emailSwap) run(ctx context.Context) error {
 }
 
 func (s emailSwap) setEmail(ctx context.Context, id user.ID, email string) error {
-	_, err := s.tx.ExecContext(ctx, s.statements.move, string(id), email, s.now)
+	var value any = email
+	if email == "" { // an empty text would be unique, and NULL is not
+		value = nil
+	}
+	n, err := exec(ctx, s.tx, s.statements.move, string(id), value, s.now)
+	if err == nil && n == 0 {
+		return errDropped // the row is there: this transaction has locked it
+	}
 	return err
 }
 
@@ -51,10 +59,11 @@ func (s emailSwap) lock(ctx context.Context) error {
 		ids = append(ids, string(move.ID))
 	}
 	current := map[user.ID]string{}
-	err := eachRow(ctx, s.tx, s.statements.lock(len(ids)), ids, func(rows *sql.Rows) error {
-		var id, email string
+	lock := s.statements.lock(len(ids))
+	err := eachRow(ctx, s.tx, lock.text, lock.args(ids), func(rows *sql.Rows) error {
+		var id, email nullableText
 		err := rows.Scan(&id, &email)
-		current[user.ID(id)] = email
+		current[user.ID(id)] = string(email)
 		return err
 	})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// Swappable is a [Store] that delegates to the current [DB], so that a changed database URL does not need a restart.
+// Swappable is a [Store] that delegates to the current [DB], so that a changed database URL or mapping does not need a restart.
 type Swappable struct {
 	mu      sync.Mutex
 	current *lease
@@ -60,10 +60,10 @@ func (s *Swappable) acquire() *lease {
 }
 
 // Get implements [Store].
-func (s *Swappable) Get(ctx context.Context, id user.ID) (user.Row, error) {
+func (s *Swappable) Get(ctx context.Context, key user.ID) (user.Row, error) {
 	l := s.acquire()
 	defer l.calls.Done()
-	return l.db.Get(ctx, id)
+	return l.db.Get(ctx, key)
 }
 
 // Scan implements [Store].
@@ -73,18 +73,46 @@ func (s *Swappable) Scan(ctx context.Context, after user.ID, limit int) ([]user.
 	return l.db.Scan(ctx, after, limit)
 }
 
+// Table implements [Store].
+func (s *Swappable) Table() Table {
+	l := s.acquire()
+	defer l.calls.Done()
+	return l.db.Table()
+}
+
+// FindUnclaimed implements [Store].
+func (s *Swappable) FindUnclaimed(ctx context.Context, ownKey string, addresses []string) ([]Holder, error) {
+	l := s.acquire()
+	defer l.calls.Done()
+	return l.db.FindUnclaimed(ctx, ownKey, addresses)
+}
+
 // Put implements [Store].
-func (s *Swappable) Put(ctx context.Context, row user.Row, moves []Move) error {
+func (s *Swappable) Put(ctx context.Context, row user.Row, moves []Move) (user.Row, error) {
 	l := s.acquire()
 	defer l.calls.Done()
 	return l.db.Put(ctx, row, moves)
 }
 
-// Delete implements [Store].
-func (s *Swappable) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
+// Update implements [Store].
+func (s *Swappable) Update(ctx context.Context, row user.Row) (user.Row, error) {
 	l := s.acquire()
 	defer l.calls.Done()
-	return l.db.Delete(ctx, id)
+	return l.db.Update(ctx, row)
+}
+
+// Rekey implements [Store].
+func (s *Swappable) Rekey(ctx context.Context, holder Holder, key user.ID) error {
+	l := s.acquire()
+	defer l.calls.Done()
+	return l.db.Rekey(ctx, holder, key)
+}
+
+// Delete implements [Store].
+func (s *Swappable) Delete(ctx context.Context, key user.ID) (removed bool, err error) {
+	l := s.acquire()
+	defer l.calls.Done()
+	return l.db.Delete(ctx, key)
 }
 
 // Check calls [DB.Check] of the current DB.

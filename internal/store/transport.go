@@ -18,6 +18,15 @@ func InsecureTransport(rawURL string) bool {
 	return err == nil && dialect.insecure != nil && dialect.insecure(rawURL)
 }
 
+// TransportRemedy returns what to change in a URL for which [InsecureTransport] is true.
+func TransportRemedy(rawURL string) string {
+	dialect, err := dialectOf(rawURL)
+	if err != nil {
+		return ""
+	}
+	return dialect.secured
+}
+
 func insecurePostgres(rawURL string) bool {
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil {

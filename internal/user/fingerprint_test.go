@@ -8,7 +8,7 @@ import (
 
 // lookalikes returns different rows whose concatenated columns are equal or nearly equal.
 func lookalikes() []user.Row {
-	row := user.DesiredRow(jane(), user.Trainer)
+	row := desiredRow(jane(), user.Trainer)
 	rows := []user.Row{row}
 	for _, change := range []func(*user.Row){
 		func(r *user.Row) { r.Email, r.FirstName = "jane@example.comJane", "" },
@@ -31,11 +31,11 @@ func lookalikes() []user.Row {
 
 func TestFingerprint_DiffersWhenRowsDiffer(t *testing.T) {
 	t.Parallel()
-	f := user.NewFingerprinter()
+	f := user.NewFingerprinter(user.DefaultMapping())
 	for _, a := range lookalikes() {
 		for _, b := range lookalikes() {
-			same := f.Fingerprint(a) == f.Fingerprint(b)
-			if differing := a.Diff(b); same != (len(differing) == 0) {
+			same := f.Fingerprint(&a) == f.Fingerprint(&b)
+			if differing := user.DefaultMapping().Diff(a, b); same != (len(differing) == 0) {
 				t.Errorf("equal fingerprints: %v, columns that differ: %v\n%+v\n%+v", same, differing, a, b)
 			}
 		}
@@ -44,19 +44,19 @@ func TestFingerprint_DiffersWhenRowsDiffer(t *testing.T) {
 
 func TestFingerprint_IgnoresIDAndTimes(t *testing.T) {
 	t.Parallel()
-	f, row := user.NewFingerprinter(), user.DesiredRow(jane(), user.Trainer)
+	f, row := user.NewFingerprinter(user.DefaultMapping()), desiredRow(jane(), user.Trainer)
 	other := row
 	other.ID, other.CreatedAt = "user_doe", row.CreatedAt.AddDate(1, 0, 0)
-	if f.Fingerprint(row) != f.Fingerprint(other) {
+	if f.Fingerprint(&row) != f.Fingerprint(&other) {
 		t.Error("rows with equal columns have different fingerprints")
 	}
 }
 
 func TestFingerprint_DependsOnARandomSeed(t *testing.T) {
 	t.Parallel()
-	row := user.DesiredRow(jane(), user.Trainer)
-	one, other := user.NewFingerprinter(), user.NewFingerprinter()
-	if one.Fingerprint(row) == other.Fingerprint(row) {
+	row := desiredRow(jane(), user.Trainer)
+	one, other := user.NewFingerprinter(user.DefaultMapping()), user.NewFingerprinter(user.DefaultMapping())
+	if one.Fingerprint(&row) == other.Fingerprint(&row) {
 		t.Error("two Fingerprinters return equal fingerprints")
 	}
 }

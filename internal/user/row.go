@@ -2,14 +2,16 @@ package user
 
 import "time"
 
-// A new column of the users table is added in this file: a field of [User], a field of [Row], a line each in
-// [DesiredRow], [Row.User] and [Row.Cells]. The other two places are internal/clerk/decode.go, which reads Clerk's
-// value, and the CREATE TABLE texts of internal/store and internal/store/storetest. Everything else follows from the
-// table in [Row.Cells].
+// A new field that a column can hold is added in this file: a field of [Row], a line in [Row.text], and one in
+// [Mapping.DesiredRow]. Its name is in field.go, its column in [DefaultMapping]. The other places are
+// internal/clerk/decode.go, which reads Clerk's value, and the CREATE TABLE texts of internal/store and
+// internal/store/storetest. Everything else follows from [Mapping.Columns].
 
 // User is a user as Clerk describes them, reduced to what the operator acts on or shows.
 type User struct {
 	ID ID
+	// ExternalID is Clerk's external_id: the application's own id of the user. Empty when there is none.
+	ExternalID string
 	// Email is the primary e-mail address, empty when the user has none (phone, username or wallet sign-up).
 	Email               string
 	FirstName, LastName string
@@ -27,107 +29,77 @@ type User struct {
 	VerifiedEmails []string
 
 	Banned, Locked, Deprovisioned bool
+	// HasEmails is true when the user has an address, primary or not.
+	HasEmails bool
 
 	CreatedAt time.Time
 	// UpdatedAt changes with every write in Clerk, sign-ins included. It orders Clerk's responses and has no other use.
 	UpdatedAt time.Time
+
+	// Extra are the texts of the further fields that the mapping has columns for (see [Decoded]); nil when it has none.
+	Extra map[Field]string
 }
 
 // Row is a user's row in the application's table, reduced to the columns that the operator owns.
 type Row struct {
-	ID                  ID
+	// ID is the key. An application's own row may have one that is not Clerk's.
+	ID ID
+	// Email is empty for SQL NULL, as are the other texts.
 	Email               string
 	FirstName, LastName string
-	// Phone is empty for SQL NULL.
-	Phone string
-	// Role is the text of the column. In an observed row it may be a text that is not a known role.
+	Phone               string
+	// Role is the text of the column, which may spell roles in its own way; see [Mapping.SpelledRole] and [Mapping.RoleOf]. In
+	// an observed row it may be a text that is not a known role.
 	Role Role
 	// CreatedAt is Clerk's creation time. It is written once, with the row, and never compared.
 	CreatedAt time.Time
+	// DeletedAt is when the row was softly deleted; zero when it is not.
+	DeletedAt time.Time
+	// Extra are the texts of further fields; nil when the mapping has none.
+	Extra map[Field]string
 }
 
-// Column names a column that the operator compares with Clerk and keeps equal to it. The id and the two times are not
-// among them.
-type Column string
-
-// The columns.
-const (
-	ColumnEmail     Column = "email"
-	ColumnFirstName Column = "first_name"
-	ColumnLastName  Column = "last_name"
-	ColumnRole      Column = "role"
-	ColumnPhone     Column = "phone"
-)
-
-// Cell is one column of one row.
-type Cell struct {
-	Column Column
-	// Text points to the field of the row that holds the column's text.
-	Text *string
-	// EmptyIsNull is true for a column that holds SQL NULL in place of an empty text.
-	EmptyIsNull bool
-}
-
-// Cells is the table of all columns, in the order of the database's table, bound to the fields of r. [Row.Diff], the
-// fingerprint, the statements, the schema check and the drift metrics are derived from it.
-//
-// It binds fields instead of listing accessor functions because a sweep compares 10⁶ users: calls through function
-// values would move every row to the heap.
-func (r *Row) Cells() [5]Cell {
-	return [...]Cell{
-		{Column: ColumnEmail, Text: &r.Email},
-		{Column: ColumnFirstName, Text: &r.FirstName},
-		{Column: ColumnLastName, Text: &r.LastName},
-		{Column: ColumnRole, Text: (*string)(&r.Role)},
-		{Column: ColumnPhone, Text: &r.Phone, EmptyIsNull: true},
+// text returns where r holds the text of a field; nil for a further field.
+func (r *Row) text(f Field) *string {
+	switch f {
+	case FieldEmail:
+		return &r.Email
+	case FieldFirstName:
+		return &r.FirstName
+	case FieldLastName:
+		return &r.LastName
+	case FieldRole:
+		return (*string)(&r.Role)
+	case FieldPhone:
+		return &r.Phone
+	default:
+		return nil
 	}
 }
 
-// Columns returns all columns in the order of the database's table.
-func Columns() []Column {
-	var row Row
-	cells := row.Cells()
-	columns := make([]Column, 0, len(cells))
-	for _, cell := range cells {
-		columns = append(columns, cell.Column)
+// Text returns the text of a field.
+func (r *Row) Text(f Field) string {
+	if text := r.text(f); text != nil {
+		return *text
 	}
-	return columns
+	return r.Extra[f]
 }
 
-// Of returns the column's text in r. It is empty for a column that [Columns] does not contain.
-func (c Column) Of(r *Row) string {
-	for _, cell := range r.Cells() {
-		if cell.Column == c {
-			return *cell.Text
-		}
+// Set changes the text of a field.
+func (r *Row) Set(f Field, text string) {
+	if place := r.text(f); place != nil {
+		*place = text
+		return
 	}
-	return ""
-}
-
-// DesiredRow is the row that u must have while role is in force.
-func DesiredRow(u User, role Role) Row {
-	return Row{
-		ID: u.ID, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Phone: u.Phone, Role: role,
-		CreatedAt: u.CreatedAt,
+	if r.Extra == nil {
+		r.Extra = map[Field]string{}
 	}
+	r.Extra[f] = text
 }
 
 // User returns a user with the values of r, for code that shows users. It contains nothing that a row does not hold.
 func (r Row) User() User {
 	return User{
-		ID: r.ID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone, Role: string(r.Role),
-		CreatedAt: r.CreatedAt,
+		ID: r.ID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone, Role: string(r.Role), CreatedAt: r.CreatedAt,
 	}
-}
-
-// Diff returns the columns in which r differs from observed, in the table's order. It does not compare times.
-func (r Row) Diff(observed Row) []Column {
-	var columns []Column
-	current := observed.Cells()
-	for i, cell := range r.Cells() {
-		if *cell.Text != *current[i].Text {
-			columns = append(columns, Columns()[i]) // cell.Column would let the compiler move r to the heap
-		}
-	}
-	return columns
 }

@@ -67,7 +67,7 @@ type result struct {
 // nothing.
 func (h *harness) execute(w workload, atWrite, atRead map[int]fault) result {
 	h.Helper()
-	s := h.newScene(h)
+	s := h.newScene(h, w.configuration()...)
 	if w.prepare != nil {
 		w.prepare(s)
 	}

@@ -62,9 +62,35 @@ type put struct {
 	moves []store.Move
 }
 
-func (s gatedStore) Put(ctx context.Context, row user.Row, moves []store.Move) error {
-	return s.gate.pass(s.process, call{database, "put", put{row, moves}, true}, func() error { return s.next.Put(ctx, row, moves) })
+func (s gatedStore) Put(ctx context.Context, row user.Row, moves []store.Move) (stored user.Row, err error) {
+	err = s.gate.pass(s.process, call{database, "put", put{row, moves}, true}, func() error {
+		stored, err = s.next.Put(ctx, row, moves)
+		return err
+	})
+	return stored, err
 }
+
+func (s gatedStore) Update(ctx context.Context, row user.Row) (stored user.Row, err error) {
+	err = s.gate.pass(s.process, call{database, "update", row, true}, func() error {
+		stored, err = s.next.Update(ctx, row)
+		return err
+	})
+	return stored, err
+}
+
+func (s gatedStore) Rekey(ctx context.Context, holder store.Holder, key user.ID) error {
+	return s.gate.pass(s.process, call{database, "rekey", holder, true}, func() error { return s.next.Rekey(ctx, holder, key) })
+}
+
+func (s gatedStore) FindUnclaimed(ctx context.Context, ownKey string, addresses []string) (found []store.Holder, err error) {
+	err = s.gate.pass(s.process, call{database, "find", addresses, false}, func() error {
+		found, err = s.next.FindUnclaimed(ctx, ownKey, addresses)
+		return err
+	})
+	return found, err
+}
+
+func (s gatedStore) Table() store.Table { return s.next.Table() }
 
 func (s gatedStore) Delete(ctx context.Context, id user.ID) (removed bool, err error) {
 	err = s.gate.pass(s.process, call{database, "delete", id, true}, func() error { removed, err = s.next.Delete(ctx, id); return err })

@@ -18,6 +18,8 @@ func (s *scene) checkInvariants() {
 		switch on := c.on.(type) {
 		case user.ID:
 			wrong = s.mayRemoveRow(on)
+		case user.Row:
+			wrong = s.mayUpdateRow(on)
 		case *http.Request:
 			wrong = s.mayWriteRole(on)
 		case *v1alpha1.FitUser:
@@ -39,8 +41,28 @@ func (s *scene) mayRemoveRow(id user.ID) string {
 		return fmt.Sprintf("%s is in Clerk", id)
 	case m.active == nil:
 		return fmt.Sprintf("%s has no FitUser", id)
-	case m.active.Spec.Suspend, m.active.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain:
+	case m.active.Spec.Suspend, m.deletionPolicy() != v1alpha1.DeletionPolicyDelete, m.waits():
 		return fmt.Sprintf("the row of %s must stay", id)
+	}
+	return ""
+}
+
+// mayUpdateRow returns what forbids this change of a deleted user's row, or nothing. The role is lowered at once. What else it
+// holds is removed when its time has come.
+func (s *scene) mayUpdateRow(row user.Row) string {
+	m := s.modelOf(row.ID)
+	anonymized := row.Email == anonymizedAddress(m.id) && row.FirstName+row.LastName+row.Phone == ""
+	switch {
+	case m.account != nil, m.active == nil, m.row == nil:
+		return fmt.Sprintf("%s is in Clerk, or has no FitUser or no row", m.id)
+	case m.active.Spec.Suspend, m.deletionPolicy() == v1alpha1.DeletionPolicyRetain:
+		return fmt.Sprintf("the row of %s must stay as it is", m.id)
+	case row.Role != user.Client:
+		return fmt.Sprintf("the row of %s keeps the role %s", m.id, row.Role)
+	case anonymized && (m.deletionPolicy() != v1alpha1.DeletionPolicyAnonymize || m.waits()):
+		return fmt.Sprintf("the row of %s is not to be anonymized", m.id)
+	case !anonymized && (row.Email != m.row["email"] || row.FirstName != m.row["first_name"] || row.LastName != m.row["last_name"]):
+		return fmt.Sprintf("the row of %s changes in more than its role", m.id)
 	}
 	return ""
 }

@@ -48,6 +48,8 @@ func (l *losses) costs(c call) (id user.ID, costs bool) {
 	switch on := c.on.(type) {
 	case user.ID:
 		return on, true
+	case user.Row:
+		return on.ID, true
 	case *http.Request:
 		patch, err := rolePatchOf(on)
 		m := l.modelOf(user.ID(userInPath(on.URL.Path)))

@@ -152,7 +152,7 @@ func (m *model) mayReleaseEmail() bool {
 	case m.active != nil && m.active.Spec.Suspend:
 		return false
 	case m.account == nil: // only the row of a user who was observed in Clerk is deleted
-		return m.active != nil && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain && m.active.Status.Clerk != nil
+		return m.active != nil && m.deletionPolicy() != v1alpha1.DeletionPolicyRetain && m.active.Status.Clerk != nil
 	case m.account.PrimaryEmail() == "":
 		return false
 	default: // another row may have its new address
@@ -167,7 +167,7 @@ func (m *model) violationWhenDeleted() string {
 		return ""
 	case m.reason == v1alpha1.ReasonDeletionDeferred && m.row != nil:
 		return m.conditionViolation()
-	case m.active.ManagedByOperator():
+	case m.active.ManagedByOperator() && (m.row == nil || !m.waits() || m.deletionPolicy() == v1alpha1.DeletionPolicyRetain):
 		return "the operator's FitUser is left"
 	case m.reason == v1alpha1.ReasonSuspended && m.active.Spec.Suspend && m.row != nil:
 		return m.conditionViolation()
@@ -175,8 +175,8 @@ func (m *model) violationWhenDeleted() string {
 		return "the manifest is still bound to a deleted user"
 	case m.reason != v1alpha1.ReasonUserNotFound:
 		return fmt.Sprintf("its reason is %q, and the user is not in Clerk", m.reason)
-	case m.row != nil && m.active.Status.Clerk != nil && !m.active.Spec.Suspend && m.active.Spec.DeletionPolicy != v1alpha1.DeletionPolicyRetain:
-		return "the row is left"
+	case m.active.Status.Clerk != nil && !m.active.Spec.Suspend && m.rowViolationWhenDeleted() != "":
+		return m.rowViolationWhenDeleted()
 	}
 	return m.conditionViolation()
 }

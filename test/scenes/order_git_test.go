@@ -44,7 +44,7 @@ func (p *sequence) inGit() {
 func (p *sequence) anySpec() v1alpha1.FitUserSpec {
 	spec := v1alpha1.FitUserSpec{
 		Role:           v1alpha1.Role(p.pick("role", "", "admin", "trainer")),
-		DeletionPolicy: v1alpha1.DeletionPolicy(p.pick("policy", "Delete", "Delete", "Retain")),
+		DeletionPolicy: v1alpha1.DeletionPolicy(p.pick("policy", "", "Delete", "Retain", "Anonymize")),
 		Suspend:        p.pick("suspend", "no", "no", "no", "yes") == "yes",
 	}
 	if spec.Role != "" {

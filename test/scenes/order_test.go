@@ -183,13 +183,21 @@ func (p *sequence) verify() {
 
 // wantNoOrphanedRows checks that no deleted user's row is left, except rows that the operator may not delete.
 func (p *sequence) wantNoOrphanedRows() {
-	for _, row := range p.raw.Query("SELECT id FROM users") {
+	for _, row := range p.raw.Query("SELECT * FROM users") {
 		id := user.ID(fmt.Sprint(row["id"]))
 		_, there := p.scene.clerk.User(string(id))
-		if id == "legacy" || there || p.abandoned[id] || activeOf(p.objectsOf(id)) != nil {
+		if id == "legacy" || there || p.abandoned[id] || activeOf(p.objectsOf(id)) != nil || isAnonymized(row) {
 			continue
 		}
 		p.Errorf("the row of %s is left", id)
+	}
+}
+
+// anyDeparture draws what happens to the rows of deleted users.
+func anyDeparture(draw *rapid.T) func(*installation) {
+	return func(i *installation) {
+		i.deletionDelay = rapid.SampledFrom([]time.Duration{0, 0, deletionDelay / 2}).Draw(draw, "delay")
+		i.deletionPolicy = rapid.SampledFrom([]v1alpha1.DeletionPolicy{"", "", v1alpha1.DeletionPolicyAnonymize}).Draw(draw, "flag")
 	}
 }
 
@@ -208,7 +216,7 @@ func TestOrder_RandomSequences(t *testing.T) {
 			h := newHarness(t)
 			rapid.Check(t, func(draw *rapid.T) {
 				sequences.Add(1)
-				p := &sequence{scene: h.newScene(draw), draw: draw, abandoned: map[user.ID]bool{}}
+				p := &sequence{scene: h.newScene(draw, anyDeparture(draw)), draw: draw, abandoned: map[user.ID]bool{}}
 				p.recording = true
 				p.maxReconciles = 200
 				p.record()

@@ -35,7 +35,7 @@ func (s *scene) preview() *preview.Preview {
 		fituser.Config{
 			Client: fitusers.Unindexed(s.cache(s.api)), Live: s.api, Namespace: s.namespace, Clerk: api, Store: table,
 			Profile: fituser.ProfileFull, Clock: s.clock, LagTolerance: fituser.DefaultLagTolerance,
-			RoleConfig: s.roleConfig(), MinProtected: s.minProtected,
+			RoleConfig: s.roleConfig(), MinProtected: s.minProtected, DeletionPolicy: s.deletionPolicy, DeletionDelay: s.deletionDelay,
 		},
 		instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock},
 		s.budgetConfig(operatorState),

@@ -47,6 +47,9 @@ type installation struct {
 	// maxDeletions is the deletion budget, minProtected how many users keep the protected role.
 	maxDeletions string
 	minProtected int
+	// deletionPolicy counts where a FitUser sets none; deletionDelay is how long the rows of deleted users wait.
+	deletionPolicy v1alpha1.DeletionPolicy
+	deletionDelay  time.Duration
 	// rules are the RoleRules, in the order in which they are tried.
 	rules []user.Rule
 }
@@ -106,10 +109,10 @@ func (s *scene) start() {
 	operatorState := &state.Store{Client: live, Namespace: s.namespace}
 	p.Reconciler = fituser.New(fituser.Config{
 		Client: cached, Live: live, Namespace: s.namespace, Clerk: api, Store: gatedStore{s.gate, p.process, s.table},
-		Recorder: s.output, Log: logf.FromContext(s.logs), Metrics: fituser.NewMetrics(p.metrics, user.DefaultRoles()),
+		Recorder: s.output, Log: logf.FromContext(s.logs), Metrics: fituser.NewMetrics(p.metrics, user.DefaultRoles(), user.DefaultMapping()),
 		Profile: fituser.ProfileFull, Clock: s.clock,
 		LagTolerance: fituser.DefaultLagTolerance, RevocationGrace: fituser.DefaultRevocationGrace,
-		RoleConfig: s.roleConfig(), MinProtected: s.minProtected,
+		RoleConfig: s.roleConfig(), MinProtected: s.minProtected, DeletionPolicy: s.deletionPolicy, DeletionDelay: s.deletionDelay,
 		Instance: instance.New(instance.Config{State: operatorState, Clerk: api, Key: testKey, Clock: s.clock}),
 		Budget:   budget.New(s.budgetConfig(operatorState)),
 	})

@@ -92,16 +92,17 @@ func (p *operator) drainRequests() {
 	}
 }
 
-// searchExpired searches for expired roles, as the operator does each second.
-func (s *scene) searchExpired() {
+// searchDue searches for expired roles and for rows to delete, as the operator does each second.
+func (s *scene) searchDue() {
 	p := s.operator
-	if !slices.ContainsFunc(s.current(), func(u *v1alpha1.FitUser) bool { return u.Spec.RoleExpiresAt != nil }) {
+	dated := func(u *v1alpha1.FitUser) bool { return u.Spec.RoleExpiresAt != nil || u.Status.RowDeletionAt != nil }
+	if !slices.ContainsFunc(s.current(), dated) {
 		return
 	}
-	next, err := p.EnqueueExpired(s.logs, p.searched)
+	next, err := p.EnqueueDue(s.logs, p.searched)
 	if err != nil {
 		s.output.write(err.Error())
-		next, err = p.EnqueueExpired(s.logs, p.searched) // a second later
+		next, err = p.EnqueueDue(s.logs, p.searched) // a second later
 	}
 	if err == nil {
 		p.searched = next
@@ -141,7 +142,7 @@ func (s *scene) reconcileUntilIdle() {
 	for rounds := 0; ; rounds++ {
 		s.restartIfDead()
 		s.deliverWatchEvents()
-		s.searchExpired()
+		s.searchDue()
 		s.operator.drainRequests()
 		r, ok := s.dequeue()
 		if !ok {

@@ -51,7 +51,7 @@ func TestStaleCache_CausesNoWrongWrite(t *testing.T) {
 // has one.
 func (h *harness) runWithView(w workload, n int) (end finalState, more bool) {
 	h.Helper()
-	s := h.newScene(h)
+	s := h.newScene(h, w.configuration()...)
 	s.recording = true
 	s.record()
 	if w.prepare != nil {

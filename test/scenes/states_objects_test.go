@@ -29,6 +29,12 @@ func (s *scene) boundTo(u *v1alpha1.FitUser, id user.ID) {
 	})
 }
 
+// rowWaits gives a FitUser the status of a user whose row is deleted at a time.
+func (s *scene) rowWaits(u *v1alpha1.FitUser, at time.Time) {
+	s.observed(u)
+	s.editStatus(u, func(status *v1alpha1.FitUserStatus) { status.RowDeletionAt = &metav1.Time{Time: at} })
+}
+
 // hadBefore records in the status that another user had the address before.
 func (s *scene) hadBefore(u *v1alpha1.FitUser, id user.ID) {
 	s.editStatus(u, func(status *v1alpha1.FitUserStatus) { status.PreviousClerkUserID = string(id) })
@@ -80,6 +86,15 @@ func objectStates() map[string]func(*scene, startState) {
 			u := s.userManaged(c, "trainer")
 			s.edit(u, func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
 			s.observed(u)
+		},
+		"anonymized, stale status": func(s *scene, c startState) {
+			u := s.userManaged(c, "trainer")
+			s.edit(u, func(u *v1alpha1.FitUser) { u.Spec.DeletionPolicy = v1alpha1.DeletionPolicyAnonymize })
+			s.observed(u)
+		},
+		"the row waits": func(s *scene, c startState) { s.rowWaits(s.operatorManaged(c), s.base.Add(24*time.Hour)) },
+		"the row waits no longer": func(s *scene, c startState) {
+			s.rowWaits(s.userManaged(c, "trainer"), s.base.Add(-time.Hour))
 		},
 		"terminating, with a finalizer":     func(s *scene, c startState) { s.terminating(s.userManaged(c, "admin")) },
 		"user-managed and operator-managed": func(s *scene, c startState) { s.observed(s.operatorManaged(c)); s.userManaged(c, "trainer") },

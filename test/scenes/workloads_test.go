@@ -8,6 +8,8 @@ import (
 
 // workload is a change to users, during which faults are injected.
 type workload struct {
+	// configure changes how the operator is configured. Optional.
+	configure func(*installation)
 	// prepare creates the state before the change. Optional.
 	prepare func(*scene)
 	act     func(*scene)
@@ -44,7 +46,7 @@ var admin = v1alpha1.FitUserSpec{Role: "admin"}
 
 func workloads() map[string]workload {
 	all := map[string]workload{}
-	for _, some := range []map[string]workload{userWorkloads(), emailWorkloads(), roleWorkloads(), deletionWorkloads(), addressWorkloads(), ownerWorkloads()} {
+	for _, some := range []map[string]workload{userWorkloads(), emailWorkloads(), roleWorkloads(), deletionWorkloads(), departureWorkloads(), addressWorkloads(), ownerWorkloads()} {
 		for name, w := range some {
 			all[name] = w
 		}

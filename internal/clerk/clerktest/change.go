@@ -1,6 +1,7 @@
 package clerktest
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -65,6 +66,18 @@ func (s *Server) addUser(u *User, by origin) error {
 	s.dir.put(u)
 	s.emit("user.created", *u, u.UpdatedAt, by)
 	return nil
+}
+
+// createWithinQuota is addUser for the API, which refuses more users than [Config.MaxUsers].
+func (s *Server) createWithinQuota(u *User, by origin) error {
+	s.mu.Lock()
+	full := s.config.MaxUsers > 0 && len(s.dir.users) >= s.config.MaxUsers
+	s.mu.Unlock()
+	if full {
+		return newAPIError(http.StatusForbidden, "user_quota_exceeded", "user quota exceeded",
+			fmt.Sprintf("You have reached your limit of %d users.", s.config.MaxUsers))
+	}
+	return s.addUser(u, by)
 }
 
 // removeUser deletes a user and sends user.deleted.

@@ -63,14 +63,14 @@ func startWithUsers(t *testing.T) (standIn, *strings.Replacer) {
 	t.Helper()
 	s := start(t, clerktest.Config{})
 	id := s.SignUp(clerktest.Person{Email: "jane@example.com", Phone: "+15550100", ExternalID: "42"})
-	s.SignUp(clerktest.Person{Email: "joe@example.com"})
+	joe := s.SignUp(clerktest.Person{Email: "joe@example.com"})
 	s.Update(id, func(u *clerktest.User) {
 		other := u.EmailAddresses[0]
 		other.ID, other.EmailAddress, other.Verification = "idn_other", "other@example.com", nil
 		u.EmailAddresses = append(u.EmailAddresses, other)
 	})
 	u, _ := s.User(id)
-	return s, strings.NewReplacer("{id}", id, "{email}", u.EmailAddresses[0].ID, "{other}", "idn_other")
+	return s, strings.NewReplacer("{id}", id, "{joe}", joe, "{email}", u.EmailAddresses[0].ID, "{other}", "idn_other")
 }
 
 // This test covers the errors that every endpoint can return before it handles the request.

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// exchange is a request and the expected response. {id} is a user, {email} the user's e-mail address, and {other} an
-// unverified address of the user.
+// exchange is a request and the expected response. {id} and {joe} are users, {email} the first user's e-mail address, and
+// {other} an unverified address of the user.
 type exchange struct {
 	method, path, body string
 	status             int
@@ -31,6 +31,8 @@ const (
 	beyondLimit  = "form_param_value_too_large"
 	noIdentifier = "form_data_missing"
 )
+
+const bcryptDigest = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
 // exchanges returns the successful exchange and all errors of every endpoint.
 func exchanges() map[string]exchange {
@@ -60,6 +62,8 @@ func listExchanges() map[string]exchange {
 		"list order unknown":     {"GET", "/users?order_by=shoe_size", "", 422, wrongValue},
 		"list 101 ids":           {"GET", "/users?" + many, "", 422, tooMany},
 		"list addresses":         {"GET", "/users?email_address=JANE@example.com&email_address=other@example.com", "", 200, ""},
+		"list external ids":      {"GET", "/users?external_id=42&external_id=%2B43&external_id=unknown", "", 200, ""},
+		"list 101 external ids":  {"GET", "/users?" + strings.Repeat("external_id=1&", 101), "", 422, tooMany},
 		"list 101 addresses":     {"GET", "/users?" + addresses, "", 422, tooMany},
 		"list time malformed":    {"GET", "/users?created_at_after=monday", "", 422, "form_param_invalid_date"},
 		"list banned malformed":  {"GET", "/users?banned=perhaps", "", 422, wrongValue},
@@ -83,6 +87,8 @@ func userExchanges() map[string]exchange {
 		"update primary of another user": {"PATCH", "/users/{id}", `{"primary_email_address_id":"idn_x"}`, 422, notOwn},
 		"update primary unverified":      {"PATCH", "/users/{id}", `{"primary_email_address_id":"{other}"}`, 422, notVerified},
 		"update metadata":                {"PATCH", "/users/{id}", `{"public_metadata":{"a":1},"private_metadata":null}`, 200, ""},
+		"update external id":             {"PATCH", "/users/{id}", `{"external_id":"43"}`, 200, ""},
+		"update external id taken":       {"PATCH", "/users/{joe}", `{"external_id":"42"}`, 422, taken},
 		"ban":                            {"POST", "/users/{id}/ban", "", 200, ""},
 		"unban":                          {"POST", "/users/{id}/unban", "null", 200, ""},
 		"lock":                           {"POST", "/users/{id}/lock", "", 200, ""},
@@ -98,7 +104,15 @@ func createExchanges() map[string]exchange {
 		return exchange{"POST", "/users", body, status, code}
 	}
 	return map[string]exchange{
-		"create":                   post(`{"email_address":["a@example.com"],"phone_number":["+15550123"]}`, 200, ""),
+		"create": post(`{"email_address":["a@example.com"],"phone_number":["+15550123"]}`, 200, ""),
+		"create imported": post(`{"external_id":"7","email_address":["b@example.com"],"email_address_identification_status":["reserved"],
+			"created_at":"2019-02-03T04:05:06.789Z","password_digest":"`+bcryptDigest+`","password_hasher":"bcrypt",
+			"public_metadata":{"role":"trainer"},"private_metadata":{"fituser":{"role":"trainer","owner":"here"}}}`, 200, ""),
+		"create without password":  post(`{"email_address":["b@example.com"],"skip_password_requirement":true}`, 200, ""),
+		"create without hasher":    post(`{"username":"x","password_digest":"`+bcryptDigest+`"}`, 422, "form_param_missing"),
+		"create unknown hasher":    post(`{"username":"x","password_digest":"x","password_hasher":"rot13"}`, 422, wrongValue),
+		"create digest malformed":  post(`{"username":"x","password_digest":"x","password_hasher":"bcrypt"}`, 422, "form_password_digest_invalid_code"),
+		"create taken external id": post(`{"username":"x","external_id":"42"}`, 422, taken),
 		"create unknown parameter": post(`{"username":"x","shoe_size":44}`, 422, unknown),
 		"create wrong type":        post(`{"username":7}`, 422, wrongValue),
 		"create empty":             post(`{}`, 422, noIdentifier),

@@ -29,6 +29,11 @@ type Config struct {
 	SignInEvents bool
 	// SilentMetadata makes writes of metadata alone send no event. Clerk does not document whether they do.
 	SilentMetadata bool
+	// PasswordRequired makes the API refuse a new user without a password, unless the request skips the requirement.
+	PasswordRequired bool
+	// MaxUsers is how many users the API creates: 100 on a development instance. Zero means no limit. Users who are created
+	// from Go do not count as too many.
+	MaxUsers int
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }

@@ -56,6 +56,10 @@ type User struct {
 	// VerificationAttemptsRemaining is null if account lockout is disabled.
 	VerificationAttemptsRemaining *int64 `json:"verification_attempts_remaining"`
 	Web3Wallets                   []any  `json:"web3_wallets"`
+
+	// PasswordDigest and PasswordHasher are the password as it was created. Clerk never shows it.
+	PasswordDigest string `json:"-"`
+	PasswordHasher string `json:"-"`
 }
 
 // EmailAddress is Clerk's schema EmailAddress. A nil Verification means that verification was never attempted. A reserved

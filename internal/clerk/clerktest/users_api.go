@@ -63,15 +63,21 @@ func (s *Server) createUser(r *http.Request) (any, error) {
 	f.flag("locked", &u.Locked)
 	var withoutIdentifier bool
 	f.flag("skip_user_requirement", &withoutIdentifier)
-	f.ignore("skip_password_requirement", "web3_wallet")
+	var withoutPassword bool
+	f.flag("skip_password_requirement", &withoutPassword)
+	f.ignore("web3_wallet")
 	if err := f.finish(); err != nil {
 		return nil, err
+	}
+	if s.config.PasswordRequired && !withoutPassword && !u.PasswordEnabled {
+		return nil, invalid("password", "form_data_missing", "missing data",
+			`["password"] data doesn't match user requirements set for this instance`)
 	}
 	if !withoutIdentifier && len(u.EmailAddresses)+len(u.PhoneNumbers) == 0 && u.Username == nil {
 		return nil, invalid("email_address", "form_data_missing", "missing data",
 			`["email_address"] data doesn't match user requirements set for this instance`)
 	}
-	if err := s.addUser(&u, originOf(r)); err != nil {
+	if err := s.createWithinQuota(&u, originOf(r)); err != nil {
 		return nil, err
 	}
 	return u, nil
@@ -92,13 +98,8 @@ func (s *Server) readProfile(f *form, u *User) {
 	created := &u.CreatedAt
 	f.timestamp("created_at", &created)
 	u.CreatedAt = *created
-	var password *string
-	for _, name := range []string{"password", "password_digest"} {
-		if f.value(name, "string", &password) && password != nil {
-			u.PasswordEnabled, u.PasswordLastUpdatedAt = true, new(s.now().UnixMilli())
-		}
-	}
-	f.ignore("password_hasher", "skip_password_checks", "totp_secret", "backup_codes", "skip_legal_checks")
+	s.readPassword(f, u)
+	f.ignore("skip_password_checks", "totp_secret", "backup_codes", "skip_legal_checks")
 }
 
 // readAddresses reads the e-mail addresses and phone numbers of a new user. The first of each becomes primary.

@@ -1,19 +1,14 @@
 package storetest
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
 )
@@ -39,9 +34,6 @@ type Postgres struct {
 	reaper    *exec.Cmd
 }
 
-// startTimeout limits initdb and each start. They take a second or two, on a busy machine longer.
-const startTimeout = time.Minute
-
 // URL creates a database for the test, executes ddl in it, and returns its URL. Without ddl it creates FitAI's table.
 func (p *Postgres) URL(tb testing.TB, ddl ...string) string {
 	tb.Helper()
@@ -59,6 +51,11 @@ func (p *Postgres) URL(tb testing.TB, ddl ...string) string {
 
 // As returns the URL for another user of the same server.
 func (p *Postgres) As(tb testing.TB, databaseURL, user string) string {
+	tb.Helper()
+	return withUser(tb, databaseURL, user)
+}
+
+func withUser(tb testing.TB, databaseURL, user string) string {
 	tb.Helper()
 	parsed, err := url.Parse(databaseURL)
 	if err != nil {
@@ -95,20 +92,27 @@ func (p *Postgres) start(tb testing.TB) {
 	}
 }
 
+// postgresSoftware is PostgreSQL 12 or later.
+func postgresSoftware() software {
+	return software{
+		name: "PostgreSQL", programs: []string{"initdb", "pg_ctl"}, places: "/usr/lib/postgresql/*/bin",
+		packages: []string{"postgresql"}, user: "postgres",
+		hint: "PostgreSQL 12 or later, on Debian and Ubuntu with: sudo apt-get install postgresql",
+	}
+}
+
 func (p *Postgres) make() (err error) {
-	if p.install, err = findInstallation(); err != nil {
+	if p.install, err = postgresSoftware().find(); err != nil {
 		return err
 	}
-	if p.dir, err = os.MkdirTemp("", "fituser-postgres-"); err != nil {
-		return fmt.Errorf("creating a directory for the server: %w", err)
-	}
-	if err := p.install.own(p.dir); err != nil {
+	if p.dir, err = p.install.makeDir(); err != nil {
 		return err
 	}
-	if err := p.startReaper(); err != nil {
+	// PostgreSQL calls the shutdown by SIGQUIT the immediate one.
+	if p.reaper, err = p.install.reap(p.dir, "data/postmaster.pid", "QUIT"); err != nil {
 		return err
 	}
-	err = p.command("initdb", "--pgdata", p.data(), "--username", "postgres", "--auth", "trust",
+	err = p.install.run(p.dir, "initdb", "--pgdata", p.data(), "--username", "postgres", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 	if err != nil {
 		return err
@@ -124,44 +128,10 @@ func (p *Postgres) run() error {
 }
 
 func (p *Postgres) control(action string, args ...string) error {
-	return p.command("pg_ctl", append([]string{"-D", p.data(), "-w", action}, args...)...)
+	return p.install.run(p.dir, "pg_ctl", append([]string{"-D", p.data(), "-w", action}, args...)...)
 }
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
-
-func (p *Postgres) command(name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, p.install.path(name), args...)
-	cmd.Dir = p.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.install.credential}
-	cmd.WaitDelay = time.Second // the server may keep the output open
-	if out, err := cmd.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		log, _ := os.ReadFile(filepath.Join(p.dir, "log"))
-		return fmt.Errorf("running %s: %w\n%s\n%s", name, err, out, log)
-	}
-	return nil
-}
-
-// reaperScript waits until a pipe is closed whose other end only the test's process holds.
-const reaperScript = `
-read -r _
-"$1" -D "$2/data" -m immediate stop >/dev/null 2>&1
-rm -rf "$2"`
-
-func (p *Postgres) startReaper() error {
-	p.reaper = exec.Command("/bin/sh", "-c", reaperScript, "reaper", p.install.path("pg_ctl"), p.dir)
-	p.reaper.Dir = "/"
-	// Its own process group keeps a Ctrl-C away from it.
-	p.reaper.SysProcAttr = &syscall.SysProcAttr{Credential: p.install.credential, Setpgid: true}
-	if _, err := p.reaper.StdinPipe(); err != nil {
-		return fmt.Errorf("creating the reaper's pipe: %w", err)
-	}
-	if err := p.reaper.Start(); err != nil {
-		return fmt.Errorf("starting the reaper: %w", err)
-	}
-	return nil
-}
 
 func (p *Postgres) url(user, database string) string {
 	location := url.URL{

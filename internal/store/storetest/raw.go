@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"net/url"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,10 @@ const (
 	id text PRIMARY KEY, email text NOT NULL UNIQUE, first_name text NOT NULL, last_name text NOT NULL,
 	password text, role text DEFAULT 'client' NOT NULL, phone text,
 	created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL)`
+	mariadbText = `CREATE TABLE users (
+	id text PRIMARY KEY, email text NOT NULL UNIQUE, first_name text NOT NULL, last_name text NOT NULL,
+	password text, role text DEFAULT 'client' NOT NULL, phone text,
+	created_at datetime(3) NOT NULL, updated_at datetime(3) NOT NULL)`
 )
 
 // SQLite creates a database file for the test, executes ddl in it, and returns its URL. Without ddl it creates FitAI's
@@ -41,31 +47,56 @@ func SQLite(tb testing.TB, ddl ...string) string {
 	return databaseURL
 }
 
-// Raw accesses the database as the application does, including the column password. Placeholders are $1, $2, … on both
+// Raw accesses the database as the application does, including the column password. Placeholders are $1, $2, … on all
 // engines.
 type Raw struct {
-	tb testing.TB
-	db *sql.DB
+	tb  testing.TB
+	db  *sql.DB
+	sql rewrite
 }
 
-// OpenRaw opens the database of a store's URL until the test ends. On PostgreSQL each statement outside a transaction
-// uses its own connection.
+// rewrite converts a statement with the placeholders $1, $2, … for an engine.
+type rewrite func(query string, args []any) (string, []any)
+
+// OpenRaw opens the database of a store's URL until the test ends. On a server each statement outside a transaction uses
+// its own connection. The database of a libSQL server is opened as the file that it is.
 func OpenRaw(tb testing.TB, databaseURL string) *Raw {
 	tb.Helper()
 	driver, source := "pgx", databaseURL
-	if path, isFile := strings.CutPrefix(databaseURL, "sqlite:"); isFile {
+	numbered := func(query string, args []any) (string, []any) { return query, args }
+	path, isFile := strings.CutPrefix(databaseURL, "sqlite:")
+	if !isFile {
+		path, isFile = libSQLFile(databaseURL)
+	}
+	if isFile {
 		file := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate&_foreign_keys=on&_busy_timeout=30000"}
 		driver, source = "sqlite", file.String()
+	}
+	if strings.HasPrefix(databaseURL, "mysql:") {
+		driver, source, numbered = "mysql", mariadbSource(databaseURL), positional
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {
 		tb.Fatalf("opening the database directly: %v", err)
 	}
-	if driver == "pgx" {
+	if driver != "sqlite" {
 		db.SetMaxIdleConns(0) // an idle connection would be broken after the test restarts the server
 	}
 	tb.Cleanup(func() { _ = db.Close() })
-	return &Raw{tb: tb, db: db}
+	return &Raw{tb: tb, db: db, sql: numbered}
+}
+
+var placeholder = regexp.MustCompile(`\$[0-9]+`)
+
+// positional is the [rewrite] for an engine whose placeholders are ? in the order of the arguments.
+func positional(query string, args []any) (string, []any) {
+	var ordered []any
+	query = placeholder.ReplaceAllStringFunc(query, func(number string) string {
+		n, _ := strconv.Atoi(number[1:]) // the pattern allows digits only
+		ordered = append(ordered, args[n-1])
+		return "?"
+	})
+	return query, ordered
 }
 
 // Exec executes one statement of the application.
@@ -78,6 +109,7 @@ func (r *Raw) Exec(query string, args ...any) {
 
 // Try executes one statement and returns its error, for a database that may be down.
 func (r *Raw) Try(query string, args ...any) error {
+	query, args = r.sql(query, args)
 	_, err := r.db.ExecContext(r.tb.Context(), query, args...)
 	return err
 }
@@ -102,6 +134,7 @@ func (r *Raw) Column(id user.ID, column string) any {
 // Query returns all rows of a query, in the format of [Raw.Row].
 func (r *Raw) Query(query string, args ...any) []map[string]any {
 	r.tb.Helper()
+	query, args = r.sql(query, args)
 	return read(r.tb, r.db, query, args)
 }
 
@@ -166,7 +199,7 @@ func (r *Raw) Begin() *RawTx {
 	if err != nil {
 		r.tb.Fatalf("beginning a transaction directly: %v", err)
 	}
-	return &RawTx{tb: r.tb, tx: tx}
+	return &RawTx{tb: r.tb, tx: tx, sql: r.sql}
 }
 
 // Lock locks the row without changing it, as a transaction of the application would, until release is called.
@@ -179,13 +212,15 @@ func (r *Raw) Lock(id user.ID) (release func()) {
 
 // RawTx is a transaction of the application.
 type RawTx struct {
-	tb testing.TB
-	tx *sql.Tx
+	tb  testing.TB
+	tx  *sql.Tx
+	sql rewrite
 }
 
 // Exec executes one statement.
 func (t *RawTx) Exec(query string, args ...any) {
 	t.tb.Helper()
+	query, args = t.sql(query, args)
 	if _, err := t.tx.ExecContext(t.tb.Context(), query, args...); err != nil {
 		t.tb.Fatalf("executing directly: %v\n%s", err, query)
 	}
@@ -194,6 +229,7 @@ func (t *RawTx) Exec(query string, args ...any) {
 // Query returns all rows of a query, in the format of [Raw.Row].
 func (t *RawTx) Query(query string, args ...any) []map[string]any {
 	t.tb.Helper()
+	query, args = t.sql(query, args)
 	return read(t.tb, t.tx, query, args)
 }
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,8 @@ import (
 type Engine struct {
 	// URL creates a database, executes ddl in it, and returns its URL. Without ddl it creates FitAI's table.
 	URL func(tb testing.TB, ddl ...string) string
+	// DDL converts the suite's statements for schemas; nil leaves them as they are.
+	DDL func(statement string) string
 	// Table creates FitAI's table; the suite varies its text.
 	Table string
 	// Clock is the type of created_at and updated_at in Table. Clocks are all types that can hold a time.
@@ -31,12 +34,21 @@ type Engine struct {
 	Audit []string
 	// Keep creates a trigger that refuses every deletion of a user.
 	Keep []string
+	// Partial creates a unique index over email that does not cover all rows, or not the whole of each.
+	Partial string
+	// Expressions create unique expressions over phone, and over email and role together.
+	Expressions []string
+	// Quote returns a name as an identifier; nil for double quotes.
+	Quote func(name string) string
+	// InsertIfAbsent inserts a user unless a unique index refuses it, with %s for the columns and for the values.
+	InsertIfAbsent string
 }
 
 // Run tests the behaviour that [store.Store] documents against the real engine. Every engine must pass it.
 func Run(t *testing.T, engine Engine) {
 	groups := []map[string]func(*bundle){
 		rowTests, swapTests, dryRunTests, valueTests, schemaTests, checkTests, concurrencyTests, swappableTests, fenceTests,
+		mappingTests,
 	}
 	for _, group := range groups {
 		for name, test := range group {
@@ -65,11 +77,23 @@ type bundle struct {
 // open creates the test's database and executes ddl in it. Without ddl it creates FitAI's table.
 func (b *bundle) open(ddl ...string) *bundle {
 	b.Helper()
-	b.url = b.engine.URL(b, ddl...)
+	b.url = b.engine.URL(b, b.engine.converted(ddl)...)
 	b.raw = OpenRaw(b, b.url)
 	b.now.Store(1_750_000_000)
 	b.db = b.another(store.Options{})
 	return b
+}
+
+// converted returns the statements as the engine takes them.
+func (e Engine) converted(ddl []string) []string {
+	if e.DDL == nil {
+		return ddl
+	}
+	var converted []string
+	for _, statement := range ddl {
+		converted = append(converted, e.DDL(statement))
+	}
+	return converted
 }
 
 // another returns a second store on the same database.
@@ -95,9 +119,15 @@ func person(name string) user.Row {
 
 func (b *bundle) put(row user.Row, moves ...store.Move) {
 	b.Helper()
-	if err := b.db.Put(b.Context(), row, moves); err != nil {
+	if err := Put(b.Context(), b.db, row, moves); err != nil {
 		b.Fatalf("Put(%s, %d moves): %v", row.ID, len(moves), err)
 	}
+}
+
+// Put calls Put for a test that needs nothing but its error.
+func Put(ctx context.Context, table store.Writer, row user.Row, moves []store.Move) error {
+	_, err := table.Put(ctx, row, moves)
+	return err
 }
 
 // emails returns the addresses in the table by user.
@@ -123,7 +153,7 @@ func (b *bundle) wantError(err, class error) {
 func (b *bundle) wantEmailTaken(err error, id, holder user.ID) {
 	b.Helper()
 	var got *store.EmailTakenError
-	if !errors.As(err, &got) || got.ID != id || got.Holder != holder {
+	if !errors.As(err, &got) || got.ID != id || got.Holder.Key != holder {
 		b.Fatalf("got error %v, want that %s holds the address of %s", err, holder, id)
 	}
 	b.wantNoValues(err)

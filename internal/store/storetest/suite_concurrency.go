@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +37,7 @@ func (b *bundle) swap(one, other string) error {
 	if err != nil {
 		return err
 	}
-	return b.db.Put(b.Context(), at(one, second.Email), []store.Move{move(other, second.Email, first.Email)})
+	return Put(b.Context(), b.db, at(one, second.Email), []store.Move{move(other, second.Email, first.Email)})
 }
 
 var concurrencyTests = map[string]func(*bundle){
@@ -47,7 +46,7 @@ var concurrencyTests = map[string]func(*bundle){
 		concurrently(func(worker int) {
 			for round := range rounds {
 				row := person(fmt.Sprintf("%dx%d", worker, round))
-				if err := b.db.Put(b.Context(), row, nil); err != nil {
+				if err := Put(b.Context(), b.db, row, nil); err != nil {
 					b.Errorf("Put: %v", err)
 				}
 			}
@@ -61,7 +60,7 @@ var concurrencyTests = map[string]func(*bundle){
 		concurrently(func(worker int) {
 			row := person("jane")
 			row.FirstName = fmt.Sprint("writer ", worker)
-			if err := b.db.Put(b.Context(), row, nil); err != nil {
+			if err := Put(b.Context(), b.db, row, nil); err != nil {
 				b.Errorf("Put: %v", err)
 			}
 		})
@@ -69,16 +68,16 @@ var concurrencyTests = map[string]func(*bundle){
 	},
 	"a concurrent insert by the application is not an error": func(b *bundle) {
 		b.open()
-		insert := strings.NewReplacer("$time", fmt.Sprint(b.engine.timeOf(1_600_000_000))).Replace(
-			"INSERT INTO users (id, email, first_name, last_name, password, created_at, updated_at)" +
-				" VALUES ($1, $2, '', '', 'secret', $time, $time) ON CONFLICT DO NOTHING")
+		time := b.engine.timeOf(1_600_000_000)
+		insert := fmt.Sprintf(b.engine.InsertIfAbsent, "id, email, first_name, last_name, password, created_at, updated_at",
+			"$1, $2, '', '', 'secret', "+time+", "+time)
 		concurrently(func(worker int) {
 			row := person(fmt.Sprint("jane", worker/2))
 			if worker%2 == 0 {
 				b.raw.Exec(insert, string(row.ID), row.Email)
 				return
 			}
-			if err := b.db.Put(b.Context(), row, nil); err != nil {
+			if err := Put(b.Context(), b.db, row, nil); err != nil {
 				b.Errorf("Put: %v", err)
 			}
 		})
@@ -144,7 +143,7 @@ var concurrencyTests = map[string]func(*bundle){
 		b.put(person("jane"))
 		limited := b.another(store.Options{StatementTimeout: 200 * time.Millisecond})
 		release := b.raw.Lock("user_jane")
-		b.wantError(limited.Put(b.Context(), person("jane"), nil), store.ErrUnavailable)
+		b.wantError(Put(b.Context(), limited, person("jane"), nil), store.ErrUnavailable)
 		release()
 		b.put(person("jane"))
 	},
@@ -154,7 +153,7 @@ var concurrencyTests = map[string]func(*bundle){
 		defer b.raw.Lock("user_jane")()
 		ctx, cancel := context.WithTimeout(b.Context(), 100*time.Millisecond)
 		defer cancel()
-		if err := b.db.Put(ctx, person("jane"), nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := Put(ctx, b.db, person("jane"), nil); !errors.Is(err, context.DeadlineExceeded) {
 			b.Errorf("got error %v, want context.DeadlineExceeded", err)
 		}
 		cancelled, cancelNow := context.WithCancel(b.Context())

@@ -27,7 +27,7 @@ var dryRunTests = map[string]func(*bundle){
 		for _, row := range []string{"jane", "ann"} {
 			next := person(row)
 			next.FirstName = "New"
-			if err := dry.Put(b.Context(), next, nil); err != nil {
+			if err := Put(b.Context(), dry, next, nil); err != nil {
 				b.Errorf("Put(%s): %v", row, err)
 			}
 		}
@@ -42,8 +42,8 @@ var dryRunTests = map[string]func(*bundle){
 		dry, unchanged := b.dryRun()
 		jane, joe := person("jane"), person("joe")
 		jane.Email, joe.Email = joe.Email, jane.Email
-		b.wantEmailTaken(dry.Put(b.Context(), jane, nil), jane.ID, joe.ID)
-		if err := dry.Put(b.Context(), jane, []store.Move{{ID: joe.ID, From: jane.Email, To: joe.Email}}); err != nil {
+		b.wantEmailTaken(Put(b.Context(), dry, jane, nil), jane.ID, joe.ID)
+		if err := Put(b.Context(), dry, jane, []store.Move{{ID: joe.ID, From: jane.Email, To: joe.Email}}); err != nil {
 			b.Errorf("Put with a move: %v", err)
 		}
 		unchanged()

@@ -16,9 +16,9 @@ var fenceTests = map[string]func(*bundle){
 		b.withEmails("a", "b")
 		before := b.raw.Query("SELECT * FROM users ORDER BY id")
 		db := b.another(store.Options{BeforeWrite: func() error { return errForbidden }})
-		b.wantError(db.Put(b.Context(), at("a", "elsewhere"), nil), errForbidden)
-		b.wantError(db.Put(b.Context(), at("c", "c"), nil), errForbidden)
-		b.wantError(db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "a")}), errForbidden)
+		b.wantError(Put(b.Context(), db, at("a", "elsewhere"), nil), errForbidden)
+		b.wantError(Put(b.Context(), db, at("c", "c"), nil), errForbidden)
+		b.wantError(Put(b.Context(), db, at("a", "b"), []store.Move{move("b", "b", "a")}), errForbidden)
 		_, err := db.Delete(b.Context(), person("a").ID)
 		b.wantError(err, errForbidden)
 		if diff := cmp.Diff(before, b.raw.Query("SELECT * FROM users ORDER BY id")); diff != "" {
@@ -42,13 +42,13 @@ var fenceTests = map[string]func(*bundle){
 			return nil
 		}})
 		first, second := make(chan error, 1), make(chan error, 1)
-		go func() { first <- db.Put(b.Context(), person("jane"), nil) }()
+		go func() { first <- Put(b.Context(), db, person("jane"), nil) }()
 		select {
 		case <-began: // the first write has the only slot
 		case err := <-first:
 			b.Fatalf("BeforeWrite did not run: %v", err)
 		}
-		go func() { second <- db.Put(b.Context(), person("joe"), nil) }()
+		go func() { second <- Put(b.Context(), db, person("joe"), nil) }()
 		close(proceed)
 		if err := <-first; err != nil {
 			b.Errorf("the write that was allowed: %v", err)

@@ -32,8 +32,8 @@ var rowTests = map[string]func(*bundle){
 		b.open()
 		row := user.Row{ID: "user_jane", CreatedAt: person("jane").CreatedAt}
 		for _, text := range []string{"first", "second"} {
-			for _, cell := range row.Cells() {
-				*cell.Text = text + " " + string(cell.Column)
+			for _, column := range user.DefaultMapping().Columns {
+				row.Set(column.From, text+" "+column.Name)
 			}
 			b.put(row)
 			stored := b.raw.Row(row.ID)
@@ -42,11 +42,11 @@ var rowTests = map[string]func(*bundle){
 				b.Fatalf("Get: %v", err)
 			}
 			page, _ := b.scan("", 1)
-			for _, column := range user.Columns() {
-				want := text + " " + string(column)
-				got := []any{stored[string(column)], column.Of(&read), column.Of(&page[0])}
+			for _, column := range user.DefaultMapping().Columns {
+				want := text + " " + column.Name
+				got := []any{stored[column.Name], read.Text(column.From), page[0].Text(column.From)}
 				if diff := cmp.Diff([]any{want, want, want}, got); diff != "" {
-					b.Errorf("%s in the table, by Get and by Scan (-want +got):\n%s", column, diff)
+					b.Errorf("%s in the table, by Get and by Scan (-want +got):\n%s", column.Name, diff)
 				}
 			}
 		}
@@ -59,8 +59,8 @@ var rowTests = map[string]func(*bundle){
 		want := map[string]any{
 			"id": "user_jane", "created_at": int64(1_700_000_000), "updated_at": int64(1_750_000_000), "password": nil, "plan": "free",
 		}
-		for _, column := range user.Columns() {
-			want[string(column)] = column.Of(&jane)
+		for _, column := range user.DefaultMapping().Columns {
+			want[column.Name] = jane.Text(column.From)
 		}
 		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
 			b.Errorf("row (-want +got):\n%s", diff)
@@ -145,7 +145,7 @@ var rowTests = map[string]func(*bundle){
 		want := b.raw.Row("user_jane")
 		jane := person("jane")
 		jane.Email, jane.Role = person("john").Email, user.Admin
-		b.wantEmailTaken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		b.wantEmailTaken(Put(b.Context(), b.db, jane, nil), "user_jane", "user_john")
 		if diff := cmp.Diff(want, b.raw.Row("user_jane")); diff != "" {
 			b.Errorf("row (-before +after):\n%s", diff)
 		}
@@ -155,7 +155,7 @@ var rowTests = map[string]func(*bundle){
 		b.put(person("john"))
 		jane := person("jane")
 		jane.Email = person("john").Email
-		b.wantEmailTaken(b.db.Put(b.Context(), jane, nil), "user_jane", "user_john")
+		b.wantEmailTaken(Put(b.Context(), b.db, jane, nil), "user_jane", "user_john")
 		if got := b.raw.Row("user_jane"); got != nil {
 			b.Errorf("the row exists: %v", got)
 		}

@@ -78,31 +78,31 @@ var swapTests = map[string]func(*bundle){
 	},
 	"a move from an outdated address: conflict": func(b *bundle) {
 		b.withEmails("a", "b", "c")
-		err := b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "elsewhere", "a")})
+		err := Put(b.Context(), b.db, at("a", "b"), []store.Move{move("b", "elsewhere", "a")})
 		b.wantError(err, store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
 	"a move of a deleted row: conflict": func(b *bundle) {
 		b.withEmails("a", "b")
 		moves := []store.Move{move("b", "b", "a"), move("deleted", "deleted", "x")}
-		b.wantError(b.db.Put(b.Context(), at("a", "b"), moves), store.ErrConflict)
+		b.wantError(Put(b.Context(), b.db, at("a", "b"), moves), store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b"})
 	},
 	"a move to an address of another row: email taken": func(b *bundle) {
 		b.withEmails("a", "b", "c")
-		err := b.db.Put(b.Context(), at("a", "b"), []store.Move{move("b", "b", "c")})
+		err := Put(b.Context(), b.db, at("a", "b"), []store.Move{move("b", "b", "c")})
 		b.wantEmailTaken(err, "user_b", "user_c")
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
 	"a new address of another row: email taken": func(b *bundle) {
 		b.withEmails("a", "b", "c")
-		err := b.db.Put(b.Context(), at("a", "c"), []store.Move{move("b", "b", "a")})
+		err := Put(b.Context(), b.db, at("a", "c"), []store.Move{move("b", "b", "a")})
 		b.wantEmailTaken(err, "user_a", "user_c")
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b", "user_c": "c"})
 	},
 	"two rows of one call with the same address: conflict": func(b *bundle) {
 		b.withEmails("a", "b")
-		err := b.db.Put(b.Context(), at("a", "free"), []store.Move{move("b", "b", "free")})
+		err := Put(b.Context(), b.db, at("a", "free"), []store.Move{move("b", "b", "free")})
 		b.wantError(err, store.ErrConflict)
 		b.wantEmails(map[string]string{"user_a": "a", "user_b": "b"})
 	},

@@ -24,7 +24,7 @@ var swappableTests = map[string]func(*bundle){
 		if err := current.Replace(b.Context(), next.db); err != nil {
 			b.Fatalf("Replace: %v", err)
 		}
-		if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+		if err := Put(b.Context(), current, person("jane"), nil); err != nil {
 			b.Fatalf("Put: %v", err)
 		}
 		if b.raw.Row("user_jane") != nil || next.raw.Row("user_jane") == nil {
@@ -40,7 +40,7 @@ var swappableTests = map[string]func(*bundle){
 		if err := current.Replace(b.Context(), next.db); !errors.As(err, new(*store.SchemaError)) {
 			b.Fatalf("got error %v, want a SchemaError", err)
 		}
-		if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+		if err := Put(b.Context(), current, person("jane"), nil); err != nil {
 			b.Fatalf("Put: %v", err)
 		}
 		_, err := current.Get(b.Context(), "user_jane")
@@ -59,7 +59,7 @@ var swappableTests = map[string]func(*bundle){
 			return nil
 		}}))
 		written, replaced := make(chan error, 1), make(chan error, 1)
-		go func() { written <- current.Put(b.Context(), person("jane"), nil) }()
+		go func() { written <- Put(b.Context(), current, person("jane"), nil) }()
 		select {
 		case <-began:
 		case err := <-written:
@@ -103,7 +103,7 @@ var swappableTests = map[string]func(*bundle){
 		})
 		concurrently(func(int) {
 			for range rounds {
-				if err := current.Put(b.Context(), person("jane"), nil); err != nil {
+				if err := Put(b.Context(), current, person("jane"), nil); err != nil {
 					b.Errorf("Put: %v", err)
 				}
 				if _, err := current.Get(b.Context(), "user_jane"); err != nil {
