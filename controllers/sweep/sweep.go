@@ -143,13 +143,15 @@ func (r *run) readTable(ctx context.Context) error {
 			return fmt.Errorf("reading the table: %w", err)
 		}
 		r.table = r.Reconciler.Store.Table() // the first read of the table has completed its description
-		for _, row := range rows {
+		for i := range rows {
+			row := &rows[i]
 			if hasDeparted(row) {
 				continue
 			}
-			r.rows[row.ID] = r.fingerprint.Fingerprint(&row)
+			r.rows[row.ID] = r.fingerprint.Fingerprint(row)
 			if _, needed := r.kept[row.ID]; needed {
-				r.kept[row.ID] = &row
+				kept := *row // a pointer into the page would keep all of it
+				r.kept[row.ID] = &kept
 			}
 		}
 		if len(rows) < tablePage {
@@ -161,8 +163,8 @@ func (r *run) readTable(ctx context.Context) error {
 
 // hasDeparted reports whether a row is softly deleted or anonymized. Nobody misses its user; one who is in Clerk again counts as
 // a user without a row, and is reconciled.
-func hasDeparted(row user.Row) bool {
-	return !row.DeletedAt.IsZero() || row.Email == user.AnonymizedEmail(row.ID)
+func hasDeparted(row *user.Row) bool {
+	return !row.DeletedAt.IsZero() || user.IsAnonymizedEmail(row.Email) && row.Email == user.AnonymizedEmail(row.ID)
 }
 
 // scanClerk compares page by page. A listing that repeats itself would never end, and one that ends early or does not fit
