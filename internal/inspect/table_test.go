@@ -259,13 +259,13 @@ func TestTable_PrefersMappedTable(t *testing.T) {
 func TestTable_ProposalsForFrameworks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		url func() string
+		url func(t *testing.T) string
 		// table and lines are of the proposal.
 		table string
 		lines []string
 	}{
 		"Drizzle on SQLite": {
-			url: func() string {
+			url: func(t *testing.T) string {
 				return storetest.SQLite(t, "CREATE TABLE `user` (`id` text PRIMARY KEY NOT NULL, `email` text NOT NULL, `first_name` text NOT NULL, "+
 					"`last_name` text NOT NULL, `role` text DEFAULT 'client' NOT NULL, `banned` integer DEFAULT false NOT NULL, "+
 					"`created_at` integer DEFAULT (cast(unixepoch('subsecond') * 1000 as integer)) NOT NULL, "+
@@ -275,7 +275,7 @@ func TestTable_ProposalsForFrameworks(t *testing.T) {
 			table: "user", lines: []string{"times: milliseconds", "{column: banned, from: banned}"},
 		},
 		"Laravel on MariaDB": {
-			url: func() string {
+			url: func(t *testing.T) string {
 				return mariadb.URL(t, "CREATE TABLE users (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, clerk_id varchar(255) NULL, "+
 					"name varchar(255) NOT NULL, email varchar(255) NOT NULL, password varchar(255) NULL, "+
 					"role enum('ADMIN', 'TRAINER', 'USER') NOT NULL DEFAULT 'USER', created_at timestamp NULL, updated_at timestamp NULL, "+
@@ -284,7 +284,7 @@ func TestTable_ProposalsForFrameworks(t *testing.T) {
 			table: "users", lines: []string{"key: {column: clerk_id, ", "{column: name, from: fullName}", "roles: {admin: ADMIN, client: USER, trainer: TRAINER}"},
 		},
 		"Rails on PostgreSQL": {
-			url: func() string {
+			url: func(t *testing.T) string {
 				return postgres.URL(t, `CREATE TABLE users (id bigserial PRIMARY KEY, clerk_id varchar, email varchar DEFAULT '' NOT NULL,
 					encrypted_password varchar DEFAULT '' NOT NULL, first_name varchar, last_name varchar, role integer DEFAULT 0 NOT NULL,
 					created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL)`,
@@ -294,7 +294,7 @@ func TestTable_ProposalsForFrameworks(t *testing.T) {
 			table: "users", lines: []string{"key: {column: clerk_id, ", "# check: role is a number. Set which one each role is, such as roles: {client: \"0\"}"},
 		},
 		"Supabase": {
-			url: func() string {
+			url: func(t *testing.T) string {
 				return postgres.URL(t, "CREATE SCHEMA auth", "CREATE TABLE auth.users (id uuid PRIMARY KEY, email varchar UNIQUE, phone text, role varchar)",
 					"CREATE SCHEMA app", `CREATE TABLE app.profiles (id text PRIMARY KEY, email text UNIQUE, full_name text,
 						avatar_url text, user_role text CHECK (user_role IN ('admin', 'trainer', 'client')), updated_at timestamptz)`)
@@ -302,7 +302,7 @@ func TestTable_ProposalsForFrameworks(t *testing.T) {
 			table: "app.profiles", lines: []string{"role: user_role ", "{column: full_name, from: fullName}", "{column: avatar_url, from: imageURL}"},
 		},
 		"Turso": {
-			url: func() string {
+			url: func(t *testing.T) string {
 				address, _ := storetest.LibSQL(t, hrana.Options{}, "CREATE TABLE app_users (userId text PRIMARY KEY NOT NULL, mail text NOT NULL, "+
 					"first text NOT NULL, last text NOT NULL, role text NOT NULL DEFAULT 'client', created integer NOT NULL, changed integer)",
 					"CREATE UNIQUE INDEX mails ON app_users (mail COLLATE NOCASE)")
@@ -313,7 +313,7 @@ func TestTable_ProposalsForFrameworks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, text := ask(t, test.url(), "", "")
+			answer, text := ask(t, test.url(t), "", "")
 			if answer.Proposal == nil || answer.Proposal.Table != test.table {
 				t.Fatalf("got:\n%s", text)
 			}

@@ -64,7 +64,8 @@ func TestMain(m *testing.M) {
 // cluster returns the control plane of this package's tests, with the CRDs.
 func cluster(t *testing.T) controlPlane {
 	t.Helper()
-	shared.Do(func() { shared.err = startControlPlane(assets(t)) })
+	programs := assets(t) // outside of Do: a skip in there would leave nothing to the tests after it
+	shared.Do(func() { shared.err = startControlPlane(programs) })
 	if shared.err != nil {
 		t.Fatalf("no control plane: %v", shared.err)
 	}
@@ -219,6 +220,7 @@ var rendered = func() func(*testing.T) map[string][]*unstructured.Unstructured {
 	all := map[string][]*unstructured.Unstructured{}
 	return func(t *testing.T) map[string][]*unstructured.Unstructured {
 		t.Helper()
+		assets(t) // outside of Do: a skip in there would leave nothing to the tests after it
 		once.Do(func() {
 			for name, dir := range variants(t) {
 				all[name] = render(t, dir)
