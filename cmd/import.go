@@ -245,7 +245,7 @@ func (f *importFiles) close(roles user.Roles, failure error) error {
 
 // progress shows a bar on a terminal.
 type progress struct {
-	out io.Writer // nil where there is no terminal
+	out io.Writer // nil without a terminal
 
 	mu  sync.Mutex
 	bar *progressbar.ProgressBar
@@ -268,7 +268,7 @@ func (p *progress) show(done, total int) {
 		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.out), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
-	_ = p.bar.Set(done) // a terminal that is gone is no reason to stop
+	_ = p.bar.Set(done) // the import continues when the terminal is closed
 }
 
 func (p *progress) finish() {

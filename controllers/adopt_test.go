@@ -357,7 +357,7 @@ func TestAdopt_KeyThatATriggerKeeps(t *testing.T) {
 	w.wantOneRow(map[string]any{"id": "legacy-7", "first_name": "Old"})
 }
 
-// A foreign key further on may refuse the cascade. Nobody is deleted, and the message must not say so.
+// A foreign key of a further table may refuse the cascade. The message describes an adoption, not a deletion.
 func TestAdopt_KeyThatOthersKeepIndirectly(t *testing.T) {
 	w := newWorld(t)
 	w.useTable(storetest.SQLite(t), adopting(user.AdoptVerifiedEmail))

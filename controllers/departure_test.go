@@ -255,7 +255,7 @@ func TestDeletionDelay_SweepFindsALostAlarm(t *testing.T) {
 	w.wantNoFitUser(jane)
 }
 
-// A deletion by mistake is repaired within the delay, at whatever moment.
+// A mistaken deletion can be repaired at each moment of the delay.
 func TestDeletionDelay_UserReturns(t *testing.T) {
 	for name, find := range map[string]func(w *world, id user.ID){
 		"found by an event": func(w *world, id user.ID) {
@@ -540,7 +540,7 @@ func TestDeletionDelay_MissedWebhookIsCountedOnce(t *testing.T) {
 	}
 }
 
-// Nothing in Clerk can be changed for a user who is deleted there: the message says what can.
+// A user who is deleted in Clerk cannot be changed there. The message names a remedy outside of Clerk.
 func TestAnonymize_TableDoesNotTakeTheRow(t *testing.T) {
 	w := newWorld(t)
 	w.Config.DeletionPolicy = v1alpha1.DeletionPolicyAnonymize

@@ -223,7 +223,7 @@ func TestRowKey_EmailsAreSwappedBeforeTheFirstReconcile(t *testing.T) {
 	w.wantColumns("43", map[string]any{"email": "joe@example.com", "password": "secret"})
 }
 
-// A row that another user has by external_id is no reason to keep this user without one.
+// Another user can have the former row by external_id. This user still gets a row.
 func TestRowKey_FormerKeyIsAnotherUsers(t *testing.T) {
 	w := externalWorld(t)
 	jane := w.signUp("jane")
@@ -241,7 +241,7 @@ func TestRowKey_FormerKeyIsAnotherUsers(t *testing.T) {
 	w.wantColumns("43", map[string]any{"email": "jane@example.com"})
 }
 
-// An external_id may be the Clerk id of another user who is there: the row is that user's, whatever becomes of this one.
+// An external_id may be the Clerk id of another user in Clerk. The row with that key belongs to the other user.
 func TestRowKey_IDOfAnotherUser(t *testing.T) {
 	w := externalWorld(t)
 	jane := w.signUp("jane")

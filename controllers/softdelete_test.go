@@ -51,7 +51,7 @@ func softWorld(t *testing.T, table string, purgeAfter time.Duration) *world {
 	return w
 }
 
-// The row is marked, its FitUser goes, and the address is free, whatever the unique index is over.
+// The row is marked, its FitUser is deleted, and the address is free, with a full and with a partial unique index.
 func TestSoftDelete_RowStaysAndItsAddressIsFree(t *testing.T) {
 	for table := range softTables {
 		t.Run(table, func(t *testing.T) {

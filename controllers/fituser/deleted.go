@@ -50,7 +50,7 @@ func userNotFound(kept keptRow) *syncError {
 
 // keptRow is the row of a user who is deleted in Clerk.
 type keptRow struct {
-	// reason and message are those of DatabaseSynced; empty when there is no row.
+	// reason and message go into the condition DatabaseSynced; empty without a row.
 	reason, message string
 	// until is when the row is deleted or anonymized; zero when it is not waiting for that.
 	until time.Time

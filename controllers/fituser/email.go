@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/util/wait"
-
 	"github.com/fitai/fituser-operator/api/v1alpha1"
 	"github.com/fitai/fituser-operator/internal/clerk"
 	"github.com/fitai/fituser-operator/internal/fitusers"
@@ -143,7 +141,7 @@ func (r *Reconciler) moveTo(ctx context.Context, holder user.ID, email string) (
 
 func emailConflict(holder user.ID, why string) *syncError {
 	return &syncError{
-		reason: v1alpha1.ReasonEmailConflict, retryAfter: wait.Jitter(slowRetry, jitterShare),
+		reason: v1alpha1.ReasonEmailConflict, retryAfter: jittered(slowRetry),
 		message: fmt.Sprintf("the e-mail address is held by the row with id %q, %s", store.Holder{Key: holder}, why),
 	}
 }

@@ -94,7 +94,7 @@ func clerkError(err error) *syncError {
 		}
 	case clerk.Rejected:
 		return &syncError{
-			reason: v1alpha1.ReasonClerkRejected, stalled: true, retryAfter: wait.Jitter(slowRetry, jitterShare),
+			reason: v1alpha1.ReasonClerkRejected, stalled: true, retryAfter: jittered(slowRetry),
 			message: "Clerk refuses the request" + status,
 		}
 	default:
@@ -111,12 +111,12 @@ func storeError(err error) *syncError {
 	switch {
 	case errors.Is(err, store.ErrRowInUse):
 		return &syncError{
-			reason: v1alpha1.ReasonRowInUse, retryAfter: wait.Jitter(slowRetry, jitterShare),
+			reason: v1alpha1.ReasonRowInUse, retryAfter: jittered(slowRetry),
 			message: "the user is deleted in Clerk, but " + refusalOf(err) + ": remove what keeps the row, or set deletionPolicy to Anonymize or Retain",
 		}
 	case errors.Is(err, store.ErrTrigger):
 		return &syncError{
-			reason: v1alpha1.ReasonRowRefused, stalled: true, retryAfter: wait.Jitter(slowRetry, jitterShare),
+			reason: v1alpha1.ReasonRowRefused, stalled: true, retryAfter: jittered(slowRetry),
 			message: refusalOf(err) + ": correct it in the database, or change the user's values in Clerk",
 		}
 	case errors.Is(err, store.ErrInvalidData):

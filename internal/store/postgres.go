@@ -19,7 +19,7 @@ import (
 	"github.com/fitai/fituser-operator/internal/user"
 )
 
-// postgres uses database/sql as SQLite does, so that both engines share one implementation. Its driver pgx is
+// postgres uses database/sql as SQLite does, so that all engines share one implementation. Its driver pgx is
 // maintained and reports SQLSTATE, constraint and column separately from the text.
 func postgres() *dialect {
 	return &dialect{
