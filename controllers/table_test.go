@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/fitai/fituser-operator/api/v1alpha1"
+	"github.com/fitai/fituser-operator/internal/clerk/clerktest"
 	"github.com/fitai/fituser-operator/internal/store"
 	"github.com/fitai/fituser-operator/internal/store/storetest"
 	"github.com/fitai/fituser-operator/internal/user"
@@ -136,5 +137,21 @@ func TestRow_NullableEmailTakesUserWithoutAddress(t *testing.T) {
 	w.reconcileUntilStable(jane)
 	if got := w.table.Column(jane, "email"); got != "jane@example.com" {
 		t.Errorf("email is %v", got)
+	}
+}
+
+// Somebody who has addresses needs no further one, but a choice.
+func TestRow_NoPrimaryAddressIsNamedAsSuch(t *testing.T) {
+	w := newWorld(t)
+	jane := w.signUp("jane")
+	w.clerk.Update(string(jane), func(u *clerktest.User) { u.PrimaryEmailAddressID = nil })
+	joe := user.ID(w.clerk.SignUp(clerktest.Person{Phone: "+15550101"}))
+	for id, want := range map[user.ID]string{jane: "is the primary one", joe: "has no e-mail address"} {
+		w.reconcileUntilStable(id)
+		w.wantReason(id, v1alpha1.ReasonEmailMissing)
+		ready := meta.FindStatusCondition(w.fitUser(id).Status.Conditions, v1alpha1.ConditionReady)
+		if !strings.Contains(ready.Message, want) {
+			t.Errorf("the message lacks %q: %s", want, ready.Message)
+		}
 	}
 }
